@@ -1,0 +1,35 @@
+"""The laboratory for normalization in neural networks.
+
+``import normscope as ns`` is cheap: every heavy part (torch, pandas, matplotlib) is loaded when a name that needs it
+is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from normscope import data, networks, nn, probes
+    from normscope.reproduction import reproduce
+
+__version__ = "0.1.0"
+
+_MODULES = ("data", "networks", "nn", "probes")
+_FUNCTIONS = {"reproduce": "normscope.reproduction"}
+
+__all__ = ["__version__", "data", "networks", "nn", "probes", "reproduce"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"normscope.{name}")
+    if name in _FUNCTIONS:
+        value = getattr(importlib.import_module(_FUNCTIONS[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'normscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

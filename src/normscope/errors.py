@@ -1,0 +1,48 @@
+"""What normscope raises when it is the caller who can mend the matter, and the exit status each stands for.
+
+Every message is one sentence that says what was wrong and what is allowed; the command line prints it without a
+traceback and exits with the class's ``exit_status``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NormscopeError(Exception):
+    """Anything normscope raises on purpose."""
+
+    exit_status = 1
+
+
+class InputError(NormscopeError, ValueError):
+    """A bad argument, name, file or folder: what was wrong and what is allowed."""
+
+    exit_status = 2
+
+
+class UnknownNameError(InputError):
+    """A name that is not in a list of known names; the message offers the nearest ones.
+
+    Args:
+        kind: what was being looked up, such as ``"experiment"``.
+        name: the name that was not found.
+        known: the names there are.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}."
+        super().__init__(f"unknown {kind} {name!r}: {hint}")
+        self.name = name
+        self.near = near
+
+
+class DataError(InputError):
+    """A data set that is missing, truncated, or not what its name says."""
+
+
+class NormscopeWarning(UserWarning):
+    """Something worth a reader's attention that does not stop the work."""
