@@ -1,0 +1,98 @@
+"""Running a model once without leaving a trace, and seeing what reaches its layers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils.hooks import RemovableHandle
+
+from normscope.errors import InputError
+
+Seen = Callable[[str, nn.Module, Tensor], None]
+"""Called with a layer's name, the layer and its input, each time the layer is about to run."""
+
+
+def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: Seen) -> None:
+    """One forward pass of the model as it is, with ``seen`` called for every call of a layer.
+
+    Parameters, buffers, modes, hooks and random generators are afterwards as before, also when the pass
+    fails.
+
+    Args:
+        model: any module, in its own training or evaluation mode.
+        x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
+        layers: the layers to watch, by name.
+        seen: what to do with each input.
+    """
+    with torch.no_grad(), untouched(model), ExitStack() as hooks:
+        for handle in watch(layers, seen):
+            hooks.callback(handle.remove)
+        if isinstance(x, Mapping):
+            model(**x)
+        elif isinstance(x, tuple):
+            model(*x)
+        else:
+            model(x)
+
+
+def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHandle]:
+    """Put a hook before each layer that hands its input to ``seen``."""
+    for name, layer in layers.items():
+
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = name) -> None:
+            value = args[0] if args else kwargs.get("input")
+            if isinstance(value, Tensor):
+                seen(name, module, value.detach())
+
+        yield layer.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Whatever happens inside, the model and every random generator come out as they went in."""
+    tensors = [
+        (slots, name, value, None if value is None else value.detach().clone())
+        for slots in _slots(model)
+        for name, value in slots.items()
+    ]
+    modes = [(module, module.training) for module in model.modules()]
+    own = [
+        (value, value.get_state())
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, torch.Generator)
+    ]
+    devices = sorted(
+        {value.get_device() for _, _, value, _ in tensors if value is not None and value.is_cuda}
+    )
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the user's model may draw from it)
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        for generator, state in own:
+            generator.set_state(state)
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for slots, name, value, copy in tensors:
+                slots[name] = value
+                if value is not None and copy is not None:
+                    value.copy_(copy)
+
+
+def _slots(model: nn.Module) -> Iterator[dict[str, Tensor | None]]:
+    for module in model.modules():
+        if any(value is not None and is_lazy(value) for value in module._parameters.values()):
+            raise InputError("the model has lazy layers: run it once before it is measured.")
+        yield module._parameters  # type: ignore[misc]
+        yield module._buffers

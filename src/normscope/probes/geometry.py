@@ -1,0 +1,181 @@
+"""Where a convolution's patches lie in its input: the arithmetic that every path to the autocorrelation
+shares.
+
+Patch m of an input padded by ``lo`` and ``hi`` holds, in each spatial dimension, the pixels ``stride·m +
+dilation·i`` for the offsets ``i = 0 … kernel−1``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from normscope.errors import InputError
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution without its weight.
+
+    Attributes:
+        kernel: kernel size of each of the n spatial dimensions; n is 0 for a linear layer.
+        stride: stride of each dimension.
+        padding: pixels added ``(before, after)`` in each dimension.
+        dilation: spacing of the kernel's taps in each dimension.
+        groups: number of channel groups.
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+    padding_mode: str = "zeros"
+
+    @classmethod
+    def of(
+        cls,
+        dims: int,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] | str = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        padding_mode: str = "zeros",
+    ) -> Geometry:
+        """Read the arguments of a convolution with ``dims`` spatial dimensions.
+
+        Raises:
+            InputError: an argument is no convolution's.
+        """
+        kernel = _tuple("kernel_size", kernel_size, dims, 1)
+        steps = _tuple("stride", stride, dims, 1)
+        spacing = _tuple("dilation", dilation, dims, 1)
+        if padding_mode not in PADDING_MODES:
+            raise InputError(f"padding_mode must be one of {', '.join(PADDING_MODES)}, not {padding_mode!r}.")
+        if not isinstance(groups, int) or groups < 1:
+            raise InputError(f"groups must be a positive integer, not {groups!r}.")
+        pads: tuple[tuple[int, int], ...]
+        if isinstance(padding, str):
+            if padding not in ("same", "valid"):
+                raise InputError(f"padding must be 'same', 'valid' or whole numbers, not {padding!r}.")
+            if padding == "same" and any(step != 1 for step in steps):
+                raise InputError("padding='same' needs stride 1.")
+            totals = [d * (k - 1) if padding == "same" else 0 for k, d in zip(kernel, spacing, strict=True)]
+            pads = tuple((total // 2, total - total // 2) for total in totals)
+        else:
+            pads = tuple((p, p) for p in _tuple("padding", padding, dims, 0))
+        return cls(kernel, steps, pads, spacing, groups, padding_mode)
+
+    @classmethod
+    def of_layer(cls, layer: nn.Module) -> Geometry:
+        """The geometry of a Conv1d, Conv2d, Conv3d or Linear layer."""
+        if isinstance(layer, nn.Linear):
+            return cls((), (), (), ())
+        if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            raise InputError(f"{type(layer).__name__} is no Conv1d, Conv2d, Conv3d or Linear.")
+        return cls.of(
+            len(layer.kernel_size),
+            layer.kernel_size,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.groups,
+            layer.padding_mode,
+        )
+
+    @property
+    def dims(self) -> int:
+        """The number of spatial dimensions."""
+        return len(self.kernel)
+
+    @property
+    def taps(self) -> int:
+        """The number of kernel offsets: k² for a square 2-D kernel."""
+        return math.prod(self.kernel)
+
+    def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
+        """The output positions in each dimension of an input of that size.
+
+        Raises:
+            InputError: the kernel is larger than the padded input, or the padding mode cannot pad so far.
+        """
+        out = []
+        for n, k, s, (lo, hi), d in zip(
+            size, self.kernel, self.stride, self.padding, self.dilation, strict=True
+        ):
+            reach = {"reflect": n - 1, "circular": n}.get(self.padding_mode, max(lo, hi))
+            if max(lo, hi) > reach:
+                raise InputError(f"{self.padding_mode} padding of {max(lo, hi)} is too wide for size {n}.")
+            span = d * (k - 1) + 1
+            if n + lo + hi < span or n == 0:
+                raise InputError(
+                    f"a kernel that spans {span} does not fit a padded input of size {n + lo + hi}."
+                )
+            out.append((n + lo + hi - span) // s + 1)
+        return tuple(out)
+
+    def pad(self, x: Tensor) -> Tensor:
+        """The input ``(B, C, *size)`` with its padding on."""
+        pads = [side for pair in reversed(self.padding) for side in pair]
+        if not any(pads):
+            return x
+        return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
+
+    def windows(self, x: Tensor) -> Tensor:
+        """A view ``(B, C, *output, *kernel)`` of the padded input ``(B, C, *size)``: every patch, nothing
+        copied.
+        """
+        size = x.shape[2:]
+        out = [
+            (n - d * (k - 1) - 1) // s + 1
+            for n, k, s, d in zip(size, self.kernel, self.stride, self.dilation, strict=True)
+        ]
+        steps = x.stride()[2:]
+        return x.as_strided(
+            (*x.shape[:2], *out, *self.kernel),
+            (
+                *x.stride()[:2],
+                *(s * step for s, step in zip(self.stride, steps, strict=True)),
+                *(d * step for d, step in zip(self.dilation, steps, strict=True)),
+            ),
+            x.storage_offset(),
+        )
+
+
+def checked_input(x: Any, groups: int) -> Tensor:
+    """``x`` as a tensor this instrument can read, detached.
+
+    Raises:
+        InputError: not a real floating-point tensor, an empty one, or channels that ``groups`` does not
+            divide.
+    """
+    if not isinstance(x, Tensor):
+        raise InputError(f"x must be a torch tensor, not {type(x).__name__}.")
+    if not x.is_floating_point():
+        raise InputError(f"x must be of a floating-point type, not {x.dtype}.")
+    if x.numel() == 0:
+        raise InputError(f"x of shape {tuple(x.shape)} holds no values.")
+    if x.shape[1] % groups:
+        raise InputError(f"groups={groups} must divide the {x.shape[1]} channels of x.")
+    return x.detach() if x.dtype in (torch.float32, torch.float64) else x.detach().float()
+
+
+def _tuple(name: str, value: int | Sequence[int], dims: int, least: int) -> tuple[int, ...]:
+    values = (value,) * dims if isinstance(value, int) else tuple(value)
+    if len(values) == 1:
+        values = values * dims
+    if len(values) != dims:
+        raise InputError(f"{name} must be one whole number or {dims} of them for this x, not {value!r}.")
+    if any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
+        raise InputError(f"{name} must be whole numbers of at least {least}, not {value!r}.")
+    return values

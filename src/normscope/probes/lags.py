@@ -1,0 +1,68 @@
+"""The autocorrelation matrix of a convolution's input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from normscope.errors import InputError
+from normscope.probes.geometry import Geometry, checked_input
+from normscope.probes.patches import by_patches
+
+
+def autocorrelation(
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """The autocorrelation matrix of a convolution's input patches, without writing the patches out.
+
+    ``R = E[patch patchᵀ]``, the mean over the batch and all output positions, exact. The entries of a patch
+    are ordered as ``torch.nn.functional.unfold`` orders them: channel, then kernel row, then kernel column.
+    The other arguments are those of the convolution.
+
+    Args:
+        x: the input (B, C, L), (B, C, H, W) or (B, C, D, H, W); half precision is computed in float32.
+        kernel_size: one whole number or one for each spatial dimension.
+        stride: the same.
+        padding: the same, or ``"same"`` or ``"valid"``.
+        dilation: the same.
+        groups: channel groups; each group has its own matrix.
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+
+    Returns:
+        (K, K) with K = C·∏kernel, or (G, K/G, K/G) for groups > 1; symmetric to the bit and positive semi-
+        definite to rounding. NaN and infinite values of x reach exactly the entries they belong to. No
+        gradient flows through it.
+
+    Raises:
+        InputError: an argument no convolution of this x could have.
+
+    Source: Chai et al. 2020, section 2: the matrix whose eigenvalues bound the stable learning rate.
+    """
+    if not isinstance(x, Tensor) or x.ndim not in (3, 4, 5):
+        shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"x must be a tensor (B, C, L), (B, C, H, W) or (B, C, D, H, W), not {shape}.")
+    geometry = Geometry.of(x.ndim - 2, kernel_size, stride, padding, dilation, groups, padding_mode)
+    total, count = patch_sum(checked_input(x, groups), geometry)
+    mean = total.div_(count)
+    return mean if groups > 1 else mean[0]
+
+
+@torch.no_grad()
+def patch_sum(x: Tensor, geometry: Geometry) -> tuple[Tensor, int]:
+    """``Σ patch patchᵀ`` (G, K/G, K/G) of ``x`` (B, C, *size), symmetric to the bit, and the number of
+    patches.
+    """
+    count = len(x) * math.prod(geometry.output_size(x.shape[2:]))
+    with torch.autocast(x.device.type, enabled=False):
+        total = by_patches(x, geometry)
+    upper = total.triu(1)
+    return total.triu_().add_(upper.mT), count

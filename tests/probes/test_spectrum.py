@@ -1,0 +1,248 @@
+"""The spectrum table against patches gathered by hand, and the promise to leave no trace."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import normscope as ns
+from normscope.errors import InputError, UnknownNameError
+
+COLUMNS = [
+    "layer",
+    "kind",
+    "dim",
+    "positions",
+    "lambda_min",
+    "lambda_max",
+    "condition",
+    "power",
+    "lr_bound",
+]  # the contract's
+
+
+class Noisy(nn.Module):
+    """Draws from every generator there is, counts in a buffer it rebinds, and may fail."""
+
+    def __init__(self, fail=False):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+        self.generator = torch.Generator().manual_seed(3)
+        self.fail = fail
+
+    def forward(self, x):
+        self.count = self.count + 1
+        self.training = not self.training
+        noise = torch.randn(x.shape, generator=self.generator) + torch.rand(()) + random.random()
+        noise = noise + np.random.rand()  # noqa: NPY002
+        if self.fail:
+            raise RuntimeError("as asked")
+        return x + noise * 1e-3
+
+
+def network(fail=False):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        Noisy(fail),
+        nn.Conv2d(6, 4, 3, stride=2, groups=2, padding_mode="circular", padding=1),
+        nn.Flatten(),
+        nn.Linear(4 * 16, 5),
+    )
+
+
+def batch(*shape, seed=1):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def truth(patches):
+    """Eigenvalues of E[p pᵀ] for patches (N, K), through the singular values of the patches themselves."""
+    p = patches.double()
+    values = torch.linalg.svdvals(p).square() / len(p)
+    return values, float(p.square().mean())
+
+
+def test_reads_each_layer_from_the_patches_it_sees():
+    model = nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 4, 3, stride=2), nn.Flatten(), nn.Linear(36, 5)
+    )
+    x = batch(32, 2, 8, 8)
+    rows = ns.probes.spectrum(model, x)
+    assert list(rows.columns[:9]) == COLUMNS
+    assert list(rows.layer) == ["0", "2", "4"]
+    assert list(rows.kind) == ["conv2d", "conv2d", "linear"]
+    with torch.no_grad():
+        hidden = model[1](model[0](x))
+        last = model[3](model[2](hidden))
+    seen = [
+        (F.unfold(x, 3, padding=1).mT.reshape(-1, 18), 64),
+        (F.unfold(hidden, 3, stride=2).mT.reshape(-1, 54), 9),
+        (last, 1),
+    ]
+    for row, (patches, positions) in zip(rows.itertuples(), seen, strict=True):
+        values, power = truth(patches)
+        assert (row.dim, row.positions) == (patches.shape[1], positions)
+        assert row.lambda_max == pytest.approx(float(values[0]), rel=1e-9)
+        assert row.power == pytest.approx(power, rel=1e-9)
+        assert row.lr_bound == pytest.approx(2 / (positions * float(values[0])), rel=1e-9)
+        if len(patches) >= patches.shape[1]:
+            assert row.lambda_min == pytest.approx(float(values[-1]), rel=1e-6)
+            assert row.condition == pytest.approx(float(values[0] / values[-1]), rel=1e-6)
+        else:  # fewer patches than entries: some eigenvalues are exactly zero
+            assert row.lambda_min == 0
+            assert row.condition == math.inf
+
+
+def test_has_one_row_a_group():
+    model = nn.Conv1d(6, 6, 3, groups=3)
+    x = batch(8, 6, 20)
+    rows = ns.probes.spectrum(model, x)
+    assert list(rows.group) == [0, 1, 2]
+    for g, row in enumerate(rows.itertuples()):
+        patches = x[:, 2 * g : 2 * g + 2].unfold(2, 3, 1).permute(0, 2, 1, 3).reshape(-1, 6)
+        assert row.lambda_max == pytest.approx(float(truth(patches)[0][0]), rel=1e-9)
+        assert row.dim == 6
+
+
+def test_flattens_the_extra_dimensions_of_a_linear_layer_into_positions():
+    x = batch(4, 3, 5, 6)
+    row = ns.probes.spectrum(nn.Linear(6, 2), x).iloc[0]
+    assert row.positions == 15
+    assert row.lambda_max == pytest.approx(float(truth(x.reshape(-1, 6))[0][0]), rel=1e-9)
+
+
+def test_reads_an_image_without_a_batch_dimension():
+    x = batch(3, 8, 8)
+    row = ns.probes.spectrum(nn.Conv2d(3, 2, 3), x).iloc[0]
+    assert row.lambda_max == pytest.approx(float(truth(F.unfold(x[None], 3)[0].T)[0][0]), rel=1e-9)
+
+
+def test_a_layer_that_runs_twice_counts_both_calls():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(torch.tanh(self.layer(x)))
+
+    model, x = Twice(), batch(16, 4)
+    row = ns.probes.spectrum(model, x).iloc[0]
+    both = torch.cat([x, torch.tanh(model.layer(x)).detach()])
+    assert row.positions == 2
+    assert row.lambda_max == pytest.approx(float(truth(both)[0][0]), rel=1e-6)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+@pytest.mark.parametrize("fail", [False, True])
+def test_leaves_model_and_generators_as_they_were_also_when_the_pass_fails(mode, fail):
+    model = network(fail).train(mode)
+    before = copy.deepcopy(model.state_dict())
+    buffers = dict(model.named_buffers())
+    own = model[3].generator.get_state()
+    state = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    if fail:
+        with pytest.raises(RuntimeError, match="as asked"):
+            ns.probes.spectrum(model, batch(4, 2, 8, 8))
+    else:
+        ns.probes.spectrum(model, batch(4, 2, 8, 8))
+    after = model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(value is buffers[name] for name, value in model.named_buffers())
+    assert all(module.training == mode for module in model.modules())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert torch.equal(own, model[3].generator.get_state())
+    assert torch.equal(state[0], torch.get_rng_state())
+    assert state[1] == random.getstate()
+    assert all(np.array_equal(a, b) for a, b in zip(state[2], np.random.get_state(), strict=True))  # noqa: NPY002
+
+
+def test_runs_the_model_in_the_mode_it_is_in():
+    model = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1))
+    x = batch(8, 2, 6, 6) * 3
+    assert ns.probes.spectrum(model.train(), x).power[0] == pytest.approx(1, rel=1e-4)
+    assert ns.probes.spectrum(model.eval(), x).power[0] == pytest.approx(float(x.square().mean()), rel=1e-4)
+
+
+def test_computes_in_float64_whatever_the_models_type():
+    values = torch.tensor(
+        [[1.0, 1e-5], [1.0, -1e-5]]
+    )  # R = diag(1, 1e-10): lost beside 1 in float32's rounding
+    row = ns.probes.spectrum(nn.Linear(2, 1), values).iloc[0]
+    assert row.lambda_min == pytest.approx(1e-10, rel=1e-5)
+    row = ns.probes.spectrum(nn.Linear(2, 1).bfloat16(), torch.eye(2).bfloat16()).iloc[0]
+    assert (row.lambda_min, row.lambda_max) == (0.5, 0.5)
+
+
+def test_a_smallest_eigenvalue_below_rounding_is_zero():
+    direction = batch(50, 1).double()
+    row = ns.probes.spectrum(nn.Linear(4, 1).double(), direction @ batch(1, 4, seed=2).double()).iloc[0]
+    assert row.lambda_min == 0
+    assert row.condition == math.inf
+
+
+def test_a_dead_or_constant_input_is_reported():
+    model = nn.Conv2d(2, 2, 3)
+    dead = ns.probes.spectrum(model, torch.zeros(2, 2, 6, 6)).iloc[0]
+    assert (dead.lambda_min, dead.lambda_max, dead.power) == (0, 0, 0)
+    assert dead.condition == dead.lr_bound == math.inf
+    assert "zero" in dead.note
+    constant = ns.probes.spectrum(model, torch.full((2, 2, 6, 6), 3.0)).iloc[0]
+    assert constant.lambda_max == pytest.approx(9 * 18)  # R = 9·11ᵀ
+    assert (constant.lambda_min, constant.condition) == (0, math.inf)
+    assert constant.power == pytest.approx(9)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_values_that_are_not_finite_are_reported_not_raised(value):
+    x = batch(4, 2, 8, 8)
+    x[0, 0, 3, 3] = value
+    rows = ns.probes.spectrum(network(), x)
+    assert math.isnan(rows.lambda_max[0])
+    assert "finite" in rows.note[0]
+
+
+def test_measures_only_the_layers_named():
+    assert list(ns.probes.spectrum(network(), batch(4, 2, 8, 8), layers=["6", "0"]).layer) == ["6", "0"]
+
+
+def test_a_layer_that_did_not_run_is_reported():
+    model = nn.Linear(3, 2)
+    model.unused = nn.Linear(3, 2)
+    rows = ns.probes.spectrum(model, batch(4, 3))
+    assert list(rows.layer) == ["", "unused"]
+    assert "did not run" in rows.note[1]
+
+
+def test_an_unknown_layer_is_refused_by_name():
+    with pytest.raises(UnknownNameError, match="unknown layer 'conv9'"):
+        ns.probes.spectrum(network(), batch(4, 2, 8, 8), layers=["conv9"])
+    with pytest.raises(InputError, match="BatchNorm2d"):
+        ns.probes.spectrum(network(), batch(4, 2, 8, 8), layers=["1"])
+
+
+def test_lazy_layers_are_refused():
+    with pytest.raises(InputError, match="lazy"):
+        ns.probes.spectrum(nn.LazyLinear(3), batch(4, 3))
+
+
+def test_spectrum_of_reads_a_matrix_with_known_eigenvalues():
+    q = torch.linalg.qr(batch(5, 5).double()).Q
+    values = torch.tensor([0.5, 1.0, 2.0, 3.0, 8.0], dtype=torch.float64)
+    found = ns.probes.spectrum_of((q * values) @ q.T, positions=10)
+    assert found.lambda_min == pytest.approx(0.5, rel=1e-12)
+    assert found.lambda_max == pytest.approx(8, rel=1e-12)
+    assert found.condition == pytest.approx(16, rel=1e-12)
+    assert found.power == pytest.approx(14.5 / 5, rel=1e-12)
+    assert found.lr_bound == pytest.approx(2 / 80, rel=1e-12)
+    assert (found.dim, found.positions, found.note) == (5, 10, "")
