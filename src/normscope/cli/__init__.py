@@ -9,13 +9,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from normscope.cli import catalogue, data, info, report, reproduce
 from normscope.errors import NormscopeError
 
 BAD_USE, INTERRUPTED = 2, 130
+
+# The parser's own errors. Typer brings its parser along, or takes the installed click, depending on its version; this
+# base class of what it exports is the same either way.
+_ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="normscope",
@@ -38,12 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NormscopeError as error:
         _complain(str(error))
         status = error.exit_status
-    except click.ClickException as error:
-        _complain(error.format_message())
+    except _ParserError as error:
+        _complain(error.format_message())  # type: ignore[attr-defined]
         status = BAD_USE
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted; what is finished is kept: the same command goes on from there.")
+    except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
+    if status == INTERRUPTED:
+        _complain("interrupted; what is finished is kept: the same command goes on from there.")
     sys.exit(status or 0)
 
 

@@ -7,6 +7,7 @@ again. The cell's function, configuration, duration and the versions it ran with
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -90,7 +91,8 @@ class Store:
                 os.fsync(file.fileno())
             temporary.replace(self.path(key))
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
 
     def read(self, key: str) -> StoredCell | None:
