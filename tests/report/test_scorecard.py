@@ -3,7 +3,7 @@ import json
 import pytest
 
 from normscope.errors import InputError
-from normscope.report.scorecard import measured_text, read_scorecard, update_scorecard, verdict
+from normscope.report.scorecard import measured_numbers, read_scorecard, update_scorecard, verdict
 
 
 def row(experiment="p.fig1", claim="a", holds=True, scale="quick", measured=None):
@@ -46,10 +46,10 @@ def test_no_temporary_file_stays(tmp_path):
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_verdicts_and_numbers_in_words():
+def test_verdicts_and_numbers_for_a_reader():
     assert [verdict(row(holds=holds)) for holds in (True, False, None)] == [
         "holds",
         "does not hold",
         "not judged",
     ]
-    assert measured_text(row(measured={"a": 0.123456, "b": "inf"})) == "a 0.1235, b inf"
+    assert measured_numbers(row(measured={"a": 0.123456, "b": "inf"})) == [("a", "0.1235"), ("b", "inf")]

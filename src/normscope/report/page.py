@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from normscope.report.files import write_text
-from normscope.report.scorecard import measured_text, verdict
+from normscope.report.scorecard import measured_numbers, verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +52,8 @@ def write_page(folder: Path, sections: Sequence[Section], environment: Mapping[s
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("normscope.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    templates.filters.update(verdict=verdict, measured=measured_text, inline=_inline)
-    verdicts = [verdict(dict(row)) for section in sections for row in section.claims]
+    templates.filters.update(verdict=verdict, measured=measured_numbers, inline=_inline)
+    verdicts = [verdict(row) for section in sections for row in section.claims]
     counts = {name: verdicts.count(name) for name in ("holds", "does not hold", "not judged")}
     page = folder / "report.html"
     text = templates.get_template("report.html").render(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Look", "Panel", "legend_below", "median_band", "new_figure", "rate_axis", "show_percent"]
 
 _PANEL_INCHES = (4.6, 3.4)
+_LEGEND_INCHES = 2.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,8 @@ def median_band(axes: Panel, runs: pd.DataFrame, x: str, look: Look, label: str)
 def legend_below(figure: Figure) -> None:
     """One legend for all panels, under them, where it hides nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    columns = max(1, round(figure.get_figwidth() / _LEGEND_INCHES))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def rate_axis(axes: Panel, label: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,11 @@ def update_scorecard(
     return card
 
 
-def verdict(row: dict[str, Any]) -> str:
+def verdict(row: Mapping[str, Any]) -> str:
     """``"holds"``, ``"does not hold"`` or ``"not judged"``."""
     return {True: "holds", False: "does not hold", None: "not judged"}[row["holds"]]
 
 
-def measured_text(row: dict[str, Any]) -> str:
-    """A row's measured numbers in words, four digits each."""
-    return ", ".join(
-        f"{name} {value if isinstance(value, str) else format(value, '.4g')}"
-        for name, value in row["measured"].items()
-    )
+def measured_numbers(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A row's measured numbers, each with its name and four digits."""
+    return [(name, f"{float(value):.4g}") for name, value in row["measured"].items()]
