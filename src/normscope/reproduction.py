@@ -90,12 +90,17 @@ class Reproduction:
             for name in cell.data
         }
 
-    def plan(self) -> Plan:
-        """The next round's cells, found and new; the first round's when nothing has run yet."""
+    def plan(self, *, offline: bool = False) -> Plan:
+        """The next round's cells, found and new; the first round's when nothing has run yet.
+
+        Args:
+            offline: take the published digest of a data set that is not here, rather than download it.
+        """
+        digest = _digest_offline if offline else data.digest
         seen = {key for cells in self._cells.values() for key in cells}
         for experiment in self.experiments:
             asked = experiment.cells(self.scale, self._tables[experiment.id])
-            self._cells[experiment.id] |= {cell.key(data.digest): cell for cell in asked}
+            self._cells[experiment.id] |= {cell.key(digest): cell for cell in asked}
         unseen = {
             key: cell for cells in self._cells.values() for key, cell in cells.items() if key not in seen
         }
@@ -174,6 +179,10 @@ def write_report(out: Path) -> Path:
         )
         sections.append(section)
     return page.write_page(out, sections, environment())
+
+
+def _digest_offline(name: str) -> str:
+    return data.digest(name) if data.available(name)[0] else data.CATALOGUE[name].digest
 
 
 def _stored(out: Path) -> list[Path]:

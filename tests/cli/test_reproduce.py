@@ -58,6 +58,21 @@ def test_a_dry_run_lists_found_and_new_cells_and_writes_nothing(finished, normsc
     assert not (tmp_path / "normscope-runs").exists()
 
 
+def test_a_dry_run_needs_no_data(normscope, tmp_path):
+    run = normscope(
+        "reproduce",
+        "chai2020",
+        "--scale",
+        "paper",
+        "--dry-run",
+        NORMSCOPE_DATA="",
+        NORMSCOPE_CACHE=str(tmp_path),
+    )
+    assert run.returncode == 0
+    assert "440 to run" in run.stdout.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("killed", ["SIGKILL", "SIGINT"])
 def test_killed_half_way_it_finishes_only_the_rest_with_the_same_rows(finished, normscope, tmp_path, killed):
     out = tmp_path / "runs"

@@ -40,10 +40,10 @@ def reproduce(
     from normscope.reproduction import Reproduction
 
     reproduction = Reproduction(patterns, scale, out, workers, timeout=cell_timeout, fresh=fresh)
-    fetch_missing(reproduction.datasets())
     if dry_run:
-        display.show_plan(reproduction.plan())
+        display.show_plan(reproduction.plan(offline=True))
         return
+    fetch_missing(reproduction.datasets())
     with display.progress() as observer:
         results = reproduction.run(observer)
     display.show_scorecard(results)
