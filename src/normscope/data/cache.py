@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from normscope.atomic import atomic_write
 from normscope.data.locations import Source, cache_folders, writable_cache
 from normscope.errors import DataError
 
@@ -115,10 +114,10 @@ def _write(
     for array_name in ARRAYS:
         array = np.ascontiguousarray(arrays[array_name])
         path = folder / f"{name}-{digest[:16]}-{array_name}.npy"
-        with _renamed_into(path) as file:
+        with atomic_write(path) as file:
             np.save(file, array, allow_pickle=False)
         described[array_name] = {"file": path.name, "bytes": path.stat().st_size, "shape": list(array.shape)}
-    with _renamed_into(folder / _manifest_name(name, source)) as file:
+    with atomic_write(folder / _manifest_name(name, source)) as file:
         manifest = {"stamps": stamps, "digest": digest, "arrays": described}
         file.write(json.dumps(manifest, indent=1).encode())
 
@@ -137,22 +136,6 @@ def content_digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 def _manifest_name(name: str, source: Source) -> str:
     return f"{name}-{hashlib.sha256(source.place.encode()).hexdigest()[:16]}.json"
-
-
-@contextmanager
-def _renamed_into(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that becomes ``path`` when it is complete and on the disk, and vanishes otherwise."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
 
 
 @contextmanager

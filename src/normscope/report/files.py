@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from normscope.atomic import atomic_write
 from normscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,15 +68,8 @@ def remove_figure(folder: Path) -> None:
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with atomic_write(path) as file:
             fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise InputError(f"cannot write {path}: {error.strerror or error}.") from error

@@ -7,7 +7,6 @@ again. The cell's function, configuration, duration and the versions it ran with
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from normscope.atomic import atomic_write
 from normscope.errors import InputError
 from normscope.protocol import Cell, empty_table, resolve_function
 
@@ -81,18 +81,11 @@ class Store:
         """
         import pyarrow.parquet as pq
 
-        temporary = self.folder / f".{key}.{os.getpid()}.tmp"
         labelled = rows.replace_schema_metadata({_METADATA: json.dumps(metadata).encode()})
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            with atomic_write(self.path(key)) as file:
                 pq.write_table(labelled, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path(key))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
 
     def read(self, key: str) -> StoredCell | None:

@@ -7,6 +7,7 @@ whatever they print goes to the standard error. When its input ends, the driver 
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import platform
@@ -61,12 +62,10 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 def _provenance(request: dict[str, Any]) -> dict[str, Any]:
     import torch
 
-    from normscope import __version__
-
     return {
         "version": request["version"],
         "config": request["config"],
-        "normscope": __version__,
+        "normscope": importlib.metadata.version("normscope"),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
