@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from normscope.errors import UnknownNameError
 from normscope.protocol.cell import Cell
-from normscope.protocol.claim import Claim
+from normscope.protocol.claim import Claim, ClaimRule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +73,46 @@ class Experiment(Protocol):
     def figure(self, table: pd.DataFrame) -> Figure:
         """The source's figure redrawn from the table."""
         ...
+
+
+SomeProfile = TypeVar("SomeProfile", bound=Profile)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedExperiment(Generic[SomeProfile]):
+    """An :class:`Experiment` whose cells are known before any has run.
+
+    Attributes:
+        id: its name, ``paper.figure``.
+        caption: what its figure shows.
+        profiles: the settings of each scale.
+        list_cells: the cells of a profile.
+        rules: the source's claims.
+        draw: the figure from the table.
+    """
+
+    id: str
+    caption: str
+    profiles: Mapping[Scale, SomeProfile]
+    list_cells: Callable[[SomeProfile], Sequence[Cell]]
+    rules: Sequence[ClaimRule]
+    draw: Callable[[pd.DataFrame], Figure]
+
+    def profile(self, scale: Scale) -> SomeProfile:
+        """The settings at a scale."""
+        return self.profiles[scale]
+
+    def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
+        """The same cells, whatever rows there are."""
+        return self.list_cells(self.profiles[scale])
+
+    def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
+        """Every rule's verdict on the table."""
+        return [rule(table) for rule in self.rules]
+
+    def figure(self, table: pd.DataFrame) -> Figure:
+        """The figure drawn from the table."""
+        return self.draw(table)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,15 +7,13 @@ baseline's, and Suppress's, stay small. The smallest eigenvalue bounds the slowe
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from normscope.papers.chai2020.drawing import draw_by_rate, legend_below, new_figure
 from normscope.papers.chai2020.lenet import spectrum_cells
 from normscope.papers.chai2020.profiles import PROFILES, ChaiProfile
 from normscope.papers.chai2020.readings import by_name, early_eigenvalues, seed_count, variant_medians
-from normscope.protocol import Cell, Claim, Judgement, Scale, claim
+from normscope.protocol import Cell, FixedExperiment, Judgement, claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,35 +73,28 @@ def suppress_stays(table: pd.DataFrame) -> Judgement:
 CLAIMS = (amplify_equals_batchnorm, amplified, suppress_stays)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fig6:
-    """Smallest eigenvalue after five steps against learning rate."""
+def list_cells(profile: ChaiProfile) -> list[Cell]:
+    """The early spectra of every variant, rate and seed."""
+    return spectrum_cells(profile)
 
-    id: str = "chai2020.fig6"
-    caption: str = (
+
+def draw(table: pd.DataFrame) -> Figure:
+    """The smallest eigenvalue by learning rate, a line a variant."""
+    figure, (axes,) = new_figure(1)
+    draw_by_rate(axes, early_eigenvalues(table, "lambda_min"))
+    axes.set(yscale="log", ylabel=r"$\lambda_{\min}(R)$ after 5 steps  [input power]")
+    legend_below(figure)
+    return figure
+
+
+EXPERIMENT = FixedExperiment(
+    id="chai2020.fig6",
+    caption=(
         "Smallest eigenvalue of the autocorrelation R of the second convolution's input after 5 training steps: "
         "median over seeds, with the band from the first to the third quartile."
-    )
-
-    def profile(self, scale: Scale) -> ChaiProfile:
-        """The settings at a scale."""
-        return PROFILES[scale]
-
-    def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
-        """The early spectra of every variant, rate and seed."""
-        return spectrum_cells(PROFILES[scale])
-
-    def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
-        """Every claim on Fig. 6."""
-        return [rule(table) for rule in CLAIMS]
-
-    def figure(self, table: pd.DataFrame) -> Figure:
-        """The smallest eigenvalue by learning rate, a line a variant."""
-        figure, (axes,) = new_figure(1)
-        draw_by_rate(axes, early_eigenvalues(table, "lambda_min"))
-        axes.set(yscale="log", ylabel=r"$\lambda_{\min}(R)$ after 5 steps  [input power]")
-        legend_below(figure)
-        return figure
-
-
-EXPERIMENT = Fig6()
+    ),
+    profiles=PROFILES,
+    list_cells=list_cells,
+    rules=CLAIMS,
+    draw=draw,
+)

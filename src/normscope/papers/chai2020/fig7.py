@@ -6,8 +6,6 @@ there is less need to amplify them, and Suppress and Baseline catch up.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from normscope.papers.chai2020.drawing import draw_by_epoch, legend_below, new_figure
@@ -20,7 +18,7 @@ from normscope.papers.chai2020.readings import (
     validation_errors,
     variant_medians,
 )
-from normscope.protocol import Cell, Claim, Judgement, Scale, claim
+from normscope.protocol import Cell, FixedExperiment, Judgement, claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,38 +94,31 @@ def baseline_catches_up(table: pd.DataFrame) -> Judgement:
 CLAIMS = (amplify_as_fast, speed_order, suppress_catches_up, baseline_catches_up)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fig7:
-    """Validation error by epoch at four learning rates."""
+def list_cells(profile: ChaiProfile) -> list[Cell]:
+    """The training runs at the four panels' rates."""
+    return training_cells(profile, CURVE_RATES)
 
-    id: str = "chai2020.fig7"
-    caption: str = (
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel a learning rate, a line a variant."""
+    errors = validation_errors(table)
+    figure, panels = new_figure(len(CURVE_RATES), columns=2, share_y=True)
+    for letter, axes, rate in zip("abcd", panels, CURVE_RATES, strict=True):
+        draw_by_epoch(axes, errors[errors["rate"] == rate])
+        axes.set_title(f"({letter}) learning rate {rate:g}")
+        axes.label_outer()
+    legend_below(figure)
+    return figure
+
+
+EXPERIMENT = FixedExperiment(
+    id="chai2020.fig7",
+    caption=(
         "Validation error by epoch at four learning rates of the convolution weights: median over seeds, with the band "
         "from the first to the third quartile. A diverged run counts as chance, 90 %."
-    )
-
-    def profile(self, scale: Scale) -> ChaiProfile:
-        """The settings at a scale."""
-        return PROFILES[scale]
-
-    def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
-        """The training runs at the four panels' rates."""
-        return training_cells(PROFILES[scale], CURVE_RATES)
-
-    def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
-        """Every claim on Fig. 7."""
-        return [rule(table) for rule in CLAIMS]
-
-    def figure(self, table: pd.DataFrame) -> Figure:
-        """A panel a learning rate, a line a variant."""
-        errors = validation_errors(table)
-        figure, panels = new_figure(len(CURVE_RATES), columns=2, share_y=True)
-        for letter, axes, rate in zip("abcd", panels, CURVE_RATES, strict=True):
-            draw_by_epoch(axes, errors[errors["rate"] == rate])
-            axes.set_title(f"({letter}) learning rate {rate:g}")
-            axes.label_outer()
-        legend_below(figure)
-        return figure
-
-
-EXPERIMENT = Fig7()
+    ),
+    profiles=PROFILES,
+    list_cells=list_cells,
+    rules=CLAIMS,
+    draw=draw,
+)

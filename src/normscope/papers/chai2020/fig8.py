@@ -6,8 +6,6 @@ stable at rates where Baseline and Amplify, which cannot, fail.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from normscope.papers.chai2020.drawing import (
@@ -26,7 +24,7 @@ from normscope.papers.chai2020.readings import (
     seed_count,
     variant_medians,
 )
-from normscope.protocol import Cell, Claim, Judgement, NotJudgedError, Scale, claim
+from normscope.protocol import Cell, FixedExperiment, Judgement, NotJudgedError, claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,46 +88,38 @@ def largest_eigenvalue(table: pd.DataFrame) -> Judgement:
 CLAIMS = (stability, largest_eigenvalue)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fig8:
-    """Final error and largest eigenvalue against learning rate."""
+def list_cells(profile: ChaiProfile) -> list[Cell]:
+    """Training runs and early spectra of every variant, rate and seed."""
+    return [*training_cells(profile, profile.rates), *spectrum_cells(profile)]
 
-    id: str = "chai2020.fig8"
-    caption: str = (
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Error on the left, largest eigenvalue on the right, a line a variant."""
+    figure, (left, right) = new_figure(2, columns=2)
+    draw_by_rate(left, final_errors(table))
+    left.set(title="(a) stability", yscale="log", ylabel="validation error after the last epoch  [%]")
+    show_percent(left)
+    mark_chance(left)
+    draw_by_rate(right, early_eigenvalues(table, "lambda_max"))
+    right.set(
+        title="(b) largest eigenvalue",
+        yscale="log",
+        ylabel=r"$\lambda_{\max}(R)$ after 5 steps  [input power]",
+    )
+    legend_below(figure)
+    return figure
+
+
+EXPERIMENT = FixedExperiment(
+    id="chai2020.fig8",
+    caption=(
         "(a) Validation error after the last epoch and (b) largest eigenvalue of the autocorrelation R of the second "
         "convolution's input after 5 steps, against the learning rate of the convolution weights: median over seeds, "
         "with the band from the first to the third quartile. A diverged run counts as chance error and as an infinite "
         "eigenvalue, drawn at the upper edge."
-    )
-
-    def profile(self, scale: Scale) -> ChaiProfile:
-        """The settings at a scale."""
-        return PROFILES[scale]
-
-    def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
-        """Training runs and early spectra of every variant, rate and seed."""
-        profile = PROFILES[scale]
-        return [*training_cells(profile, profile.rates), *spectrum_cells(profile)]
-
-    def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
-        """Every claim on Fig. 8."""
-        return [rule(table) for rule in CLAIMS]
-
-    def figure(self, table: pd.DataFrame) -> Figure:
-        """Error on the left, largest eigenvalue on the right, a line a variant."""
-        figure, (left, right) = new_figure(2, columns=2)
-        draw_by_rate(left, final_errors(table))
-        left.set(title="(a) stability", yscale="log", ylabel="validation error after the last epoch  [%]")
-        show_percent(left)
-        mark_chance(left)
-        draw_by_rate(right, early_eigenvalues(table, "lambda_max"))
-        right.set(
-            title="(b) largest eigenvalue",
-            yscale="log",
-            ylabel=r"$\lambda_{\max}(R)$ after 5 steps  [input power]",
-        )
-        legend_below(figure)
-        return figure
-
-
-EXPERIMENT = Fig8()
+    ),
+    profiles=PROFILES,
+    list_cells=list_cells,
+    rules=CLAIMS,
+    draw=draw,
+)
