@@ -15,13 +15,18 @@ def test_a_file_appears_whole_in_a_folder_that_is_made(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
 
 
+def write_and_fail(path, error):
+    with atomic_write(path) as file:
+        file.write(b"new")
+        raise error
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError()])
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(type(error)), atomic_write(path) as file:
-        file.write(b"new")
-        raise error
+    with pytest.raises(type(error)):
+        write_and_fail(path, error)
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
