@@ -89,16 +89,25 @@ def standardize(
     """Standardize ``x`` of shape (N, C, ...) by its own moments, and update the running ones in place."""
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return _composite(x, weight, bias, running_mean, running_var, momentum, eps, rule)
-    y, mean, invstd = torch.native_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
-    square = invstd.pow(-2)  # σ² + ε
-    if eps == 0:  # then the kernel writes 0 for a constant channel's 1/σ
-        square = square.masked_fill(invstd == 0, 0.0)
-    power = torch.addcmul(square, mean, mean)  # P + ε
-    passed = rule.passed(power, surplus=eps)
     # Under vmap the layers of a stack need not agree on whether every gate is open.
-    if passed is not None and not torch._C._are_functorch_transforms_active() and not bool(passed.any()):
-        return y
-    del y  # its memory serves the next line
+    stacked = torch._C._are_functorch_transforms_active()
+    gated = rule.below is not None or rule.above is not None
+    if gated or stacked:
+        y, mean, invstd = torch.native_batch_norm(
+            x, weight, bias, running_mean, running_var, True, momentum, eps
+        )
+        square = invstd.pow(-2)  # σ² + ε
+        if eps == 0:  # then the kernel writes 0 for a constant channel's 1/σ
+            square = square.masked_fill(invstd == 0, 0.0)
+        power = torch.addcmul(square, mean, mean)  # P + ε
+        passed = rule.passed(power, surplus=eps)
+        if passed is not None and not stacked and not bool(passed.any()):
+            return y
+        del y  # its memory serves the next line
+    else:
+        mean, var = torch.batch_norm_update_stats(x.detach(), running_mean, running_var, momentum)
+        square, passed = var + eps, None
+        power, invstd = torch.addcmul(square, mean, mean), square.rsqrt()
     shift, scale = rule.shift(mean, passed), torch.ones_like(invstd)
     if rule.rescale:
         scale = _except(passed, power.rsqrt() if rule.about_zero else invstd, 1.0)
