@@ -42,7 +42,7 @@ def loop_over_patches(
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-@pytest.mark.parametrize(("normalizer", "power"), itertools.product(["l1", "l2"], ["mean", "sum"]))
+@pytest.mark.parametrize(("normalizer", "power"), [*itertools.product(["l1", "l2"], ["mean", "sum"])])
 def test_the_weight_gradient_is_nlms_by_a_plain_loop_over_patches(
     geometry: dict[str, object], normalizer: str, power: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

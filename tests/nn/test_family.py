@@ -161,6 +161,7 @@ def test_channels_last_memory_gives_the_same_numbers_and_stays(make: Make, train
 @every_quiet_layer
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shared_input", [True, False])
+@pytest.mark.filterwarnings("error:There is a performance drop")
 def test_vmap_over_stacked_layers_is_each_layer_alone(make: Make, training: bool, shared_input: bool) -> None:
     layers = [made(make, momentum=0.3).train(training) for _ in range(4)]
     x = torch.stack([batch((5, 3, 2), torch.float32) * scale for scale in (0.3, 1.0, 2.0, 5.0)])

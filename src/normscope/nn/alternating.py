@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from normscope.errors import InputError
-from normscope.nn.channel import ChannelNorm, at_least_single, batch_norm, per_channel, reduced_dims
+from normscope.nn.channel import (
+    ChannelNorm,
+    at_least_single,
+    average_in,
+    batch_norm,
+    per_channel,
+    reduced_dims,
+)
 
 
 class AlternatingNorm(ChannelNorm):
@@ -80,8 +87,8 @@ class AlternatingNorm(ChannelNorm):
         y = batch_norm(x, mean, var, self.weight, self.bias, True, 1.0, self.eps)
         running_mean, running_var, momentum = self._count_batch()
         if running_mean is not None and running_var is not None:
-            running_mean.lerp_(mean, momentum)
-            running_var.lerp_(var, momentum)
+            average_in(running_mean, mean, momentum)
+            average_in(running_var, var, momentum)
         n = x.numel() // x.shape[1]
         self.latest_mean.copy_(mean)
         self.latest_var.copy_(var * ((n - 1) / n))

@@ -197,6 +197,11 @@ def batch_norm(
     return torch.batch_norm(x, weight, bias, mean, var, training, momentum, eps, torch.backends.cudnn.enabled)
 
 
+def average_in(running: Tensor, new: Tensor, momentum: float) -> None:
+    """Move a running statistic towards the newest one, in place; ``lerp_`` has no rule for vmap."""
+    running.mul_(1.0 - momentum).add_(new.detach(), alpha=momentum)
+
+
 def at_least_single(x: Tensor) -> Tensor:
     """``x`` itself, or in single precision where its own is a half."""
     return x.float() if x.dtype in HALF else x

@@ -23,6 +23,7 @@ from normscope.nn.channel import (
     HALF,
     ChannelNorm,
     at_least_single,
+    average_in,
     batch_norm,
     check_number,
     per_channel,
@@ -92,8 +93,8 @@ class LpNorm(ChannelNorm):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not fused):
             mean, moment = _moments(at_least_single(x), self.p, self.centered)
         if kept_mean is not None and kept_moment is not None:
-            kept_mean.lerp_(mean.detach().to(kept_mean.dtype), momentum)
-            kept_moment.lerp_(moment.detach().to(kept_moment.dtype), momentum)
+            average_in(kept_mean, mean, momentum)
+            average_in(kept_moment, moment, momentum)
         if fused:
             output: Tensor = _Lp.apply(  # type: ignore[no-untyped-call]
                 x, self.weight, self.bias, mean, moment, self.eps, self.p, self.centered

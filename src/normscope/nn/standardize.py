@@ -25,7 +25,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normscope.nn.channel import HALF, at_least_single, batch_norm, per_channel, reduced_dims, side_by_side
+from normscope.nn.channel import (
+    HALF,
+    at_least_single,
+    average_in,
+    batch_norm,
+    per_channel,
+    reduced_dims,
+    side_by_side,
+)
 
 
 @dataclass(frozen=True)
@@ -251,8 +259,8 @@ def _composite(
     passed = rule.passed(var + mean.square())
     if running_mean is not None and running_var is not None:
         n = x.numel() // x.shape[1]
-        running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
-        running_var.lerp_((var.detach() * (n / (n - 1))).to(running_var.dtype), momentum)
+        average_in(running_mean, mean, momentum)
+        average_in(running_var, var * (n / (n - 1)), momentum)
     y = (x - per_channel(rule.shift(mean, passed), x)) * per_channel(rule.scale(mean, var, passed, eps), x)
     if weight is not None:
         y = y * per_channel(weight, x)
