@@ -9,6 +9,8 @@ held to; a ``!`` marks a ratio above it.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import math
 import random
 import statistics
 import time
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from normscope.nn import AmplifyNorm, BatchNorm, SuppressNorm
+from normscope.nn import AmplifyNorm, BatchNorm, LpNorm, SuppressNorm
 
 SHAPES = ((64, 6, 28, 28), (128, 16, 32, 32), (128, 64, 8, 8), (32, 64, 56, 56))
 
@@ -41,6 +43,12 @@ CONTENDERS = (
     Contender("suppress, all gated", lambda C: SuppressNorm(C, threshold=0), 1.1),
     Contender("suppress, half gated", SuppressNorm, 2.0),
     Contender("suppress, none gated", lambda C: SuppressNorm(C, threshold=1e9), 2.0),
+    Contender("l2", lambda C: LpNorm(C, p=2), 1.5),
+    Contender("l2, uncentred", lambda C: LpNorm(C, p=2, centered=False), 1.5),
+    Contender("l1", lambda C: LpNorm(C, p=1), 5.0),
+    Contender("l3", lambda C: LpNorm(C, p=3), 5.0),
+    Contender("l-inf", lambda C: LpNorm(C, p=math.inf), 5.0),
+    Contender("l3, uncentred", lambda C: LpNorm(C, p=3, centered=False), 5.0),
 )
 
 
@@ -87,6 +95,15 @@ def ratios(
     return {c.name: other / base for c, other in zip(contenders, others, strict=True)}, base
 
 
+def keep_memory() -> None:
+    """Have glibc keep freed memory, as the sweep's workers do: else page faults decide who is slow."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_trim_threshold, m_mmap_threshold = -1, -3
+        mallopt(m_trim_threshold, 2**31 - 1)
+        mallopt(m_mmap_threshold, 2**30)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.norms", description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=float, default=4.0, help="seconds a shape and number of threads")
@@ -95,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     contenders = [contender for contender in CONTENDERS if options.only in contender.name]
     names = ["x".join(map(str, shape)) for shape in SHAPES]
+    keep_memory()
     for threads in options.threads:
         torch.set_num_threads(threads)
         measured = [ratios(contenders, shape, options.budget) for shape in SHAPES]

@@ -2,6 +2,8 @@ import io
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import normscope as ns
@@ -131,7 +133,7 @@ def test_the_backward_pass_is_ioffe_and_szegedys_closed_form() -> None:
     torch.testing.assert_close(grad, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_the_layer_survives_saving(tmp_path: object) -> None:
+def test_the_layer_survives_saving() -> None:
     layer, other = ns.nn.BatchNorm(3), ns.nn.BatchNorm(3)
     layer(batch((6, 3)))
     buffer = io.BytesIO()
@@ -152,3 +154,16 @@ def test_training_on_one_value_a_channel_is_refused_in_the_frameworks_words() ->
     assert torch.isfinite(ns.nn.BatchNorm(3).eval()(x)).all()
     with pytest.raises(InputError):
         ns.nn.BatchNorm(3, track_running_stats=False).eval()(x)
+
+
+@given(st.floats(-3, 3).map(lambda e: 10**e), st.floats(-10, 10), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_a_positive_affine_map_of_a_channels_input_changes_nothing(
+    scale: float, shift: float, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    x = torch.randn(5, 3, 4, dtype=torch.float64)
+    mapped = x.clone()
+    mapped[:, 1] = scale * x[:, 1] + shift
+    layer = ns.nn.BatchNorm(3, eps=0.0, dtype=torch.float64)
+    torch.testing.assert_close(layer(mapped), layer(x), rtol=1e-8, atol=1e-8)

@@ -46,6 +46,17 @@ def test_batch_amplify_and_suppress_carry_their_arguments() -> None:
     assert suppress.rule.above == 2.0
 
 
+def test_lp_alternating_and_noisy_carry_their_arguments() -> None:
+    lp = ns.nn.make("lp(p=1,centered=false)", 3)
+    assert isinstance(lp, ns.nn.LpNorm)
+    assert (lp.p, lp.centered) == (1.0, False)
+    assert ns.nn.make("lp(p=inf)", 3).p == float("inf")
+    alternating = ns.nn.make("alternating(period=3)", 3)
+    assert isinstance(alternating, ns.nn.AlternatingNorm)
+    assert alternating.period == 3
+    assert isinstance(ns.nn.make("noisy", 3), ns.nn.NoisyNorm)
+
+
 def test_group_layer_and_instance_are_the_frameworks() -> None:
     x = torch.randn(4, 6, 5, 5)
     torch.testing.assert_close(ns.nn.make("group(groups=3)", 6)(x), F.group_norm(x, 3))
@@ -85,6 +96,8 @@ def test_an_entry_point_is_a_name(monkeypatch: pytest.MonkeyPatch, own_module: s
         ("batch(eps=-1)", "eps must be a finite number of at least 0, not -1"),
         ("batch(eps='a')", "eps must be"),
         ("batch(momentum=2)", "momentum must be a finite number in [0, 1], not 2"),
+        ("lp(p=0.5)", "p must be a number of at least 1, not 0.5"),
+        ("alternating(period=0)", "period must be a whole number of at least 1, not 0"),
         ("suppress(threshold=-1)", "threshold must be a number of at least 0, not -1"),
     ],
 )

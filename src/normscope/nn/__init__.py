@@ -9,18 +9,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from normscope.nn.adaptive import AdaptiveConv2d
+    from normscope.nn.alternating import AlternatingNorm
     from normscope.nn.batch import BatchNorm
     from normscope.nn.factory import make
     from normscope.nn.gated import AmplifyNorm, SuppressNorm
+    from normscope.nn.lp import LpNorm
+    from normscope.nn.noisy import NoisyNorm
 
 _HOME = {
+    "AdaptiveConv2d": "adaptive",
+    "AlternatingNorm": "alternating",
     "AmplifyNorm": "gated",
     "BatchNorm": "batch",
+    "LpNorm": "lp",
+    "NoisyNorm": "noisy",
     "SuppressNorm": "gated",
     "make": "factory",
 }
 
-__all__ = ["AmplifyNorm", "BatchNorm", "SuppressNorm", "make"]
+__all__ = [
+    "AdaptiveConv2d",
+    "AlternatingNorm",
+    "AmplifyNorm",
+    "BatchNorm",
+    "LpNorm",
+    "NoisyNorm",
+    "SuppressNorm",
+    "make",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from normscope.nn.channel import ChannelNorm
+from normscope.nn.channel import ChannelNorm, batch_norm
 from normscope.nn.standardize import Rule, standardize, standardize_by
 
 
@@ -60,14 +59,14 @@ class BatchNorm(ChannelNorm):
         """The output from the batch's own moments."""
         mean, var, momentum = self._count_batch()
         if self.rule.is_batch_norm:
-            return F.batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
+            return batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
         return standardize(x, self.weight, self.bias, mean, var, momentum, self.eps, self.rule)
 
     def with_running_moments(self, x: Tensor) -> Tensor:
         """The output at inference."""
         mean, var = self._kept_moments()
         if self.rule.is_batch_norm:
-            return F.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+            return batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
         return standardize_by(x, self.weight, self.bias, mean, var, self.eps, self.rule)
 
     def extra_repr(self) -> str:

@@ -5,13 +5,15 @@ input.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+
+HALF = (torch.float16, torch.bfloat16)
 
 # The framework's sentence for training on one value a channel.
 _ONE_VALUE = "Expected more than 1 value per channel when training, got input size {}"
@@ -179,3 +181,53 @@ def reduced_dims(x: Tensor) -> tuple[int, ...]:
 def per_channel(vector: Tensor, x: Tensor) -> Tensor:
     """A vector of C values, shaped to broadcast against ``x`` of shape (N, C, ...)."""
     return vector.view(-1, *(1,) * (x.ndim - 2))
+
+
+def batch_norm(
+    x: Tensor,
+    mean: Tensor | None,
+    var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """The framework's batch norm, without the refusals of its functional form, which takes no ε of 0."""
+    return torch.batch_norm(x, weight, bias, mean, var, training, momentum, eps, torch.backends.cudnn.enabled)
+
+
+def average_in(running: Tensor, new: Tensor, momentum: float) -> None:
+    """Move a running statistic towards the newest one, in place; ``lerp_`` has no rule for vmap."""
+    running.mul_(1.0 - momentum).add_(new.detach(), alpha=momentum)
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """``x`` itself, or in single precision where its own is a half."""
+    return x.float() if x.dtype in HALF else x
+
+
+def side_by_side(
+    stack: int, in_dims: Sequence[int | None], args: Sequence[Any]
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The arguments ``x, *vectors`` of a stack of layers as those of one layer with all their channels.
+
+    Args:
+        stack: number of layers.
+        in_dims: the dimension of each argument that runs over the layers; None where they share it.
+        args: ``x`` of shape (N, C, ...) and vectors of C values or None.
+
+    Returns:
+        ``x`` of shape (N, stack · C, ...) and vectors of stack · C values.
+
+    """
+    x, *vectors = args
+    x = x.unsqueeze(1).expand(-1, stack, *x.shape[1:]) if in_dims[0] is None else x.movedim(in_dims[0], 1)
+    flat: list[Tensor | None] = []
+    for vector, dim in zip(vectors, in_dims[1:], strict=False):
+        if vector is None:
+            flat.append(None)
+        else:
+            rows = vector.expand(stack, -1) if dim is None else vector.movedim(dim, 0)
+            flat.append(rows.reshape(-1))
+    return x.flatten(1, 2), flat

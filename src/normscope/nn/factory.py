@@ -11,8 +11,11 @@ from typing import Any
 from torch import nn
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.nn.alternating import AlternatingNorm
 from normscope.nn.batch import BatchNorm
 from normscope.nn.gated import AmplifyNorm, SuppressNorm
+from normscope.nn.lp import LpNorm
+from normscope.nn.noisy import NoisyNorm
 from normscope.nn.specs import ENTRY_POINTS, Spec, check_arguments, parse
 
 Factory = Callable[..., nn.Module]
@@ -125,6 +128,9 @@ _FACTORIES: Mapping[str, Factory] = {
     "batch": BatchNorm,
     "amplify": AmplifyNorm,
     "suppress": SuppressNorm,
+    "lp": LpNorm,
+    "alternating": AlternatingNorm,
+    "noisy": NoisyNorm,
     "group": _group,
     "layer": _layer,
     "instance": _instance,

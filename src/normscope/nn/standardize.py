@@ -24,11 +24,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from normscope.nn.channel import per_channel, reduced_dims
-
-_HALF = (torch.float16, torch.bfloat16)
+from normscope.nn.channel import (
+    HALF,
+    at_least_single,
+    average_in,
+    batch_norm,
+    per_channel,
+    reduced_dims,
+    side_by_side,
+)
 
 
 @dataclass(frozen=True)
@@ -55,28 +60,28 @@ class Rule:
         """Whether an open channel is treated as BatchNorm treats it."""
         return self.center and self.rescale and not self.about_zero
 
-    def passed(self, power: Tensor, surplus: float = 0.0) -> Tensor:
+    def passed(self, power: Tensor, surplus: float = 0.0) -> Tensor | None:
         """Which channels the gate lets pass as they are, given their power, or their power plus ``surplus``.
 
-        A channel of unknown power (NaN) is not let pass, so that its NaN shows.
+        None where there is no gate. A channel of unknown power (NaN) is not let pass, so that its NaN shows.
         """
         if self.below is not None:
             return power >= self.below + surplus if self.below > 0 else power == power
         if self.above is not None:
             return power <= self.above + surplus
-        return torch.zeros_like(power, dtype=torch.bool)
+        return None
 
-    def shift(self, mean: Tensor, passed: Tensor) -> Tensor:
+    def shift(self, mean: Tensor, passed: Tensor | None) -> Tensor:
         """κμ."""
-        return torch.where(passed, 0.0, mean) if self.center else torch.zeros_like(mean)
+        return _except(passed, mean, 0.0) if self.center else torch.zeros_like(mean)
 
-    def scale(self, mean: Tensor, var: Tensor, passed: Tensor, eps: float) -> Tensor:
+    def scale(self, mean: Tensor, var: Tensor, passed: Tensor | None, eps: float) -> Tensor:
         """The scale s."""
         if not self.rescale:
             return torch.ones_like(var)
         moment = var + mean.square() if self.about_zero else var
         # rsqrt, as the kernel has it: an open channel is BatchNorm's to the bit.
-        return torch.where(passed, 1.0, moment + eps).rsqrt()
+        return _except(passed, moment + eps, 1.0).rsqrt()
 
 
 def standardize(
@@ -92,14 +97,29 @@ def standardize(
     """Standardize ``x`` of shape (N, C, ...) by its own moments, and update the running ones in place."""
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return _composite(x, weight, bias, running_mean, running_var, momentum, eps, rule)
-    y, mean, invstd = torch.native_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
-    moment = invstd.pow(-2) if eps > 0 else _variance(invstd, eps)
-    passed = rule.passed(torch.addcmul(moment, mean, mean), surplus=eps)
     # Under vmap the layers of a stack need not agree on whether every gate is open.
-    if rule.is_batch_norm and not torch._C._are_functorch_transforms_active() and not bool(passed.any()):
-        return y
-    del y  # its memory serves the next line
-    output: Tensor = _Standardize.apply(x, weight, bias, mean, invstd, passed, eps, rule)  # type: ignore[no-untyped-call]
+    stacked = torch._C._are_functorch_transforms_active()
+    gated = rule.below is not None or rule.above is not None
+    if gated or stacked:
+        y, mean, invstd = torch.native_batch_norm(
+            x, weight, bias, running_mean, running_var, True, momentum, eps
+        )
+        square = invstd.pow(-2)  # σ² + ε
+        if eps == 0:  # then the kernel writes 0 for a constant channel's 1/σ
+            square = square.masked_fill(invstd == 0, 0.0)
+        power = torch.addcmul(square, mean, mean)  # P + ε
+        passed = rule.passed(power, surplus=eps)
+        if passed is not None and not stacked and not bool(passed.any()):
+            return y
+        del y  # its memory serves the next line
+    else:
+        mean, var = torch.batch_norm_update_stats(x.detach(), running_mean, running_var, momentum)
+        square, passed = var + eps, None
+        power, invstd = torch.addcmul(square, mean, mean), square.rsqrt()
+    shift, scale = rule.shift(mean, passed), torch.ones_like(invstd)
+    if rule.rescale:
+        scale = _except(passed, power.rsqrt() if rule.about_zero else invstd, 1.0)
+    output: Tensor = _Standardize.apply(x, weight, bias, mean, shift, scale, passed, eps, rule)  # type: ignore[no-untyped-call]
     return output
 
 
@@ -110,7 +130,7 @@ def standardize_by(
     passed = rule.passed(var + mean.square())
     scale = rule.scale(mean, var, passed, eps)
     gain = scale if weight is None else weight * scale
-    return F.batch_norm(x, rule.shift(mean, passed), torch.ones_like(mean), gain, bias, False, 0.0, 0.0)
+    return batch_norm(x, rule.shift(mean, passed), torch.ones_like(mean), gain, bias, False, 0.0, 0.0)
 
 
 class _Standardize(torch.autograd.Function):
@@ -122,50 +142,42 @@ class _Standardize(torch.autograd.Function):
         weight: Tensor | None,
         bias: Tensor | None,
         mean: Tensor,
-        invstd: Tensor,
-        passed: Tensor,
+        shift: Tensor,
+        scale: Tensor,
+        passed: Tensor | None,
         eps: float,
         rule: Rule,
     ) -> Tensor:
-        scale = _scale(rule, mean, invstd, passed, eps)
-        return _affine(x, rule.shift(mean, passed), scale if weight is None else weight * scale, bias)
+        return affine(x, shift, scale if weight is None else weight * scale, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, _, mean, invstd, passed, ctx.eps, ctx.rule = inputs
-        ctx.save_for_backward(x, weight, mean, invstd, passed)
+        x, weight, _, mean, shift, scale, passed, ctx.eps, ctx.rule = inputs
+        ctx.save_for_backward(x, weight, mean, shift, scale, passed)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, invstd, passed = ctx.saved_tensors
-        if torch.is_grad_enabled() or x.dtype in _HALF:
+        x, weight, mean, shift, scale, passed = ctx.saved_tensors
+        if torch.is_grad_enabled() or x.dtype in HALF:
             grads = _differentiable_backward(grad, x, weight, passed, ctx.eps, ctx.rule)
         else:
-            grads = _kernel_backward(grad, x, weight, mean, invstd, passed, ctx.eps, ctx.rule)
+            grads = _kernel_backward(grad, x, weight, mean, shift, scale, passed, ctx.rule)
         wanted = (g if needed else None for g, needed in zip(grads, ctx.needs_input_grad, strict=False))
-        return (*wanted, None, None, None, None, None)
+        return *wanted, *(None,) * 6
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
         """A stack of layers is one layer with the stack's channels side by side."""
-        x, *vectors, eps, rule = args
-        stack = info.batch_size
-        x = x.unsqueeze(1).expand(-1, stack, *x.shape[1:]) if in_dims[0] is None else x.movedim(in_dims[0], 1)
-        flat = []
-        for vector, dim in zip(vectors, in_dims[1:6], strict=True):
-            if vector is not None:
-                vector = vector.expand(stack, -1) if dim is None else vector.movedim(dim, 0)
-            flat.append(None if vector is None else vector.reshape(-1))
-        y: Tensor = _Standardize.apply(x.flatten(1, 2), *flat, eps, rule)  # type: ignore[no-untyped-call]
-        return y.view(y.shape[0], stack, -1, *y.shape[2:]), 1
+        x, flat = side_by_side(info.batch_size, in_dims, args[:7])
+        y: Tensor = _Standardize.apply(x, *flat, *args[7:])  # type: ignore[no-untyped-call]
+        return y.view(y.shape[0], info.batch_size, -1, *y.shape[2:]), 1
 
 
-# torch binds the arguments of every call by the signature, which takes longer to find than a small layer to
-# run.
+# torch binds the arguments of every call by the signature, which is slow to find.
 _Standardize.forward.__signature__ = inspect.signature(_Standardize.forward)  # type: ignore[attr-defined]
 
 
-def _affine(x: Tensor, shift: Tensor, gain: Tensor, bias: Tensor | None) -> Tensor:
+def affine(x: Tensor, shift: Tensor, gain: Tensor, bias: Tensor | None) -> Tensor:
     """``gain (x − shift) + bias`` by the framework's inference kernel."""
     return torch.native_batch_norm(x, gain, bias, shift, torch.ones_like(shift), False, 0.0, 0.0)[0]
 
@@ -175,38 +187,28 @@ def _kernel_backward(
     x: Tensor,
     weight: Tensor | None,
     mean: Tensor,
-    invstd: Tensor,
-    passed: Tensor,
-    eps: float,
+    shift: Tensor,
+    scale: Tensor,
+    passed: Tensor | None,
     rule: Rule,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    scale = _scale(rule, mean, invstd, passed, eps)
-    gain = scale if weight is None else weight * scale
-    linear = not (rule.center or rule.rescale) or bool(passed.all())
+    gain, one = scale if weight is None else weight * scale, torch.ones_like(scale)
+    linear = not (rule.center or rule.rescale) or (passed is not None and bool(passed.all()))
     # The inference kernel's ∂x is a ∂y; its ∂γ and ∂β are the sums, since its 1/σ is 1.
     grad_x, g1, g0 = torch.ops.aten.native_batch_norm_backward(
-        grad,
-        x,
-        gain,
-        rule.shift(mean, passed),
-        torch.ones_like(mean),
-        None,
-        None,
-        False,
-        0.0,
-        [linear, True, True],
+        grad, x, gain, shift, one, None, None, False, 0.0, [linear, True, True]
     )
     if not linear:
         a, b, c = _coefficients(rule, passed, mean, scale, gain, g0, g1, x.numel() // x.shape[1])
-        grad_x = torch.addcmul(_affine(x, mean, b, c), grad, per_channel(a, x))
+        grad_x = torch.addcmul(affine(x, mean, b, c), grad, per_channel(a, x))
     return grad_x, g1 * scale, g0
 
 
 def _differentiable_backward(
-    grad: Tensor, x: Tensor, weight: Tensor | None, passed: Tensor, eps: float, rule: Rule
+    grad: Tensor, x: Tensor, weight: Tensor | None, passed: Tensor | None, eps: float, rule: Rule
 ) -> tuple[Tensor, Tensor, Tensor]:
     dtype, dims = x.dtype, reduced_dims(x)
-    x, grad = _at_least_single(x), _at_least_single(grad)
+    x, grad = at_least_single(x), at_least_single(grad)
     mean = x.mean(dims)
     centered = x - per_channel(mean, x)
     var = centered.square().mean(dims)
@@ -220,12 +222,25 @@ def _differentiable_backward(
 
 
 def _coefficients(
-    rule: Rule, passed: Tensor, mean: Tensor, scale: Tensor, gain: Tensor, g0: Tensor, g1: Tensor, n: int
+    rule: Rule,
+    passed: Tensor | None,
+    mean: Tensor,
+    scale: Tensor,
+    gain: Tensor,
+    g0: Tensor,
+    g1: Tensor,
+    n: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The a, b, c of this file's head; ``gain`` is γs."""
-    b = torch.where(passed, 0.0, gain * scale.square() * g1 / -n) if rule.rescale else torch.zeros_like(g1)
-    c = torch.where(passed, 0.0, gain * g0 / -n) if rule.center else torch.zeros_like(g0)
+    minus = gain * (-1.0 / n)
+    b = _except(passed, minus * scale.square() * g1, 0.0) if rule.rescale else torch.zeros_like(g1)
+    c = _except(passed, minus * g0, 0.0) if rule.center else torch.zeros_like(g0)
     return gain, b, c + mean * b if rule.about_zero else c
+
+
+def _except(passed: Tensor | None, vector: Tensor, value: float) -> Tensor:
+    """``vector`` with ``value`` for the channels that pass."""
+    return vector if passed is None else vector.masked_fill(passed, value)
 
 
 def _composite(
@@ -239,31 +254,14 @@ def _composite(
     rule: Rule,
 ) -> Tensor:
     dtype, dims = x.dtype, reduced_dims(x)
-    x = _at_least_single(x)
+    x = at_least_single(x)
     var, mean = torch.var_mean(x, dims, correction=0)
     passed = rule.passed(var + mean.square())
     if running_mean is not None and running_var is not None:
         n = x.numel() // x.shape[1]
-        running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
-        running_var.lerp_((var.detach() * (n / (n - 1))).to(running_var.dtype), momentum)
+        average_in(running_mean, mean, momentum)
+        average_in(running_var, var * (n / (n - 1)), momentum)
     y = (x - per_channel(rule.shift(mean, passed), x)) * per_channel(rule.scale(mean, var, passed, eps), x)
     if weight is not None:
         y = y * per_channel(weight, x)
     return (y if bias is None else y + per_channel(bias, x)).to(dtype)
-
-
-def _variance(invstd: Tensor, eps: float) -> Tensor:
-    var = (invstd.square().reciprocal() - eps).clamp_min(0.0)
-    # At eps = 0 the kernel writes 0 for a constant channel's 1/σ.
-    return var if eps > 0 else var.masked_fill(invstd == 0, 0.0)
-
-
-def _scale(rule: Rule, mean: Tensor, invstd: Tensor, passed: Tensor, eps: float) -> Tensor:
-    """``Rule.scale`` from the kernel's 1/σ: an open channel's is that number itself."""
-    if rule.rescale and not rule.about_zero:
-        return torch.where(passed, 1.0, invstd)
-    return rule.scale(mean, _variance(invstd, eps), passed, eps)
-
-
-def _at_least_single(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in _HALF else x

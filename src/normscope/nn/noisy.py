@@ -1,0 +1,115 @@
+"""Batch normalization whose output is shaken on purpose (Santurkar et al. 2018, their noisy BatchNorm)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from normscope.errors import InputError
+from normscope.nn.channel import ChannelNorm, at_least_single, batch_norm
+
+
+class NoisyNorm(ChannelNorm):
+    """BatchNorm followed, in training mode, by noise whose moments change at every step.
+
+    With z the BatchNorm output, at each step and for each activation j (a channel at a position),
+
+        μ_j ~ U(−0.5, 0.5),   σ_j ~ U(1, 1.25),
+
+    then for each sample ``m ~ U(μ_j − 0.1, μ_j + 0.1)``, ``s ~ N(σ_j, 0.1)`` and ``y = s z + m``. Noise is a
+    constant to differentiation. In evaluation mode it is BatchNorm.
+
+    Args:
+        num_features: number of channels C.
+        eps: ε, at least 0.
+        momentum: weight of the newest batch in the running statistics; None averages all batches equally.
+        gain: learn γ.
+        bias: learn β.
+        track_running_stats: keep running statistics and use them at inference.
+        generator: the source of the noise; None is torch's global one. A forward takes one number from it.
+            Where torch cannot pass one on (under ``vmap`` and ``torch.compile``) it must be None.
+        device: where parameters and buffers live.
+        dtype: their type.
+
+    Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
+
+    Raises:
+        InputError: for a bad argument or input, and for training on one value a channel.
+
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        gain: bool = True,
+        bias: bool = True,
+        track_running_stats: bool = True,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, gain, bias, track_running_stats, device, dtype)
+        self.generator = generator
+
+    def with_batch_moments(self, x: Tensor) -> Tensor:
+        """The output from the batch's own moments, shaken when training."""
+        mean, var, momentum = self._count_batch()
+        z = batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
+        if not self.training:
+            return z
+        wide = at_least_single(z)
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            if self.generator is not None:
+                raise InputError("under vmap or torch.compile NoisyNorm's generator must be None.")
+            return (_scales(wide, None) * wide + _shifts(wide, None)).to(z.dtype)
+        source = None if self.generator is None else self.generator.device
+        seeds = torch.randint(2**62, (2,), generator=self.generator, device=source).tolist()
+        scaled: Tensor = _Scale.apply(wide, seeds[0])  # type: ignore[no-untyped-call]
+        return (scaled + _shifts(wide, _seeded(wide, seeds[1]))).to(z.dtype)
+
+    def with_running_moments(self, x: Tensor) -> Tensor:
+        """The output at inference, without noise."""
+        return batch_norm(x, *self._kept_moments(), self.weight, self.bias, False, 0.0, self.eps)
+
+
+class _Scale(torch.autograd.Function):
+    """``s z``, its own derivative; the backward pass draws the noise again from the seed."""
+
+    @staticmethod
+    def forward(z: Tensor, seed: int) -> Tensor:
+        return _scales(z, _seeded(z, seed)) * z
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, ctx.seed = inputs
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _Scale.apply(grad, ctx.seed), None  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int, None], z: Tensor, seed: int) -> tuple[Tensor, int]:
+        z = z.movedim(in_dims[0], 0)
+        return _scales(z[0], _seeded(z, seed)) * z, 0
+
+
+def _seeded(like: Tensor, seed: int) -> torch.Generator:
+    return torch.Generator(like.device).manual_seed(seed)
+
+
+def _scales(z: Tensor, generator: torch.Generator | None) -> Tensor:
+    center = 1.0 + 0.25 * _uniform(z[:1], generator)
+    return center + 0.1 * torch.randn(z.shape, dtype=z.dtype, device=z.device, generator=generator)
+
+
+def _shifts(z: Tensor, generator: torch.Generator | None) -> Tensor:
+    center = _uniform(z[:1], generator) - 0.5
+    return center + 0.2 * (_uniform(z, generator) - 0.5)
+
+
+def _uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.rand(like.shape, dtype=like.dtype, device=like.device, generator=generator)
