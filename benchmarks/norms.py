@@ -9,20 +9,15 @@ held to; a ``!`` marks a ratio above it.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import math
-import random
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from normscope.nn import AmplifyNorm, BatchNorm, LpNorm, SuppressNorm
-
-SHAPES = ((64, 6, 28, 28), (128, 16, 32, 32), (128, 64, 8, 8), (32, 64, 56, 56))
+from normscope.timing import SHAPES, keep_memory, norm_ratios, threads
 
 
 @dataclass(frozen=True)
@@ -52,58 +47,6 @@ CONTENDERS = (
 )
 
 
-def inputs(shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """A batch whose first half of channels is weak and second half strong, and an output gradient."""
-    generator = torch.Generator().manual_seed(0)
-    power = torch.full((shape[1], 1, 1), 0.5)
-    power[shape[1] // 2 :] = 2.0
-    x = torch.randn(shape, generator=generator) * power + 0.1
-    return x.requires_grad_(), torch.randn(shape, generator=generator)
-
-
-def step_time(layer: nn.Module, x: Tensor, grad: Tensor) -> float:
-    """Seconds of one forward and backward."""
-    x.grad = None
-    layer.zero_grad()
-    start = time.perf_counter()
-    layer(x).backward(grad)
-    return time.perf_counter() - start
-
-
-def ratios(
-    contenders: Sequence[Contender], shape: Sequence[int], budget: float
-) -> tuple[dict[str, float], float]:
-    """Median ratio of each contender to the framework's layer, and the framework's median seconds.
-
-    Each round times the framework's layer and every contender once, in turn, so that a slow moment of the
-    machine falls on all; a contender's ratio is of the medians over rounds.
-    """
-    x, grad = inputs(shape)
-    native = nn.BatchNorm2d(shape[1])
-    layers = [native, *(contender.make(shape[1]) for contender in contenders)]
-    times: list[list[float]] = [[] for _ in layers]
-    for layer in layers * 3:
-        step_time(layer, x, grad)
-    end = time.perf_counter() + budget
-    order = random.Random(0)  # what a layer leaves in cache and allocator falls on each other in turn
-    rounds = 0
-    while rounds < 15 or time.perf_counter() < end:
-        for index in order.sample(range(len(layers)), len(layers)):
-            times[index].append(step_time(layers[index], x, grad))
-        rounds += 1
-    base, *others = (statistics.median(series) for series in times)
-    return {c.name: other / base for c, other in zip(contenders, others, strict=True)}, base
-
-
-def keep_memory() -> None:
-    """Have glibc keep freed memory, as the sweep's workers do: else page faults decide who is slow."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        m_trim_threshold, m_mmap_threshold = -1, -3
-        mallopt(m_trim_threshold, 2**31 - 1)
-        mallopt(m_mmap_threshold, 2**30)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.norms", description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=float, default=4.0, help="seconds a shape and number of threads")
@@ -113,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     contenders = [contender for contender in CONTENDERS if options.only in contender.name]
     names = ["x".join(map(str, shape)) for shape in SHAPES]
     keep_memory()
-    for threads in options.threads:
-        torch.set_num_threads(threads)
-        measured = [ratios(contenders, shape, options.budget) for shape in SHAPES]
-        print(f"\nforward + backward over nn.BatchNorm2d, {threads} thread(s), torch {torch.__version__}")
+    makers = {contender.name: contender.make for contender in contenders}
+    for count in options.threads:
+        with threads(count):
+            measured = [norm_ratios(makers, shape, options.budget) for shape in SHAPES]
+        print(f"\nforward + backward over nn.BatchNorm2d, {count} thread(s), torch {torch.__version__}")
         print(f"{'':24}{'bound':>7}" + "".join(f"{name:>15}" for name in names))
         print(f"{'nn.BatchNorm2d':24}{'':>7}" + "".join(f"{base * 1e3:>12.2f} ms" for _, base in measured))
         for contender in contenders:

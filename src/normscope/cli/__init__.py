@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from normscope.cli import catalogue, data, info, report, reproduce
+from normscope.cli import bench_norm, catalogue, data, info, report, reproduce
 from normscope.errors import NormscopeError
 
 BAD_USE, INTERRUPTED = 2, 130
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command(name="list")(catalogue.list_experiments)
 app.command(name="reproduce")(reproduce.reproduce)
 app.command(name="report")(report.report)
+app.command(name="bench-norm")(bench_norm.bench_norm)
 app.command(name="info")(info.info)
 app.add_typer(data.app, name="data")
 

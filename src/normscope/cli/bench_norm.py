@@ -1,0 +1,52 @@
+"""``normscope bench-norm``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from normscope.errors import InputError
+
+
+def bench_norm(
+    specs: Annotated[
+        list[str],
+        typer.Argument(metavar="SPEC", help="Norms: 'suppress(threshold=2)', 'mypackage.mymodule:MyNorm', …"),
+    ],
+    threads: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Threads; may be given again.")
+    ] = None,
+    budget: Annotated[float, typer.Option(metavar="S", help="Seconds a shape.")] = 4.0,
+) -> None:
+    """Time norms, forward and backward, as a ratio to the framework's batch norm in the same run."""
+    import functools
+    import os
+    import sys
+
+    from rich.table import Table
+
+    from normscope import timing
+    from normscope.cli import display
+    from normscope.nn import make
+
+    counts = threads or [1]
+    if min(counts) < 1 or not budget > 0:
+        raise InputError("threads must be 1 or more, and the budget a positive number of seconds.")
+    sys.path.append(os.getcwd())  # so that a module of the user's here can be named
+    makers = {spec: functools.partial(make, spec) for spec in dict.fromkeys(specs)}
+    for shape in timing.SHAPES:
+        for maker in makers.values():
+            maker(shape[1])
+    timing.keep_memory()
+    for count in counts:
+        with timing.threads(count):
+            measured = [timing.norm_ratios(makers, shape, budget) for shape in timing.SHAPES]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column(f"forward + backward, {count} thread{'s' if count != 1 else ''}")
+        for shape in timing.SHAPES:
+            table.add_column("×".join(map(str, shape)), justify="right")
+        table.add_row("nn.BatchNorm2d", *(f"{seconds * 1e3:.2f} ms" for _, seconds in measured))
+        for spec in makers:
+            table.add_row(spec, *(f"{ratios[spec]:.2f}×" for ratios, _ in measured))
+        display.console().print(table)
