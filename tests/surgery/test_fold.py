@@ -229,6 +229,21 @@ def test_a_hook_on_a_block_is_followed(lived_in):
         ns.fold(model)
 
 
+def test_a_hook_on_a_module_that_passes_its_input_on_is_followed(lived_in):
+    model = lived_in(nn.Sequential(nn.Linear(3, 3), nn.Identity(), nn.BatchNorm1d(3)))
+    model[1].register_forward_hook(lambda module, args, y: torch.relu(y))
+    with pytest.raises(InputError, match=r"'2'.*comes from relu"):
+        ns.fold(model)
+
+
+def test_a_layer_that_takes_other_inputs_too_does_not_take_over_the_norm_before_it(lived_in):
+    model = Wired(lambda m, x: m.conv(m.norm(x)) + m.conv(x), conv=nn.Conv2d(3, 3, 1), norm=nn.BatchNorm2d(3))
+    with pytest.raises(
+        InputError, match=r"'norm'.*'conv', which takes its output, also takes that of the model's"
+    ):
+        ns.fold(lived_in(model))
+
+
 def test_a_norm_over_positions_is_not_taken_for_one_over_features(lived_in):
     model = lived_in(nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4)))
     with pytest.raises(InputError, match=r"'1'.*another dimension"):
