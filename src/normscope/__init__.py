@@ -10,15 +10,45 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from normscope import data, networks, nn, probes
+    from normscope import data, networks, nn, probes, surgery
     from normscope.reproduction import reproduce
+    from normscope.surgery import (
+        calibrate,
+        equivalent_network,
+        fold,
+        insert_norms,
+        remove_norms,
+        replace_norms,
+    )
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "networks", "nn", "probes")
-_FUNCTIONS = {"reproduce": "normscope.reproduction"}
+_MODULES = ("data", "networks", "nn", "probes", "surgery")
+_FUNCTIONS = {
+    "calibrate": "normscope.surgery",
+    "equivalent_network": "normscope.surgery",
+    "fold": "normscope.surgery",
+    "insert_norms": "normscope.surgery",
+    "remove_norms": "normscope.surgery",
+    "replace_norms": "normscope.surgery",
+    "reproduce": "normscope.reproduction",
+}
 
-__all__ = ["__version__", "data", "networks", "nn", "probes", "reproduce"]
+__all__ = [
+    "__version__",
+    "calibrate",
+    "data",
+    "equivalent_network",
+    "fold",
+    "insert_norms",
+    "networks",
+    "nn",
+    "probes",
+    "remove_norms",
+    "replace_norms",
+    "reproduce",
+    "surgery",
+]
 
 
 def __getattr__(name: str) -> Any:

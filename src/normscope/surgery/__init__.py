@@ -1,0 +1,23 @@
+"""Surgery on any model: replace, insert, remove, fold and calibrate its norms. Each returns a new model."""
+
+from normscope.surgery.calibration import calibrate
+from normscope.surgery.changes import Change, changes
+from normscope.surgery.equivalence import equivalent_network
+from normscope.surgery.folding import fold
+from normscope.surgery.inserting import insert_norms
+from normscope.surgery.removing import remove_norms
+from normscope.surgery.replacing import replace_norms
+from normscope.surgery.wrapping import ChannelsLast, NormedLayer
+
+__all__ = [
+    "Change",
+    "ChannelsLast",
+    "NormedLayer",
+    "calibrate",
+    "changes",
+    "equivalent_network",
+    "fold",
+    "insert_norms",
+    "remove_norms",
+    "replace_norms",
+]

@@ -1,0 +1,146 @@
+"""Norms taken over by the layers beside them, where the graph shows that this is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from normscope.errors import InputError
+from normscope.surgery.affine import Affine
+from normscope.surgery.changes import Change, described
+from normscope.surgery.copies import exchanged
+from normscope.surgery.graph import Call, Graph
+from normscope.surgery.kinds import channels, channels_last, layers, norms, sizes
+from normscope.surgery.merging import into_consumer, into_producer, keeps_to_its_weights, takes_constants
+
+
+def absorb(model: nn.Module, graph: Graph, maps: Mapping[str, Affine]) -> tuple[nn.Module, list[Change]]:
+    """The model itself, each norm's map taken over by a layer and the norm made ``torch.nn.Identity``.
+
+    Args:
+        model: is changed.
+        graph: the calls of the model, or of a copy, in the mode in question.
+        maps: what each norm does, by name.
+
+    Returns:
+        the model, or what took the place of the model itself; and what was done.
+
+    Raises:
+        InputError: naming the norm that no layer can take over exactly, and why.
+
+    """
+    work = _Absorption(model, graph)
+    found = dict(norms(model))
+    order = dict.fromkeys(call.layer for call in graph.calls if call.layer in found)
+    told = []
+    for name in order:
+        assert name is not None
+        into = work.take(name, found[name], maps[name])
+        told.append(Change("folded", name, described(found[name], channels(name, found[name])), "into", into))
+    new: dict[nn.Module, nn.Module] = {
+        norm: nn.Identity().train(norm.training) for name, norm in found.items() if name in order
+    }
+    return exchanged(model, new), told
+
+
+class _Unfit(Exception):
+    """Why a layer cannot take a norm over."""
+
+
+class _Absorption:
+    """The model with some norms already taken over."""
+
+    def __init__(self, model: nn.Module, graph: Graph) -> None:
+        self.graph = graph
+        self.layers = dict(layers(model))
+        self.gone: set[str] = set()
+        owners: dict[nn.Parameter, int] = {}
+        for module in model.modules():
+            for parameter in module._parameters.values():
+                if parameter is not None:
+                    owners[parameter] = owners.get(parameter, 0) + 1
+        self.tied = {parameter for parameter, count in owners.items() if count > 1}
+
+    def take(self, name: str, norm: nn.Module, map_: Affine) -> str:
+        """Let a layer take the norm over; its name."""
+        if norm._forward_hooks or norm._forward_pre_hooks:
+            raise InputError(
+                f"norm {name!r} cannot be folded: it carries a hook, which would see other values."
+            )
+        try:
+            into = self.producer(name, norm)
+            into_producer(self.layers[into], map_)
+        except _Unfit as before:
+            try:
+                into = self.consumer(name, norm, map_)
+                into_consumer(self.layers[into], map_)
+            except _Unfit as after:
+                raise InputError(f"norm {name!r} cannot be folded: {before}, and {after}.") from None
+        self.gone.add(name)
+        return into
+
+    def producer(self, name: str, norm: nn.Module) -> str:
+        """The one layer whose output goes to this norm and nowhere else."""
+        calls = self.graph.of(name)
+        sources = [self.graph.source(call.inputs[0], self.gone) for call in calls]
+        layer = self._one_layer(sources, "its input comes from")
+        for call in self.graph.of(layer):
+            uses = [use for value in call.outputs for use in self.graph.uses(value, self.gone)]
+            if others := [use for use in uses if use.layer != name]:
+                raise _Unfit(f"the output of {layer!r} also goes to {_list(others)}")
+        self._check(layer, norm, sizes(self.layers[layer])[1], channels(name, norm), calls)
+        return layer
+
+    def consumer(self, name: str, norm: nn.Module, map_: Affine) -> str:
+        """The one layer that takes this norm's output and nothing else, if constants pass through it."""
+        calls = self.graph.of(name)
+        uses = [use for call in calls for value in call.outputs for use in self.graph.uses(value, self.gone)]
+        layer = self._one_layer(uses, "its output goes to")
+        sources = [
+            self.graph.source(value, self.gone) for call in self.graph.of(layer) for value in call.inputs
+        ]
+        if others := [source for source in sources if source.layer != name]:
+            raise _Unfit(f"{layer!r}, which takes its output, also takes that of {_list(others)}")
+        module = self.layers[layer]
+        if torch.any(map_.shift != 0) and not takes_constants(module):
+            raise _Unfit(f"{layer!r}, which takes its output, pads it with zeros that the norm does not see")
+        self._check(layer, norm, sizes(module)[0], channels(name, norm), calls)
+        return layer
+
+    def _one_layer(self, calls: list[Call], words: str) -> str:
+        names = {call.layer for call in calls}
+        (name,) = names if len(names) == 1 else (None,)
+        if name is None or name not in self.layers:
+            raise _Unfit(
+                f"{words} {_list(calls)}, not one convolution or linear layer"
+                if calls
+                else f"{words} nowhere"
+            )
+        return name
+
+    def _check(self, name: str, norm: nn.Module, width: int, count: int, calls: list[Call]) -> None:
+        layer = self.layers[name]
+        if layer._forward_hooks or layer._forward_pre_hooks:
+            raise _Unfit(f"{name!r} carries a hook, which would see other values")
+        if layer._parameters.get("weight") is None:
+            raise _Unfit(f"the weight of {name!r} is computed, not a parameter of its own")
+        if name in self.graph.read_outside or any(p in self.tied for p in layer.parameters(recurse=False)):
+            raise _Unfit(f"the parameters of {name!r} are used elsewhere too")
+        if width != count:
+            raise _Unfit(f"{name!r} has {width} channels there, not {count}")
+        if isinstance(layer, nn.Linear) != channels_last(norm):
+            dims = {self.graph.dims.get(call.inputs[0]) for call in calls}
+            if isinstance(layer, nn.Linear) and None in dims:
+                raise _Unfit(f"the shape of the output of {name!r} is unknown: give an example input x")
+            if dims != {2}:
+                raise _Unfit(f"the channels of {name!r} are in another dimension than the norm's")
+        if not keeps_to_its_weights(layer):
+            raise _Unfit(
+                f"{name!r} ({type(layer).__name__}) does not compute with its weights what its base class does"
+            )
+
+
+def _list(calls: list[Call]) -> str:
+    return " and ".join(dict.fromkeys(call.what for call in calls))

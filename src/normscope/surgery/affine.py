@@ -1,0 +1,107 @@
+"""A norm as one affine map a channel, y = a x + b, found by asking the norm.
+
+Every norm is asked, whoever wrote it, in double precision on the CPU, so that no formula of a norm stands here
+a second time.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from normscope.errors import InputError
+from normscope.surgery.kinds import channels, channels_last, core
+
+_TOLERANCE = 1e-6  # of the largest output; a norm that looks at the batch is off by far more
+_CONSTANT = 1e-12  # a standard deviation below this share of the mean is rounding
+
+
+@dataclass(frozen=True)
+class Affine:
+    """``y = scale x + shift``, channel by channel: vectors of C in double precision on the CPU."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+def inference_map(name: str, norm: nn.Module) -> Affine:
+    """What a norm does in evaluation mode.
+
+    With ``f`` the norm, ``b = f(0)`` and ``a = f(1) − f(0)``, which must agree with f on random numbers.
+
+    Raises:
+        InputError: for a norm that looks at its input in evaluation mode, or cannot be asked.
+
+    """
+    count = channels(name, norm)
+    twin = _twin(norm).eval()
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((3, count, 4, 5), (3, count, 4), (3, count, 2, 3, 2), (3, count)):
+        x = torch.randn(shape, generator=generator, dtype=torch.float64)
+        try:
+            with torch.no_grad():
+                low, high, y = (twin.forward(value) for value in (torch.zeros_like(x), torch.ones_like(x), x))
+        except (RuntimeError, ValueError):  # another number of dimensions
+            continue
+        shift, step = _of_channels(low)[:, 0], _of_channels(high)[:, 0]
+        scale = step - shift
+        if _agree(scale, shift, x, y):
+            return Affine(scale, shift)
+        break
+    raise InputError(
+        f"norm {name!r} ({type(norm).__name__}) is not one fixed affine map a channel in evaluation mode: it looks "
+        "at its input, so that no weight can take it over."
+    )
+
+
+def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
+    """What a norm does in training mode to the batch ``x``, of shape (N, C, ...), or (N, ..., C) for channels last.
+
+    The least-squares line through input and output, which must pass through all points. For batch norm it is
+    ``a = γ/σ``, ``b = β − γμ/σ``. A channel that is constant in the batch has no line: its a is 0, so that it is
+    ``b = y`` whatever the rounding of x.
+
+    Raises:
+        InputError: for a norm that is not one affine map a channel on this batch, or refuses it.
+
+    """
+    twin = _twin(norm).train()
+    moved = x.cpu().double()
+    if channels_last(norm):
+        moved = moved.movedim(-1, 1)
+    try:
+        with torch.no_grad():
+            y = twin.forward(moved)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"norm {name!r} refuses the batch: {error}") from error
+    xs, ys = _of_channels(moved), _of_channels(y)
+    mean_x, mean_y = xs.mean(1, keepdim=True), ys.mean(1, keepdim=True)
+    variance = (xs - mean_x).square().mean(1)
+    slope = ((xs - mean_x) * (ys - mean_y)).mean(1) / variance
+    constant = variance.sqrt() <= _CONSTANT * mean_x[:, 0].abs()
+    scale = torch.where(constant, 0.0, slope)
+    shift = mean_y[:, 0] - scale * mean_x[:, 0]
+    if not _agree(scale, shift, moved, y):
+        raise InputError(
+            f"norm {name!r} ({type(norm).__name__}) is not one affine map a channel on this batch: it treats samples "
+            "differently, so that no weight can take it over."
+        )
+    return Affine(scale, shift)
+
+
+def _twin(norm: nn.Module) -> nn.Module:
+    return copy.deepcopy(core(norm)).cpu().double()
+
+
+def _of_channels(x: Tensor) -> Tensor:
+    """All values of a channel in a row, (C, n)."""
+    return x.transpose(0, 1).flatten(1)
+
+
+def _agree(scale: Tensor, shift: Tensor, x: Tensor, y: Tensor) -> bool:
+    line = scale[:, None] * _of_channels(x) + shift[:, None]
+    off = (line - _of_channels(y)).abs()
+    return not bool((off > _TOLERANCE * y.abs().max()).any())  # NaN is no disagreement: it flows through

@@ -1,0 +1,127 @@
+"""Population statistics (Ioffe and Szegedy 2015)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from normscope.errors import InputError
+from normscope.surgery.copies import copied, generators_kept
+from normscope.surgery.kinds import channels_last, core, norms
+from normscope.surgery.running import call
+
+
+def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
+    """A copy of the model whose running statistics are those of the population, estimated from all batches.
+
+    A batch B gives a channel m_B values, samples times positions, with mean μ_B and biased variance σ_B². Then
+
+        E[x] = Σ_B m_B μ_B / M,   Var[x] = Σ_B m_B s_B² / M,   s_B² = m_B/(m_B − 1) σ_B²,   M = Σ_B m_B
+
+    For batches of one size this is ``E_B[μ_B]`` and ``m/(m − 1) E_B[σ_B²]``, the article's Algorithm 2. For uneven
+    batches, such as a short last one, both are exact in this sense: E[x] is the mean of all values, however they
+    are split; Var[x] has, for independent values, the population's variance as its expectation, since each s_B² has
+    (an average of σ_B² over batches, or one correction of all batches, has not). It is not the variance of all
+    values put together, into which the drift of the means between batches would enter.
+
+    Every other statistic that a norm of ours or yours keeps as ``running_mean`` and ``running_var`` (a p-th
+    moment) is averaged with the same weights. The norms that keep running statistics work by their batch's own
+    while they are measured; the rest of the model is in evaluation mode, without dropout, as it will be at inference.
+
+    Args:
+        model: any module; it is not changed.
+        batches: any loader or list. A batch is the input; or a tuple or list whose first entry is the input (the
+            rest are targets); or a mapping, of which the model gets, as keyword arguments, what it takes.
+
+    Returns:
+        the new model, in the modes of the old; ``num_batches_tracked`` is the number of batches.
+
+    Raises:
+        InputError: for no batches, a batch that is none of these, or one value a channel in a batch.
+
+    Source: Ioffe and Szegedy 2015, Algorithm 2, steps 8 to 11.
+    """
+    trial, after = copied(model).eval(), copied(model)
+    sums = {name: _Sums() for name, norm in norms(trial) if _keeps_statistics(core(norm))}
+    for name, norm in norms(trial):
+        if name in sums:
+            _watch(name, norm, sums[name])
+    count = 0
+    with generators_kept(model):
+        for batch in batches:
+            count += 1
+            call(trial, _input(model, batch))
+    if not count:
+        raise InputError("calibration needs at least one batch, and there was none.")
+    for name, norm in norms(after):
+        if name in sums and sums[name].weight:
+            _fill(core(norm), sums[name], count)
+    return after
+
+
+@dataclass
+class _Sums:
+    weight: float = 0.0
+    mean: Tensor | float = 0.0
+    var: Tensor | float = 0.0
+
+
+def _keeps_statistics(norm: nn.Module) -> bool:
+    kept = (norm._buffers.get("running_mean"), norm._buffers.get("running_var"))
+    return all(tensor is not None for tensor in kept) and hasattr(norm, "momentum")
+
+
+def _watch(name: str, norm: nn.Module, sums: _Sums) -> None:
+    """Let a norm train at momentum 1, so that it keeps each batch's statistics alone, and add these up."""
+    measured: Any = core(norm)
+    measured.train()
+    measured.momentum = 1.0
+    last = channels_last(norm)
+
+    def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if args[0].numel() == args[0].shape[-1 if last else 1]:
+            raise InputError(
+                f"a batch gives norm {name!r} one value a channel, which has no variance: drop it."
+            )
+        # An AlternatingNorm's schedule too: every batch is measured.
+        if hasattr(measured, "reset_running_stats"):
+            measured.reset_running_stats()
+
+    def after(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        values = output.numel() // output.shape[-1 if last else 1]
+        sums.weight += values
+        sums.mean = sums.mean + values * measured.running_mean.cpu().double()
+        sums.var = sums.var + values * measured.running_var.cpu().double()
+
+    norm.register_forward_pre_hook(before)
+    norm.register_forward_hook(after)
+
+
+def _fill(norm: nn.Module, sums: _Sums, count: int) -> None:
+    with torch.no_grad():
+        norm.get_buffer("running_mean").copy_(torch.as_tensor(sums.mean / sums.weight))
+        norm.get_buffer("running_var").copy_(torch.as_tensor(sums.var / sums.weight))
+        if norm._buffers.get("num_batches_tracked") is not None:
+            norm.get_buffer("num_batches_tracked").fill_(count)
+
+
+def _input(model: nn.Module, batch: Any) -> Any:
+    if isinstance(batch, Tensor):
+        return (batch,)
+    if isinstance(batch, list | tuple) and batch:
+        return (batch[0],)
+    if isinstance(batch, Mapping):
+        parameters = inspect.signature(model.forward).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            return dict(batch)
+        if taken := {key: value for key, value in batch.items() if key in parameters}:
+            return taken
+        raise InputError(
+            f"a batch has {', '.join(map(repr, batch))}, of which the model takes none: {list(parameters)}."
+        )
+    raise InputError(f"a batch is a tensor, a tuple, a list or a mapping, not a {type(batch).__name__}.")

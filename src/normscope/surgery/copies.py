@@ -1,0 +1,73 @@
+"""Copies of a model, with modules exchanged, that leave the original and all random generators alone."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from normscope.errors import InputError
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy of the model.
+
+    Raises:
+        InputError: for what is not a module or cannot be copied.
+
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"surgery needs a torch.nn.Module, not a {type(model).__name__}.")
+    if any(is_lazy(tensor) for tensor in _tensors(model)):
+        raise InputError(
+            "the model has lazy layers, which do not know their channels: run it once before its surgery."
+        )
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"the model {type(model).__name__} cannot be copied: {error}") from error
+
+
+def exchanged(model: nn.Module, new: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """The model itself, each key of ``new`` exchanged for its value wherever it stands.
+
+    A shared module is exchanged under all its names.
+    """
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if child is not None and child in new and new[child] is not parent:
+                parent._modules[name] = new[child]
+    return new.get(model, model)
+
+
+def home(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """The device and floating type of a module's tensors, or else of the model's."""
+    for owner in (module, model):
+        for tensor in (*owner.parameters(), *owner.buffers()):
+            if tensor.is_floating_point():
+                return tensor.device, tensor.dtype
+    return torch.device("cpu"), torch.get_default_dtype()
+
+
+@contextmanager
+def generators_kept(model: nn.Module) -> Iterator[None]:
+    """Whatever is drawn inside, the global random generators come out as they went in."""
+    devices = sorted({t.get_device() for t in _tensors(model) if t.is_cuda})
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (a user's model may draw from it)
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()

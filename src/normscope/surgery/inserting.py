@@ -1,0 +1,99 @@
+"""Norms at the layers of a model that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Literal, get_args
+
+from torch import nn
+
+from normscope.errors import InputError, UnknownNameError
+from normscope.nn.specs import parse
+from normscope.surgery.changes import Change, described, noted
+from normscope.surgery.copies import copied, exchanged, generators_kept, home
+from normscope.surgery.following import follow
+from normscope.surgery.graph import Graph
+from normscope.surgery.kinds import Layer, sizes
+from normscope.surgery.kinds import layers as layers_of
+from normscope.surgery.replacing import NormSpec, built
+from normscope.surgery.wrapping import ChannelsLast, NormedLayer
+
+Place = Literal["after", "before"]
+
+
+def insert_norms(
+    model: nn.Module,
+    spec: NormSpec,
+    place: Place = "after",
+    layers: Iterable[str] | None = None,
+    x: Any = None,
+) -> nn.Module:
+    """A copy of the model with a norm at every convolution and linear layer but the output layer.
+
+    The output layer is the last layer on the way to the output (one for each tensor that the model returns). Each
+    other layer that the model calls becomes a :class:`~normscope.surgery.NormedLayer` of itself and a norm for
+    its output channels, or for its input channels before it. A linear layer's features come last, so that its norm
+    becomes a :class:`~normscope.surgery.ChannelsLast` unless the layer's output is known to have two dimensions. A
+    shared layer gets one norm, shared too.
+
+    Args:
+        model: any module; it is not changed.
+        spec: what :func:`normscope.nn.make` takes, or a callable from a number of channels to a module.
+        place: ``"after"`` or ``"before"`` each layer.
+        layers: the names of the layers that get a norm, of any that the model calls; by default all but the output
+            layer.
+        x: an input of the model (a tuple is its arguments, a mapping its keyword arguments), if the one guessed
+            from its first layer will not do.
+
+    Returns:
+        the new model; :func:`~normscope.surgery.changes` tells what was inserted where.
+
+    Raises:
+        UnknownNameError: for a place, a norm, an argument or a layer that does not exist.
+        InputError: for a spec that cannot be read or built, or a model whose graph cannot be had.
+
+    """
+    if place not in get_args(Place):
+        raise UnknownNameError("place", str(place), get_args(Place))
+    parsed = parse(spec) if isinstance(spec, str) else spec
+    after = copied(model)
+    graph = follow(copied(model).eval(), x)
+    new: dict[nn.Module, nn.Module] = {}
+    told = []
+    chosen = _chosen(after, graph, layers)
+    with generators_kept(model):
+        for name, layer in chosen.items():
+            count = sizes(layer)[0 if place == "before" else 1]
+            norm = built(name, parsed, count).to(*home(layer, after)).train(layer.training)
+            inner = f"{name}.norm".lstrip(".")
+            told.append(Change("inserted", inner, described(norm, count), place, name))
+            dims = {graph.dims.get(value) for call in graph.of(name) for value in call.outputs}
+            if isinstance(layer, nn.Linear) and dims != {2}:
+                norm = ChannelsLast(norm).train(layer.training)
+            new[layer] = NormedLayer(layer, norm, place).train(layer.training)
+    return noted(exchanged(after, new), told, model)
+
+
+def _chosen(model: nn.Module, graph: Graph, wanted: Iterable[str] | None) -> dict[str, Layer]:
+    called = {name: layer for name, layer in layers_of(model) if graph.of(name)}
+    if wanted is None:
+        last = {_output_layer(graph, value, set(called)) for value in graph.outputs}
+        return {name: layer for name, layer in called.items() if name not in last}
+    if isinstance(wanted, str):
+        raise InputError(f"layers must be a list of names such as [{wanted!r}], not a string.")
+    names = list(wanted)
+    for name in names:
+        if name not in called:
+            raise UnknownNameError("convolution or linear layer", name, called)
+    return {name: called[name] for name in names}
+
+
+def _output_layer(graph: Graph, value: int, called: Collection[str | None]) -> str | None:
+    """The layer called last among those that a value comes from."""
+    wanted = {value}
+    for call in reversed(graph.calls):
+        if wanted.intersection(call.outputs):
+            if call.layer in called:
+                return call.layer
+            wanted.update(call.inputs)
+    return None

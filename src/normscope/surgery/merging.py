@@ -1,0 +1,105 @@
+"""An affine map a channel, taken over by the weights of a layer beside it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from normscope.surgery.affine import Affine
+from normscope.surgery.kinds import Layer, Transposed, sizes
+
+
+def into_producer(layer: Layer, map_: Affine) -> None:
+    """Change the layer so that it also does what came after it: ``w ← a w``, ``b ← a b + shift``.
+
+    This is the equivalent point ``w_eq = (γ/σ) w``, ``b_eq = (γ/σ)(b − μ) + β``.
+    """
+    weight = layer.weight.detach().cpu().double()
+    if isinstance(layer, Transposed):  # (in, out/groups, ...)
+        scale = map_.scale.view(layer.groups, -1).repeat_interleave(weight.shape[0] // layer.groups, 0)
+        new = weight * _trailing(scale, weight)
+    else:
+        new = weight * _trailing(map_.scale, weight)
+    bias = torch.zeros_like(map_.shift) if layer.bias is None else layer.bias.detach().cpu().double()
+    _set(layer, new, map_.scale * bias + map_.shift)
+
+
+def into_consumer(layer: Layer, map_: Affine) -> None:
+    """Change the layer so that it also does what came before it: ``b ← b + w·shift``, ``w ← w a``.
+
+    For a transposed convolution the shift must be 0.
+    """
+    weight = layer.weight.detach().cpu().double()
+    if isinstance(layer, Transposed):
+        _set(layer, weight * _trailing(map_.scale, weight), None)
+        return
+    groups = 1 if isinstance(layer, nn.Linear) else layer.groups
+    each = weight.shape[0] // groups
+    scale, shift = (v.view(groups, -1).repeat_interleave(each, 0) for v in (map_.scale, map_.shift))
+    added = (weight * _trailing(shift, weight)).flatten(1).sum(1)
+    bias = torch.zeros_like(added) if layer.bias is None else layer.bias.detach().cpu().double()
+    _set(layer, weight * _trailing(scale, weight), bias + added)
+
+
+def takes_constants(layer: Layer) -> bool:
+    """Whether a constant added to a channel of the input adds a constant to each channel of the output."""
+    if isinstance(layer, nn.Linear):
+        return True
+    if isinstance(layer, Transposed):
+        return False
+    padded = layer.padding not in ("valid", "same") and any(layer.padding)
+    same = layer.padding == "same" and any(size > 1 for size in layer.kernel_size)
+    return layer.padding_mode != "zeros" or not (padded or same)
+
+
+def keeps_to_its_weights(layer: Layer) -> bool:
+    """Whether :func:`into_producer` and :func:`into_consumer` do to a layer what they say.
+
+    For the framework's classes they do. A class of one's own is tried: one that standardizes its weights before
+    use, say, does not.
+    """
+    if type(layer).__module__.startswith("torch.nn."):
+        return True
+    old = copy.deepcopy(layer).cpu().double().eval()
+    generator = torch.Generator().manual_seed(0)
+    width, out = sizes(old)
+    reach: list[int] = []
+    if not isinstance(old, nn.Linear):
+        reach = [d * (k - 1) + 2 for d, k in zip(old.dilation, old.kernel_size, strict=True)]
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    x, after, before = draw(2, width, *reach), Affine(draw(out), draw(out)), Affine(draw(width), draw(width))
+    if not takes_constants(old):
+        before = Affine(before.scale, torch.zeros_like(before.shift))
+    first, second = copy.deepcopy(old), copy.deepcopy(old)
+    into_producer(first, after)
+    into_consumer(second, before)
+    with torch.no_grad():
+        pairs = (
+            (first.forward(x), _applied(after, old.forward(x))),
+            (second.forward(x), old.forward(_applied(before, x))),
+        )
+    return all(torch.allclose(new, wanted, rtol=1e-9, atol=1e-9) for new, wanted in pairs)
+
+
+def _applied(map_: Affine, x: Tensor) -> Tensor:
+    return _trailing(map_.scale, x[0]) * x + _trailing(map_.shift, x[0])
+
+
+def _trailing(matrix: Tensor, like: Tensor) -> Tensor:
+    return matrix.view(*matrix.shape, *(1,) * (like.ndim - matrix.ndim))
+
+
+def _set(layer: Layer, weight: Tensor, bias: Tensor | None) -> None:
+    """New values, in the layer's own device, type and memory format."""
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if bias is None:
+            return
+        if layer.bias is None:
+            layer.bias = nn.Parameter(layer.weight.new_empty(bias.shape), layer.weight.requires_grad)
+        layer.bias.copy_(bias)
