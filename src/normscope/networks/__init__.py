@@ -2,5 +2,6 @@
 
 from normscope.networks.lenet import LeNet, lenet
 from normscope.networks.placement import PLACES, Place
+from normscope.networks.resnet import ResNet, resnet
 
-__all__ = ["PLACES", "LeNet", "Place", "lenet"]
+__all__ = ["PLACES", "LeNet", "Place", "ResNet", "lenet", "resnet"]

@@ -15,8 +15,8 @@ from normscope.networks.placement import (
     check_place,
     chosen_layers,
     conv_factory,
+    make_norm,
 )
-from normscope.nn import make
 
 _CHANNELS = (6, 16)
 _KERNEL = 5
@@ -45,7 +45,7 @@ class LeNet(nn.Module):
             raise InputError(f"images of {image}×{image} pixels are too small for LeNet: at least 16×16.")
 
         def norm_at(number: int, *places: Place, channels: int) -> nn.Module:
-            return _norm(norm, channels) if place in places and number in layers else nn.Identity()
+            return make_norm(norm, channels) if place in places and number in layers else nn.Identity()
 
         self.before1 = norm_at(1, "before", "prior", channels=in_channels)
         self.conv1 = conv_factory(conv, 1)(in_channels, first, _KERNEL)
@@ -98,7 +98,3 @@ def lenet(
     """
     check_place(place)
     return LeNet(norm, place, chosen_layers(layers, 2, place), conv, in_channels, classes, image)
-
-
-def _norm(norm: NormSpec, channels: int) -> nn.Module:
-    return make(norm, channels) if isinstance(norm, str) else norm(channels)

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.nn import make
 
 Place = Literal["after", "before", "prior", "top"]
 PLACES: tuple[Place, ...] = get_args(Place)
@@ -48,3 +49,8 @@ def conv_factory(conv: ConvFactory | Mapping[int, ConvFactory] | None, number: i
     if isinstance(conv, Mapping):
         return conv.get(number, nn.Conv2d)
     return conv
+
+
+def make_norm(norm: NormSpec, channels: int) -> nn.Module:
+    """The norm of a spec or of a callable, for so many channels."""
+    return make(norm, channels) if isinstance(norm, str) else norm(channels)
