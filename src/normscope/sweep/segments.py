@@ -37,6 +37,7 @@ class Segments:
 
     def rows(self, keys: Collection[str]) -> list[pa.Table]:
         """The rows of those cells that are in segments, each cell once, with the column ``cell``."""
+        import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
@@ -44,8 +45,7 @@ class Segments:
         for path, cells in self._index().items():
             if here := wanted & cells.keys():
                 table = pq.ParquetFile(path).read()
-                chosen = pc.is_in(table["cell"].combine_chunks().dictionary_decode(), _strings(here))
-                tables.append(table.filter(chosen))
+                tables.append(table.filter(pc.is_in(table["cell"], pa.array(sorted(here), type=pa.string()))))
                 wanted -= here
         return tables
 
@@ -58,7 +58,7 @@ class Segments:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pa.concat_tables(table.replace_schema_metadata(None) for table in rows).unify_dictionaries()
+        table = pa.concat_tables(table.replace_schema_metadata(None) for table in rows)
         labelled = table.replace_schema_metadata({METADATA: json.dumps({"cells": metadata}).encode()})
         with atomic_write(self._folder / f"{_PREFIX}{uuid.uuid4().hex}.parquet") as file:
             pq.write_table(labelled, file)
@@ -98,9 +98,3 @@ def _cells_of(path: Path) -> dict[str, dict[str, Any]]:
         return dict(read_metadata(path)["cells"])
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError):
         return {}
-
-
-def _strings(keys: Iterable[str]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(sorted(keys), type=pa.string())

@@ -89,8 +89,7 @@ class Store:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        keys = pa.DictionaryArray.from_arrays(pa.array([0] * len(rows), type=pa.int32()), pa.array([key]))
-        labelled = rows.append_column("cell", keys)
+        labelled = rows.append_column("cell", pa.repeat(pa.scalar(key), len(rows)))
         labelled = labelled.replace_schema_metadata({METADATA: json.dumps(metadata).encode()})
         try:
             with atomic_write(self.path(key)) as file:
@@ -143,7 +142,7 @@ class Store:
         tables = [table.replace_schema_metadata(None) for table in tables if len(table)]
         if not tables:
             return empty_table()
-        rows = pa.concat_tables(tables).unify_dictionaries().to_pandas().astype({"cell": "str"})
+        rows = pa.concat_tables(tables).to_pandas()
         places = {key: place for place, key in enumerate(cells)}
         in_order = rows.iloc[rows["cell"].map(places).argsort(kind="stable")]
         present = set(rows["cell"])
@@ -218,7 +217,7 @@ def _parse(file: IO[bytes]) -> StoredCell | None:
     try:
         parquet = pq.ParquetFile(file)
         metadata = json.loads((parquet.schema_arrow.metadata or {})[METADATA])
-        rows = parquet.read()
+        rows = parquet.read(use_threads=False)
         return (
             StoredCell(rows, {**metadata, "seconds": float(metadata["seconds"])})
             if "cell" in rows.column_names
