@@ -48,7 +48,7 @@ def test_a_torn_or_foreign_file_is_set_aside_and_counts_as_missing(store, damage
         path.write_bytes({"torn": whole[: len(whole) // 2], "empty": b"", "foreign": b"not parquet"}[damage])
     assert store.read(key) is None
     assert not path.exists()
-    assert path.with_suffix(".unreadable").exists()
+    assert (store.folder / "_unreadable" / path.name).exists()
 
 
 def test_the_table_joins_the_configuration_defaults_included(store):
@@ -62,6 +62,15 @@ def test_the_table_joins_the_configuration_defaults_included(store):
     assert table.loc[table["start"] == 5.0, "label"].unique().tolist() == ["five"]
     assert table["pair"].unique().tolist() == ["[1, 2]"]
     assert table["function"].unique().tolist() == ["sample_cells:numbers"]
+
+
+def test_pandas_reads_the_whole_folder_whatever_else_is_in_it(store):
+    first, second = kept(store, Numbers(1.0))[0], kept(store, Numbers(5.0))[0]
+    torn, path = kept(store, Numbers(9.0))
+    path.write_bytes(b"torn")
+    store.read(torn)
+    frame = pd.read_parquet(store.folder)
+    assert set(frame["cell"].astype(str)) == {first, second}
 
 
 def test_a_table_without_finished_cells_is_empty_with_the_schema(store):

@@ -66,6 +66,7 @@ def run(plan: Plan, store: Store, observer: Observer, timeout: float | None = No
             sweep.stop()
     if sweep.fatal is not None:
         raise StoreError(sweep.fatal)
+    store.compact()
     return sweep.failures
 
 

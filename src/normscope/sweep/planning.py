@@ -47,13 +47,11 @@ def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool =
         workers: how many will run side by side.
         fresh: leave the store's cells aside and run every one anew.
     """
+    found = {} if fresh else store.find(cells)
+    reused = {key: cell for key, cell in cells.items() if key in found}
     durations: dict[str, list[float]] = defaultdict(list)
-    reused: dict[str, Cell] = {}
-    for key, cell in cells.items():
-        stored = None if fresh else store.read(key)
-        if stored is not None:
-            reused[key] = cell
-            durations[cell.function].append(stored.seconds / cell.cost)
+    for key, cell in reused.items():
+        durations[cell.function].append(float(found[key]["seconds"]) / cell.cost)
     missing = [item for item in cells.items() if item[0] not in reused]
     new = dict(sorted(missing, key=lambda item: -item[1].cost))
     pace = {function: statistics.median(ratios) for function, ratios in durations.items()}

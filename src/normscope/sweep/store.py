@@ -2,7 +2,9 @@
 
 A file is written under a temporary name, flushed to the disk and renamed into place, so that a file under its final
 name is whole, whenever the run was killed. A file that cannot be read all the same is set aside and its cell is run
-again. The cell's function, configuration, duration and the versions it ran with travel in the file's metadata.
+again. The cell's function, configuration, duration and the versions it ran with travel in the file's metadata. When
+there are many files they are compacted into :mod:`segments <normscope.sweep.segments>`. ``pandas.read_parquet`` reads
+the folder: every row bears its cell's key.
 """
 
 from __future__ import annotations
@@ -11,19 +13,22 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from normscope.atomic import atomic_write
 from normscope.errors import InputError
 from normscope.protocol import Cell, empty_table, resolve_function
+from normscope.sweep.segments import METADATA, Segments, is_segment
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_METADATA = b"normscope"
+_MANY_FILES = 256
 
 
 class StoreError(InputError):
@@ -35,6 +40,7 @@ class StoredCell:
     """A finished cell as it stands in the store."""
 
     rows: pa.Table
+    """The schema's columns, then ``cell``, the key."""
     metadata: Mapping[str, Any]
 
     @property
@@ -52,6 +58,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self._segments = Segments(self.folder)
 
     def check_writable(self) -> None:
         """Make the folder and write to it, so that a run that could not keep its results never starts.
@@ -79,54 +86,113 @@ class Store:
         Raises:
             StoreError: when the disk is full or the folder cannot be written; no torn file is left behind.
         """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        labelled = rows.replace_schema_metadata({_METADATA: json.dumps(metadata).encode()})
+        labelled = rows.append_column("cell", pa.repeat(pa.scalar(key), len(rows)))
+        labelled = labelled.replace_schema_metadata({METADATA: json.dumps(metadata).encode()})
         try:
             with atomic_write(self.path(key)) as file:
                 pq.write_table(labelled, file)
         except OSError as error:
             raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
 
-    def read(self, key: str) -> StoredCell | None:
-        """The finished cell of that key, or ``None``.
-
-        A file that is torn or not ours is renamed to ``*.unreadable`` and counts as missing.
+    def find(self, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """The metadata of those cells that are finished, by key.
 
         Raises:
             StoreError: when the folder cannot be read.
         """
-        path = self.path(key)
-        try:
-            with path.open("rb") as file:
-                stored = _parse(file)
-            if stored is None:
-                path.replace(path.with_suffix(".unreadable"))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror or error}.") from error
+        compacted = self._segments.metadata()
+        found: dict[str, Mapping[str, Any]] = {}
+        for key in keys:
+            if key in compacted:
+                found[key] = compacted[key]
+            elif (stored := self.read(key)) is not None:
+                found[key] = stored.metadata
+        return found
+
+    def read(self, key: str) -> StoredCell | None:
+        """The finished cell of that key, or ``None``.
+
+        A file that is torn or not ours is set aside in ``_unreadable/`` and counts as missing.
+
+        Raises:
+            StoreError: when the folder cannot be read.
+        """
+        stored = self._read_file(key)
+        if stored is None and (metadata := self._segments.metadata().get(key)) is not None:
+            (rows,) = self._segments.rows([key])
+            stored = StoredCell(rows, metadata)
         return stored
 
     def table(self, cells: Mapping[str, Cell]) -> pd.DataFrame:
-        """The rows of every finished cell among ``cells`` (by key), the configuration joined to each row.
+        """The rows of every finished cell among ``cells`` (by key), in their order, the configuration joined to each.
 
         Columns: the schema's, then ``cell`` (the key), ``function``, and each configuration's fields.
         """
         import pandas as pd
+        import pyarrow as pa
 
-        frames = [
-            _join(key, cell, stored.rows)
-            for key, cell in cells.items()
-            if (stored := self.read(key)) is not None
+        compacted = self._segments.metadata()
+        tables = self._segments.rows([key for key in cells if key in compacted])
+        tables += [
+            stored.rows for key in cells if key not in compacted and (stored := self.read(key)) is not None
         ]
-        frames = [frame for frame in frames if not frame.empty]
-        return pd.concat(frames, ignore_index=True) if frames else empty_table()
+        tables = [table.replace_schema_metadata(None) for table in tables if len(table)]
+        if not tables:
+            return empty_table()
+        rows = pa.concat_tables(tables).to_pandas()
+        places = {key: place for place, key in enumerate(cells)}
+        in_order = rows.iloc[rows["cell"].map(places).argsort(kind="stable")]
+        present = set(rows["cell"])
+        configs = pd.DataFrame(
+            [{"cell": key, **_columns(cell)} for key, cell in cells.items() if key in present]
+        )
+        joined: pd.DataFrame = in_order.merge(configs, on="cell", how="left")
+        return joined
+
+    def compact(self) -> None:
+        """Gather the single files into a segment when there are many; other processes may go on meanwhile.
+
+        Raises:
+            StoreError: when the disk refuses; nothing is lost.
+        """
+        with FileLock(self.folder / ".lock"):
+            keys = [path.stem for path in self.folder.glob("*.parquet") if not is_segment(path)]
+            if len(keys) < _MANY_FILES:
+                return
+            compacted = self._segments.metadata()
+            stored = {key: self._read_file(key) for key in keys if key not in compacted}
+            finished = {key: cell for key, cell in stored.items() if cell is not None}
+            try:
+                if finished:
+                    metadata = {key: cell.metadata for key, cell in finished.items()}
+                    self._segments.write([cell.rows for cell in finished.values()], metadata)
+                for key in keys:
+                    self.path(key).unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
 
     def remove_leftovers(self) -> None:
         """Remove the temporary files of writers that are no more."""
         for path in self._leftovers():
             path.unlink(missing_ok=True)
+
+    def _read_file(self, key: str) -> StoredCell | None:
+        path = self.path(key)
+        try:
+            with path.open("rb") as file:
+                stored = _parse(file)
+            if stored is None:
+                aside = self.folder / "_unreadable"
+                aside.mkdir(exist_ok=True)
+                path.replace(aside / path.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror or error}.") from error
+        return stored
 
     def _leftovers(self) -> Iterator[Path]:
         for path in self.folder.glob(".*.tmp"):
@@ -149,21 +215,23 @@ def _parse(file: IO[bytes]) -> StoredCell | None:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.ParquetFile(file).read()
-        metadata = json.loads((rows.schema.metadata or {})[_METADATA])
-        return StoredCell(rows, {**metadata, "seconds": float(metadata["seconds"])})
+        parquet = pq.ParquetFile(file)
+        metadata = json.loads((parquet.schema_arrow.metadata or {})[METADATA])
+        rows = parquet.read(use_threads=False)
+        return (
+            StoredCell(rows, {**metadata, "seconds": float(metadata["seconds"])})
+            if "cell" in rows.column_names
+            else None
+        )
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError):
         return None
 
 
-def _join(key: str, cell: Cell, rows: pa.Table) -> pd.DataFrame:
-    config = {name: _scalar(value) for name, value in dataclasses.asdict(cell.config).items()}
-    frame: pd.DataFrame = rows.to_pandas()
-    return frame.assign(cell=key, function=cell.function, **config)
-
-
-def _scalar(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, tuple) else value
+def _columns(cell: Cell) -> dict[str, Any]:
+    """What a cell adds to each of its rows: its function and its full configuration, tuples as JSON."""
+    config = dataclasses.asdict(cell.config)
+    texts = {name: json.dumps(value) if isinstance(value, tuple) else value for name, value in config.items()}
+    return {"function": cell.function, **texts}
 
 
 def _is_running(process: int) -> bool:
