@@ -93,8 +93,23 @@ def test_killed_between_segment_and_removal_a_cell_counts_once(store):
         (store.folder / name).write_bytes(content)
     pd.testing.assert_frame_equal(store.table(cells), table)
     store.compact()
-    assert len(files(store)) == 1
+    assert files(store) == files(store, "segment-*")
     pd.testing.assert_frame_equal(store.table(cells), table)
+
+
+def test_a_cell_that_was_run_anew_replaces_its_older_rows_compacted_or_not(store):
+    cells = keep(store, range(4))
+    store.compact()
+    key = next(iter(cells))
+    again = numbers(Numbers(50.0, count=1))
+    store.write(key, again, {"seconds": 7.0})
+    for _ in range(2):
+        assert store.table({key: cells[key]})["value"].tolist() == [50.0, float("inf")]
+        assert store.read(key).rows["value"].to_pylist() == [50.0, float("inf")]
+        assert store.find([key])[key]["seconds"] == 7.0
+        keep(store, range(10, 14))
+        store.compact()
+    assert len(files(store, "segment-*")) == 2 + 1
 
 
 def test_a_torn_file_is_left_out_of_a_segment(store):

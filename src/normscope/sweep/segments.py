@@ -32,8 +32,9 @@ class Segments:
         self._cells: dict[Path, dict[str, dict[str, Any]]] = {}
 
     def metadata(self) -> dict[str, dict[str, Any]]:
-        """Every cell's metadata by key."""
-        return {key: about for cells in self._index().values() for key, about in cells.items()}
+        """Every cell's metadata by key; of a cell that is in several segments, the newest one's."""
+        oldest_first = reversed(self._index().values())
+        return {key: about for cells in oldest_first for key, about in cells.items()}
 
     def rows(self, keys: Collection[str]) -> list[pa.Table]:
         """The rows of those cells that are in segments, each cell once, with the column ``cell``."""
@@ -64,12 +65,11 @@ class Segments:
             pq.write_table(labelled, file)
 
     def _index(self) -> dict[Path, dict[str, dict[str, Any]]]:
-        there = sorted(self._folder.glob(f"{_PREFIX}*.parquet"))
-        for path in set(self._cells) - set(there):
-            del self._cells[path]
-        for path in there:
-            if path not in self._cells:
-                self._cells[path] = _cells_of(path)
+        """The cells of every segment, the newest segment first."""
+        written = {path: path.stat().st_mtime_ns for path in self._folder.glob(f"{_PREFIX}*.parquet")}
+        newest_first = sorted(written, key=lambda path: (written[path], path.name), reverse=True)
+        known = self._cells
+        self._cells = {path: known[path] if path in known else _cells_of(path) for path in newest_first}
         return self._cells
 
 

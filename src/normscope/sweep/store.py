@@ -3,7 +3,8 @@
 A file is written under a temporary name, flushed to the disk and renamed into place, so that a file under its final
 name is whole, whenever the run was killed. A file that cannot be read all the same is set aside and its cell is run
 again. The cell's function, configuration, duration and the versions it ran with travel in the file's metadata. When
-there are many files they are compacted into :mod:`segments <normscope.sweep.segments>`. ``pandas.read_parquet`` reads
+there are many files they are compacted into :mod:`segments <normscope.sweep.segments>`; a file wins over a segment, and
+a newer segment over an older one. ``pandas.read_parquet`` reads
 the folder: every row bears its cell's key.
 """
 
@@ -103,10 +104,10 @@ class Store:
         Raises:
             StoreError: when the folder cannot be read.
         """
-        compacted = self._segments.metadata()
+        single, compacted = set(self._single_files()), self._segments.metadata()
         found: dict[str, Mapping[str, Any]] = {}
         for key in keys:
-            if key in compacted:
+            if key in compacted and key not in single:
                 found[key] = compacted[key]
             elif (stored := self.read(key)) is not None:
                 found[key] = stored.metadata
@@ -134,8 +135,8 @@ class Store:
         import pandas as pd
         import pyarrow as pa
 
-        compacted = self._segments.metadata()
-        tables = self._segments.rows([key for key in cells if key in compacted])
+        compacted = self._segments.metadata().keys() - self._single_files()
+        tables = self._segments.rows(cells.keys() & compacted)
         tables += [
             stored.rows for key in cells if key not in compacted and (stored := self.read(key)) is not None
         ]
@@ -158,12 +159,11 @@ class Store:
         Raises:
             StoreError: when the disk refuses; nothing is lost.
         """
+        if len(self._single_files()) < _MANY_FILES:
+            return
         with FileLock(self.folder / ".lock"):
-            keys = [path.stem for path in self.folder.glob("*.parquet") if not is_segment(path)]
-            if len(keys) < _MANY_FILES:
-                return
-            compacted = self._segments.metadata()
-            stored = {key: self._read_file(key) for key in keys if key not in compacted}
+            keys = self._single_files()
+            stored = {key: self._read_file(key) for key in keys}
             finished = {key: cell for key, cell in stored.items() if cell is not None}
             try:
                 if finished:
@@ -173,6 +173,9 @@ class Store:
                     self.path(key).unlink(missing_ok=True)
             except OSError as error:
                 raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
+
+    def _single_files(self) -> list[str]:
+        return [path.stem for path in self.folder.glob("*.parquet") if not is_segment(path)]
 
     def remove_leftovers(self) -> None:
         """Remove the temporary files of writers that are no more."""
