@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -103,6 +103,20 @@ class Geometry:
         """The number of kernel offsets: k² for a square 2-D kernel."""
         return math.prod(self.kernel)
 
+    def inner(self, depth: int) -> Geometry:
+        """The geometry without its first ``depth`` dimensions, for an input that has them as they are."""
+        return replace(
+            self,
+            kernel=self.kernel[depth:],
+            stride=self.stride[depth:],
+            padding=self.padding[depth:],
+            dilation=self.dilation[depth:],
+        )
+
+    def unpadded(self) -> Geometry:
+        """The geometry for an input that has its padding on."""
+        return replace(self, padding=((0, 0),) * self.dims, padding_mode="zeros")
+
     def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """The output positions in each dimension of an input of that size.
 
@@ -132,19 +146,16 @@ class Geometry:
         return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
 
     def windows(self, x: Tensor) -> Tensor:
-        """A view ``(B, C, *output, *kernel)`` of the padded input ``(B, C, *size)``: every patch, nothing
-        copied.
+        """Every patch of the padded input ``(B, C, *rest, *size)``, nothing copied: a view ``(B, C, *rest, *output,
+        *kernel)``.
         """
-        size = x.shape[2:]
-        out = [
-            (n - d * (k - 1) - 1) // s + 1
-            for n, k, s, d in zip(size, self.kernel, self.stride, self.dilation, strict=True)
-        ]
-        steps = x.stride()[2:]
+        lead = x.ndim - self.dims
+        size, steps = x.shape[lead:], x.stride()[lead:]
+        out = replace(self, padding=((0, 0),) * self.dims).output_size(size)
         return x.as_strided(
-            (*x.shape[:2], *out, *self.kernel),
+            (*x.shape[:lead], *out, *self.kernel),
             (
-                *x.stride()[:2],
+                *x.stride()[:lead],
                 *(s * step for s, step in zip(self.stride, steps, strict=True)),
                 *(d * step for d, step in zip(self.dilation, steps, strict=True)),
             ),
