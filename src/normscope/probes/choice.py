@@ -1,4 +1,4 @@
-"""Which path to the autocorrelation is cheapest: how many leading dimensions go by lags, the others unfolded."""
+"""Which path to the autocorrelation is cheapest: how many leading dimensions go by lags."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from functools import lru_cache
 from normscope.probes.geometry import Geometry
 from normscope.probes.products import CHUNK, SQUARE, plan
 
-# Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how many
-# multiplications a call, a copied value or a scattered sum is worth.
+# Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how
+# many multiplications a call, a copied value or a scattered sum is worth.
 MULTIPLY = 2e-11
 """A multiplication and addition at full speed in float32; float64 takes twice that."""
 HALF_SPEED = {4: 14, 8: 22}
 """Channels at which a C by C product runs at half its full speed, by bytes a value."""
 COPY = 1e-9
+"""A value copied into another order."""
 SCATTER = 1.5e-9
+"""A sum added to its places in R."""
 CALL = 1.0e-5
+"""A product called for from Python, its views included."""
 SEGMENT = 4e-6
+"""A segment of a batched product, summed."""
 
 
 @lru_cache(maxsize=4096)
@@ -35,8 +39,8 @@ def seconds(
 ) -> float:
     """The estimated time of one path.
 
-    Counted are the multiplications at the speed their narrowness allows, the values copied, the results of batched
-    products that are added up afterwards, and the calls.
+    Counted are the multiplications at the speed their narrowness allows, the values copied, the results of
+    batched products that are added up afterwards, and the calls.
     """
     outer, out = math.prod(geometry.kernel[:depth]), geometry.output_size(size)
     inner = geometry.taps // outer
@@ -61,7 +65,7 @@ def seconds(
 
 @lru_cache(maxsize=4096)
 def _counts(geometry: Geometry, size: tuple[int, ...], depth: int) -> tuple[float, float, float, float]:
-    """Of the half of the lags that is computed: pixels multiplied, segments, products called for, pairs of taps."""
+    """Over the computed half of the lags: pixels multiplied, segments, calls, pairs of taps."""
     plans = plan(geometry, size, depth)
     squares = [[lag for lag in lags if not lag.shift] for lags in plans]
 
@@ -77,5 +81,7 @@ def _counts(geometry: Geometry, size: tuple[int, ...], depth: int) -> tuple[floa
     rows = [[1 for _ in p] for p in plans[max(0, depth - 2) : depth - 1]]
     last = [[len(lag.segments) for lag in plans[-1]]]
     calls = math.prod(map(sum, walked + rows + last)) / 2
-    pairs = half([[len(lag.pairs) for lag in p] for p in plans], [[len(lag.pairs) for lag in p] for p in squares])
+    pairs = half(
+        [[len(lag.pairs) for lag in p] for p in plans], [[len(lag.pairs) for lag in p] for p in squares]
+    )
     return lengths, cuts, calls, pairs

@@ -1,14 +1,16 @@
 """Which pairs of kernel taps share products: the one-dimensional bookkeeping behind the lag algorithm.
 
-Along one dimension tap i of patch y reads pixel ``u = s·y + d·i − p`` (stride s, dilation d, padding p). Two taps
-(i, i') multiply pixels that lie ``e = d·(i' − i)`` apart, so every pair of the same lag e and the same phase
-``φ = u mod s`` sums the same products ``x[u]·x[u+e]``, over ranges of u that differ only near the borders. A `Lag`
-cuts the union of those ranges into segments on which the set of pairs is constant: a long common core and short
-strips. Each segment is multiplied once, and a pair's sum is the sum of its segments; nothing is subtracted.
+Along one dimension tap i of patch y reads pixel ``u = s·y + d·i − p`` (stride s, dilation d, padding p). Two
+taps (i, i') multiply pixels that lie ``e = d·(i' − i)`` apart, so every pair of the same lag e and the same
+phase ``φ = u mod s`` sums the same products ``x[u]·x[u+e]``, over ranges of u that differ only near the
+borders. A `Lag` cuts the union of those ranges into segments on which the set of pairs is constant: a long
+common core and short strips. Each segment is multiplied once, and a pair's sum is the sum of its segments;
+nothing is subtracted.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,7 +70,7 @@ def lags(size: int, kernel: int, stride: int, dilation: int, before: int, patche
         cuts = sorted({cut for _, _, first, last in pairs for cut in (first, last)})
         segments = [
             (a, b)
-            for a, b in zip(cuts, cuts[1:], strict=False)
+            for a, b in itertools.pairwise(cuts)
             if any(first <= a and b <= last for _, _, first, last in pairs)
         ]
         starts = {a: index for index, (a, _) in enumerate(segments)}

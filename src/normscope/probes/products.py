@@ -25,20 +25,24 @@ def plan(geometry: Geometry, size: Sequence[int], depth: int) -> list[tuple[Lag,
     columns = (size, geometry.kernel, geometry.stride, geometry.dilation, geometry.padding, out)
     return [
         lags(n, kernel, stride, dilation, before, patches)
-        for n, kernel, stride, dilation, (before, _), patches in zip(*(c[:depth] for c in columns), strict=True)
+        for n, kernel, stride, dilation, (before, _), patches in zip(
+            *(c[:depth] for c in columns), strict=True
+        )
     ]
 
 
 SQUARE = 256
-"""Rows of a matrix times its own transpose that are multiplied at a time, leaving out what mirrors the rest."""
+"""Rows of a matrix times its own transpose that are multiplied at a time, leaving out what mirrors the rest.
+"""
 
 
 def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) -> None:
-    """Write ``Σ patch patchᵀ`` of one group's input ``x`` (B, C, *size) into ``total`` (K, K), which holds zeros.
+    """Write ``Σ patch patchᵀ`` of one group's input ``x`` (B, C, *size) into ``total`` (K, K), which holds
+    zeros.
 
-    The leading ``depth`` spatial dimensions go by lags. The others are unfolded, which makes each channel and offset
-    a channel of its own: ``depth`` 0 is plain unfolding; ``depth`` n copies nothing but the image. The padding is
-    zeros. The result is symmetric to the bit.
+    The leading ``depth`` spatial dimensions go by lags. The others are unfolded, which makes each channel and
+    offset a channel of its own: ``depth`` 0 is plain unfolding; ``depth`` n copies nothing but the image. The
+    padding is zeros. The result is symmetric to the bit.
     """
     size, channels = x.shape[2:], x.shape[1]
     outer = math.prod(geometry.kernel[:depth])
@@ -61,7 +65,7 @@ def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) ->
 
 
 def sum_of_grouped_products(x: Tensor, geometry: Geometry, total: Tensor) -> None:
-    """Write every group's ``Σ patch patchᵀ`` into ``total`` (G, K/G, K/G) by unfolding all groups together."""
+    """Write each group's ``Σ patch patchᵀ`` into ``total`` (G, K/G, K/G), unfolding all groups together."""
     per_image = x.shape[1] * geometry.taps * math.prod(geometry.output_size(x.shape[2:]))
     for images in torch.split(x, max(1, CHUNK // per_image)):
         rows = _rows(images, geometry, 0).view(*total.shape[:2], -1)
@@ -71,7 +75,10 @@ def sum_of_grouped_products(x: Tensor, geometry: Geometry, total: Tensor) -> Non
 
 
 def _rows(x: Tensor, geometry: Geometry, depth: int) -> Tensor:
-    """``x`` as (channels · unfolded taps, *lagged size, n), n contiguous; the last lagged dimension phase by phase."""
+    """``x`` as (channels · unfolded taps, *lagged size, n), n contiguous.
+
+    The pixels of the last lagged dimension are ordered phase by phase, so that a range of q is contiguous.
+    """
     if depth and geometry.stride[depth - 1] > 1:
         stride, pixels = geometry.stride[depth - 1], x.shape[1 + depth]
         order = [u for phase in range(stride) for u in range(phase, pixels, stride)]
@@ -87,7 +94,7 @@ def _rows(x: Tensor, geometry: Geometry, depth: int) -> Tensor:
 
 
 def _upper_half(plans: Sequence[tuple[Lag, ...]]) -> Iterator[tuple[Lag, ...]]:
-    """One lag of each dimension, of every lag and its negative only the one whose first non-zero shift is positive."""
+    """One lag of each dimension; of each and its negative, the one of positive first shift."""
     for combination in itertools.product(*plans):
         first = next((lag.shift for lag in combination if lag.shift), 0)
         if first >= 0:
@@ -98,7 +105,7 @@ def _add_lag(
     total: Tensor, rows: Tensor, combination: tuple[Lag, ...], geometry: Geometry, room: int
 ) -> None:
     """Add the blocks of every pair of taps that this lag of each dimension joins."""
-    channels, outer, inner = total.shape[:3]
+    channels, _, inner = total.shape[:3]
     width = rows.shape[0]
     counts = [len(lag.segments) for lag in combination]
     square = not any(lag.shift for lag in combination)
@@ -126,7 +133,7 @@ def _add_lag(
 def _add_products(
     sums: Tensor, left: Tensor, right: Tensor, combination: tuple[Lag, ...], strides: Sequence[int]
 ) -> None:
-    """Add to ``sums`` (*segments, a, b) the products of ``left`` (a, *size, n) and ``right`` (b, *size, n)."""
+    """Add products of ``left`` (a, *size, n) and ``right`` (b, *size, n) to ``sums`` (*segments, a, b)."""
     lag, *rest = combination
     if not rest:
         here, there = _positions(lag, strides[0], left.shape[1])
@@ -135,8 +142,8 @@ def _add_products(
             b = right[:, there + first : there + last].flatten(1)
             sums[index].addmm_(a, b.t())
         return
-    narrow = left.shape[0] < WIDE and len(rest) == 1
-    if narrow and sums.shape[-1] * sums.shape[-2] <= right[0, 0].numel() * 4:
+    results = left.shape[1] * sums.shape[-1] * sums.shape[-2]
+    if len(rest) == 1 and left.shape[0] < WIDE and results <= max(right.numel(), 2**18):
         _add_batched(sums, left, right, lag, rest[0], strides)
         return
     for index, (first, last) in enumerate(lag.segments):
@@ -172,21 +179,22 @@ def _positions(lag: Lag, stride: int, pixels: int) -> tuple[int, int]:
 
 
 def _add_square(total: Tensor, rows: Tensor) -> None:
-    """Add ``rows rowsᵀ``: the upper triangle and, beside the diagonal, what is cheaper computed than left out."""
+    """Add the upper triangle of ``rows rowsᵀ``, and beside the diagonal what is dear to leave out."""
     for start in range(0, len(total), SQUARE):
         part = total[start : start + SQUARE, start:]
         part.addmm_(rows[start : start + SQUARE], rows[start:].t())
 
 
-def _mirror(upper: Tensor, tile: int = 1024) -> None:
-    """Make symmetric in place a matrix of which one of each two mirrored entries is zero."""
+def _mirror(upper: Tensor, tile: int = 256) -> None:
+    """Make symmetric in place a matrix of which one of two mirrored entries is 0."""
     diagonal = upper.diagonal().clone()
     for i in range(0, len(upper), tile):
-        for j in range(i, len(upper), tile):
+        square = upper[i : i + tile, i : i + tile]
+        square += square.mT.clone()
+        for j in range(i + tile, len(upper), tile):
             one, other = upper[i : i + tile, j : j + tile], upper[j : j + tile, i : i + tile]
-            both = one + other.mT
-            one.copy_(both)
-            other.copy_(both.mT)
+            one += other.mT
+            other.copy_(one.mT)
     upper.diagonal().copy_(diagonal)
 
 
