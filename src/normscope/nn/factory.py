@@ -1,0 +1,131 @@
+"""``make``: from a spec and a number of channels to a layer."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from torch import nn
+
+from normscope.errors import InputError, UnknownNameError
+from normscope.nn.batch import BatchNorm
+from normscope.nn.gated import AmplifyNorm, SuppressNorm
+from normscope.nn.specs import ENTRY_POINTS, Spec, check_arguments, parse
+
+Factory = Callable[..., nn.Module]
+
+
+def make(spec: str | Spec, C: int) -> nn.Module:
+    """The layer that ``spec`` names, for ``C`` channels.
+
+    Args:
+        spec: ``"none"``, ``"batch"``, ``"suppress(threshold=2)"``, ``"amplify"``, ``"group(groups=4)"``,
+            ``"layer"`` (group norm of one group), ``"instance"`` (group norm of ``C`` groups), the name of an
+            entry point of group ``normscope.norms``, or ``"package.module:Class(argument=value)"``, which is
+            called as ``Class(C, argument=value)``.
+        C: the number of channels, at least 1.
+
+    Raises:
+        UnknownNameError: for a norm or an argument that does not exist.
+        InputError: for a spec that cannot be read, imported or built.
+
+    """
+    spec = parse(spec) if isinstance(spec, str) else spec
+    if isinstance(C, bool) or not isinstance(C, int) or C < 1:
+        raise InputError(f"a norm needs a whole number of channels of at least 1, not {C!r}.")
+    if spec.name in _FACTORIES:
+        return _call(spec, _FACTORIES[spec.name], C)
+    factory = _imported(spec.name) if spec.is_path else _plugin(spec.name)
+    _check_signature(spec, factory)
+    layer = _call(spec, factory, C)
+    if not isinstance(layer, nn.Module):
+        raise InputError(f"norm {spec.name!r} made a {type(layer).__name__}; it must make a torch.nn.Module.")
+    return layer
+
+
+def _call(spec: Spec, factory: Factory, C: int) -> nn.Module:
+    try:
+        return factory(C, **spec.arguments)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"norm {str(spec)!r} cannot be made for {C} channels: {error}") from error
+
+
+def _imported(path: str) -> Factory:
+    module_name, _, attribute = path.partition(":")
+    try:
+        target: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(f"norm {path!r}: module {module_name!r} cannot be imported ({error}).") from error
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            public = [name for name in dir(target) if not name.startswith("_")]
+            raise UnknownNameError(f"attribute of {module_name}:", part, public)
+        target = getattr(target, part)
+    return _callable(path, target)
+
+
+def _plugin(name: str) -> Factory:
+    (point, *_) = entry_points(group=ENTRY_POINTS, name=name)
+    try:
+        target = point.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"norm {name!r}: its entry point {point.value!r} cannot be loaded ({error})."
+        ) from error
+    return _callable(name, target)
+
+
+def _callable(name: str, target: Any) -> Factory:
+    if not callable(target):
+        raise InputError(f"norm {name!r} is a {type(target).__name__}; it must be a class or function of C.")
+    factory: Factory = target
+    return factory
+
+
+def _check_signature(spec: Spec, factory: Factory) -> None:
+    try:
+        parameters: Mapping[str, inspect.Parameter] = inspect.signature(factory).parameters
+    except ValueError:  # a builtin without a signature explains itself when called
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL}
+    names = [name for name, parameter in parameters.items() if parameter.kind not in positional]
+    channels_come_first = bool(names) and names[0] == next(iter(parameters))
+    check_arguments(spec.name, spec.arguments, names[1:] if channels_come_first else names)
+
+
+def _group(C: int, groups: int = 2, eps: float = 1e-5, affine: bool = True) -> nn.Module:
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1 or C % groups:
+        raise InputError(
+            f"norm 'group' cannot split {C} channels into {groups!r} groups: a divisor of {C} is allowed."
+        )
+    return nn.GroupNorm(groups, C, eps=eps, affine=affine)
+
+
+def _layer(C: int, eps: float = 1e-5, affine: bool = True) -> nn.Module:
+    return nn.GroupNorm(1, C, eps=eps, affine=affine)
+
+
+def _instance(C: int, eps: float = 1e-5, affine: bool = True) -> nn.Module:
+    return nn.GroupNorm(C, C, eps=eps, affine=affine)
+
+
+def _none(C: int) -> nn.Module:
+    return nn.Identity()
+
+
+_FACTORIES: Mapping[str, Factory] = {
+    "none": _none,
+    "batch": BatchNorm,
+    "amplify": AmplifyNorm,
+    "suppress": SuppressNorm,
+    "group": _group,
+    "layer": _layer,
+    "instance": _instance,
+}

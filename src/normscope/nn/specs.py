@@ -1,0 +1,122 @@
+"""Norms named by a string, read without importing torch.
+
+A spec is ``name``, ``name(argument=value, ...)`` or ``package.module:Class(argument=value, ...)``; values are
+Python literals, and ``true``, ``false``, ``none`` and ``inf`` may be written in any case. The command line
+checks specs with :func:`parse`; :func:`normscope.nn.make` builds the layer.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from normscope.errors import InputError, UnknownNameError
+
+ENTRY_POINTS = "normscope.norms"
+
+_COMMON = ("eps", "momentum", "gain", "bias", "track_running_stats")
+
+#: The built-in names and the arguments each takes.
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "batch": ("center", "rescale", *_COMMON),
+    "amplify": ("threshold", *_COMMON),
+    "suppress": ("threshold", *_COMMON),
+    "group": ("groups", "eps", "affine"),
+    "layer": ("eps", "affine"),
+    "instance": ("eps", "affine"),
+}
+
+_WORDS = {"true": True, "false": False, "none": None, "inf": math.inf}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed spec: a built-in or entry-point name or a ``module:attribute`` path, and its arguments."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the name is the import path of a user's own class."""
+        return ":" in self.name
+
+    def __str__(self) -> str:
+        """The canonical text: arguments sorted, no brackets where there are none."""
+        if not self.arguments:
+            return self.name
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in sorted(self.arguments.items()))})"
+
+
+def parse(text: str) -> Spec:
+    """Read a spec and check its name and, for a built-in norm, the names of its arguments.
+
+    Raises:
+        UnknownNameError: for a name or an argument that does not exist.
+        InputError: for text that is not a spec.
+
+    """
+    name, bracket, rest = text.strip().partition("(")
+    name = name.strip()
+    if bracket and not rest.endswith(")"):
+        raise InputError(f"norm spec {text!r} does not end in ')': write {name}(argument=value).")
+    spec = Spec(name, _arguments(text, rest[:-1]) if bracket else {})
+    if spec.is_path:
+        module, _, attribute = name.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
+            raise InputError(f"norm spec {text!r} is not an import path: write package.module:Class.")
+    elif name in ARGUMENTS:
+        check_arguments(name, spec.arguments, ARGUMENTS[name])
+    elif name not in (plugins := plugin_names()):
+        raise UnknownNameError("norm", name, [*ARGUMENTS, *plugins])
+    return spec
+
+
+def check_arguments(name: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse the first argument of ``given`` that is not in ``allowed``."""
+    allowed = tuple(allowed)
+    for argument in given:
+        if argument not in allowed:
+            if not allowed:
+                raise InputError(f"norm {name!r} takes no arguments, but {argument!r} was given.")
+            raise UnknownNameError(f"argument of norm {name!r}:", argument, allowed)
+
+
+def plugin_names() -> list[str]:
+    """Names that installed packages register under the entry-point group ``normscope.norms``."""
+    return sorted(point.name for point in entry_points(group=ENTRY_POINTS))
+
+
+def _arguments(text: str, inside: str) -> dict[str, Any]:
+    try:
+        call = ast.parse(f"f({inside})", mode="eval").body
+    except (SyntaxError, ValueError):
+        call = None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise InputError(f"norm spec {text!r} cannot be read: write name(argument=value, ...).")
+    if call.args or any(keyword.arg is None for keyword in call.keywords):
+        raise InputError(
+            f"norm spec {text!r} has an argument without a name: write name(argument=value, ...)."
+        )
+    names = [keyword.arg for keyword in call.keywords]
+    if len(set(names)) < len(names):
+        raise InputError(f"norm spec {text!r} gives an argument twice: each may stand once.")
+    return {str(keyword.arg): _literal(text, keyword) for keyword in call.keywords}
+
+
+def _literal(text: str, keyword: ast.keyword) -> Any:
+    node = keyword.value
+    if isinstance(node, ast.Name) and node.id.lower() in _WORDS:
+        return _WORDS[node.id.lower()]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise InputError(
+            f"norm spec {text!r}: the value of {keyword.arg!r} is not a literal; "
+            "numbers, true, false, none, inf, quoted strings and lists are allowed."
+        ) from None

@@ -1,0 +1,100 @@
+"""The catalogue: every experiment by name, with its source. Reading it imports nothing heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Iterable
+
+from normscope.errors import UnknownNameError
+from normscope.protocol import Experiment
+
+_CHAI = "Chai, Pilanci & Murmann 2020, Separating the Effects of Batch Normalization"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A line of the catalogue.
+
+    Attributes:
+        id: the experiment's name, ``paper.figure``.
+        module: where its ``EXPERIMENT`` stands.
+        title: what it measures.
+        paper: the source.
+        place: the figure, table or section.
+    """
+
+    id: str
+    module: str
+    title: str
+    paper: str
+    place: str
+
+    def load(self) -> Experiment:
+        """The experiment itself."""
+        experiment: Experiment = importlib.import_module(self.module).EXPERIMENT
+        return experiment
+
+
+ENTRIES = (
+    Entry(
+        "chai2020.fig6",
+        "normscope.papers.chai2020.fig6",
+        "smallest eigenvalue of the second convolution's input autocorrelation after 5 steps, by learning rate",
+        _CHAI,
+        "Fig. 6",
+    ),
+    Entry(
+        "chai2020.fig7",
+        "normscope.papers.chai2020.fig7",
+        "validation error by epoch at four learning rates",
+        _CHAI,
+        "Fig. 7",
+    ),
+    Entry(
+        "chai2020.fig8",
+        "normscope.papers.chai2020.fig8",
+        "final validation error and largest eigenvalue after 5 steps, by learning rate",
+        _CHAI,
+        "Fig. 8",
+    ),
+)
+
+
+def find(pattern: str) -> list[Entry]:
+    """The entries that a name stands for: one experiment, all below a dotted prefix, or ``"all"``.
+
+    A prefix matches whole dotted parts: ``bjorck2018.fig1`` does not mean ``bjorck2018.fig10``.
+
+    Raises:
+        UnknownNameError: when there is none, with the nearest names.
+    """
+    found = [
+        entry
+        for entry in ENTRIES
+        if pattern in ("all", entry.id) or entry.id.startswith(f"{pattern.removesuffix('.')}.")
+    ]
+    if not found:
+        papers = {entry.id.partition(".")[0] for entry in ENTRIES}
+        raise UnknownNameError(
+            "experiment", pattern, [*(entry.id for entry in ENTRIES), *sorted(papers), "all"]
+        )
+    return found
+
+
+def find_all(patterns: Iterable[str]) -> list[Entry]:
+    """The entries of several patterns, each once, in the catalogue's order."""
+    wanted = {entry.id for pattern in patterns for entry in find(pattern)}
+    return [entry for entry in ENTRIES if entry.id in wanted]
+
+
+def entry(id: str) -> Entry:
+    """The entry of an exact name.
+
+    Raises:
+        UnknownNameError: when there is none, with the nearest names.
+    """
+    for candidate in ENTRIES:
+        if candidate.id == id:
+            return candidate
+    raise UnknownNameError("experiment", id, [candidate.id for candidate in ENTRIES])

@@ -1,0 +1,94 @@
+"""A claim: a sentence of a source turned into a comparison on measured numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim and what this machine says of it.
+
+    Attributes:
+        id: its name within the experiment.
+        text: the source's sentence, in our words.
+        source: where it stands, such as ``"Chai et al. 2020, Fig. 6"``.
+        expected: the comparison that decides it.
+        measured: the numbers compared, by name.
+        holds: whether it holds; ``None`` when it could not be judged.
+        reason: why it could not be judged, or what else a reader should know.
+        seeds: over how many seeds the numbers are medians.
+    """
+
+    id: str
+    text: str
+    source: str
+    expected: str
+    measured: Mapping[str, float]
+    holds: bool | None
+    reason: str = ""
+    seeds: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """``"holds"``, ``"does not hold"`` or ``"not judged"``."""
+        return {True: "holds", False: "does not hold", None: "not judged"}[self.holds]
+
+    def to_json(self) -> dict[str, Any]:
+        """The claim as JSON values, non-finite numbers as strings."""
+        fields = dataclasses.asdict(self)
+        fields["claim"] = fields.pop("id")
+        fields["measured"] = {
+            name: float(value) if math.isfinite(value) else str(float(value))
+            for name, value in self.measured.items()
+        }
+        return fields
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What a claim's rule found: the numbers, whether they bear the claim out, and over how many seeds."""
+
+    measured: Mapping[str, float]
+    holds: bool | None
+    seeds: int
+    reason: str = ""
+
+
+class NotJudgedError(Exception):
+    """Raised inside a claim's rule when the table cannot decide it; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimRule:
+    """A claim before it is measured; calling it on a table gives the :class:`Claim`."""
+
+    id: str
+    text: str
+    source: str
+    expected: str
+    judge: Callable[[pd.DataFrame], Judgement]
+
+    def __call__(self, table: pd.DataFrame) -> Claim:
+        """Judge a table."""
+        try:
+            found = self.judge(table)
+        except NotJudgedError as missing:
+            found = Judgement({}, None, 0, str(missing))
+        holds = None if found.holds is None else bool(found.holds)
+        return Claim(
+            self.id, self.text, self.source, self.expected, found.measured, holds, found.reason, found.seeds
+        )
+
+
+def claim(
+    id: str, text: str, source: str, expected: str
+) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
+    """Make a function that judges a table into a :class:`ClaimRule`."""
+    return lambda judge: ClaimRule(id, text, source, expected, judge)

@@ -1,0 +1,83 @@
+"""The one table of all experiments.
+
+Columns: ``measure`` (what was measured), ``step``, ``epoch``, ``layer``, ``channel``, ``index`` (what it was measured
+at; null where that does not apply) and ``value`` (float64; non-finite values stay as they are). A store joins the
+cell's configuration to every row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from normscope.protocol.claim import NotJudgedError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+COLUMNS = ("measure", "step", "epoch", "layer", "channel", "index", "value")
+
+
+def schema() -> pa.Schema:
+    """The Arrow schema of a cell's rows."""
+    import pyarrow as pa
+
+    types = {"measure": pa.string(), "layer": pa.string(), "value": pa.float64()}
+    return pa.schema([(name, types.get(name, pa.int64())) for name in COLUMNS])
+
+
+class Rows:
+    """Collects the rows of a cell.
+
+    Example:
+        >>> rows = Rows()
+        >>> rows.add("validation_error", 0.02, epoch=1)
+        >>> rows.table().num_rows
+        1
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+
+    def add(
+        self,
+        measure: str,
+        value: float,
+        *,
+        step: int | None = None,
+        epoch: int | None = None,
+        layer: str | None = None,
+        channel: int | None = None,
+        index: int | None = None,
+    ) -> None:
+        """Add one row."""
+        row = (measure, step, epoch, layer, channel, index, float(value))
+        for column, item in zip(self._columns.values(), row, strict=True):
+            column.append(item)
+
+    def table(self) -> pa.Table:
+        """The rows so far, with the schema of all experiments, also when there are none."""
+        import pyarrow as pa
+
+        return pa.table(self._columns, schema=schema())
+
+
+def empty_table() -> pd.DataFrame:
+    """A table without rows: what an experiment sees before its first cells have run."""
+    frame: pd.DataFrame = schema().empty_table().to_pandas()
+    return frame
+
+
+def select(table: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+    """The rows whose columns equal the given values.
+
+    Raises:
+        NotJudgedError: when there are none, saying what is missing: a claim that needs them is then not judged.
+    """
+    found = table
+    for column, wanted in conditions.items():
+        found = found[found[column] == wanted] if column in found else found.iloc[:0]
+    if found.empty:
+        missing = ", ".join(f"{column} = {wanted}" for column, wanted in conditions.items())
+        raise NotJudgedError(f"no rows with {missing}")
+    return found

@@ -1,0 +1,203 @@
+"""The way through: catalogue → cells → sweep → claims and figures → report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from normscope import data, sweep
+from normscope.errors import InputError
+from normscope.papers import catalogue
+from normscope.protocol import Cell, Experiment, NotJudgedError, Result, Scale, empty_table
+from normscope.report import files, page, scorecard
+from normscope.sweep import Observer, Plan, SilentObserver, Store
+
+DEFAULT_OUT = Path("normscope-runs")
+
+
+def reproduce(
+    id: str, scale: str = "quick", out: str | os.PathLike[str] | None = None, workers: int | None = None
+) -> Result:
+    """Reproduce one figure or table of a paper, using every finished cell there is.
+
+    Args:
+        id: the exact name, such as ``"chai2020.fig8"``.
+        scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
+        out: the results folder; by default ``normscope-runs`` here, as on the command line.
+        workers: worker processes; by default one a core.
+
+    Returns:
+        The table, the judged claims, and the figure on demand.
+
+    Raises:
+        UnknownNameError: for an unknown experiment or scale.
+        InputError: for a folder that cannot be written or a data set that is not at hand.
+
+    Example:
+        >>> result = ns.reproduce("chai2020.fig8")  # doctest: +SKIP
+        >>> result.figure().savefig("fig8.png")  # doctest: +SKIP
+    """
+    catalogue.entry(id)
+    (result,) = Reproduction([id], scale, out, workers).run()
+    return result
+
+
+class Reproduction:
+    """Several experiments, run together so that every core stays busy and shared cells run once.
+
+    Args:
+        patterns: names, prefixes or ``"all"``.
+        scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
+        out: the results folder.
+        workers: worker processes; by default one a core.
+        timeout: seconds after which a cell counts as failed.
+        fresh: run every cell anew, finished or not.
+    """
+
+    def __init__(
+        self,
+        patterns: Iterable[str],
+        scale: str = "quick",
+        out: str | os.PathLike[str] | None = None,
+        workers: int | None = None,
+        *,
+        timeout: float | None = None,
+        fresh: bool = False,
+    ) -> None:
+        self.experiments = [entry.load() for entry in catalogue.find_all(patterns)]
+        self.scale = Scale.parse(scale)
+        self.out = Path(DEFAULT_OUT if out is None else out)
+        self._workers = default_workers() if workers is None else workers
+        if self._workers < 1:
+            raise InputError(f"{self._workers} workers cannot run anything: give 1 or more.")
+        if timeout is not None and not timeout > 0:
+            raise InputError(f"a cell time-out of {timeout:g} s is not positive.")
+        self._timeout, self._fresh = timeout, fresh
+        self._store = Store(self.out / "cells")
+        self._tables = {experiment.id: empty_table() for experiment in self.experiments}
+        self._cells: dict[str, dict[str, Cell]] = {experiment.id: {} for experiment in self.experiments}
+        self._failures: dict[str, str] = {}
+
+    def datasets(self) -> set[str]:
+        """Names of the data sets that the first round of cells reads."""
+        return {
+            name
+            for experiment in self.experiments
+            for cell in experiment.cells(self.scale, empty_table())
+            for name in cell.data
+        }
+
+    def plan(self) -> Plan:
+        """The next round's cells, found and new; the first round's when nothing has run yet."""
+        seen = {key for cells in self._cells.values() for key in cells}
+        for experiment in self.experiments:
+            asked = experiment.cells(self.scale, self._tables[experiment.id])
+            self._cells[experiment.id] |= {cell.key(data.digest): cell for cell in asked}
+        unseen = {
+            key: cell for cells in self._cells.values() for key, cell in cells.items() if key not in seen
+        }
+        return sweep.plan(unseen, self._store, self._workers, fresh=self._fresh)
+
+    def run(self, observer: Observer | None = None) -> list[Result]:
+        """Run what is missing, judge the claims, write every experiment's folder, the scorecard and the page.
+
+        Args:
+            observer: hears of the progress.
+        """
+        watching = observer or SilentObserver()
+        self._store.check_writable()
+        scorecard.read_scorecard(self.out)
+        while (plan := self.plan()).new or plan.reused:
+            watching.planned(plan)
+            self._failures |= sweep.run(plan, self._store, watching, self._timeout)
+            self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
+        results = [self._result(experiment) for experiment in self.experiments]
+        _write_results(self.out, results)
+        write_report(self.out)
+        return results
+
+    def _result(self, experiment: Experiment) -> Result:
+        table, cells = self._tables[experiment.id], self._cells[experiment.id]
+        failures = {cells[key].describe(): error for key, error in self._failures.items() if key in cells}
+        settings = experiment.profile(self.scale).describe()
+        claims = tuple(experiment.claims(table))
+        return Result(experiment.id, self.scale, table, claims, failures, settings, experiment)
+
+
+def rebuild(out: Path) -> list[Result]:
+    """Judge and draw every stored experiment of a results folder again, and write its scorecard and page.
+
+    Raises:
+        InputError: when the folder holds no results.
+    """
+    results = [_stored_result(path) for path in _stored(out)]
+    if not results:
+        raise InputError(f"{out} holds no results: name a folder that 'normscope reproduce' has written.")
+    _write_results(out, results)
+    write_report(out)
+    return results
+
+
+def default_workers() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment() -> dict[str, str]:
+    """What results are made with, in words."""
+    names = ("normscope", "torch", "numpy", "pandas", "pyarrow", "matplotlib")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {**versions, "python": platform.python_version(), "machine": platform.platform()}
+
+
+def write_report(out: Path) -> Path:
+    """Write the page of everything that a results folder holds."""
+    rows = scorecard.read_scorecard(out)
+    sections = []
+    for path in _stored(out):
+        _, about = files.read_table(path)
+        entry = catalogue.entry(path.parent.name)
+        figure = path.with_name("figure.svg")
+        section = page.Section(
+            id=entry.id,
+            title=entry.title,
+            source=f"{entry.paper}, {entry.place}",
+            caption=entry.load().caption,
+            scale=about["scale"],
+            settings=about["settings"],
+            claims=[row for row in rows if row["experiment"] == entry.id],
+            figure=figure if figure.exists() else None,
+            failures=about["failures"],
+        )
+        sections.append(section)
+    return page.write_page(out, sections, environment())
+
+
+def _stored(out: Path) -> list[Path]:
+    """The tables of a results folder, in the catalogue's order."""
+    paths = (out / entry.id / files.DATA_NAME for entry in catalogue.ENTRIES)
+    return [path for path in paths if path.exists()]
+
+
+def _stored_result(path: Path) -> Result:
+    table, about = files.read_table(path)
+    experiment = catalogue.entry(path.parent.name).load()
+    claims = tuple(experiment.claims(table))
+    scale = Scale(about["scale"])
+    return Result(experiment.id, scale, table, claims, about["failures"], about["settings"], experiment)
+
+
+def _write_results(out: Path, results: Sequence[Result]) -> None:
+    for result in results:
+        folder = out / result.id
+        about = {"scale": result.scale, "settings": dict(result.settings), "failures": dict(result.failures)}
+        files.write_table(folder / files.DATA_NAME, result.table, about)
+        try:
+            files.write_figure(folder, result.figure())
+        except NotJudgedError:
+            files.remove_figure(folder)
+    rows = [row for result in results for row in result.scorecard()]
+    scorecard.update_scorecard(out, rows, [entry.id for entry in catalogue.ENTRIES])

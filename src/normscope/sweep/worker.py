@@ -1,0 +1,82 @@
+"""One worker: ``python -m normscope.sweep.worker`` runs the cells it is sent, one after another.
+
+It reads one JSON object a line from its standard input: first the driver's import path, then the cells. Each cell's
+rows go straight to the store; one line a cell comes back on what was its standard output, which cells cannot write to:
+whatever they print goes to the standard error. When its input ends, the driver is gone: it stops at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+from normscope.errors import NormscopeError
+from normscope.protocol import resolve_function
+from normscope.sweep.store import Store, StoreError, run_and_store
+
+
+def main() -> None:
+    """Run cells until the input ends."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    for path in requests.get()["path"]:
+        if path not in sys.path:
+            sys.path.append(path)
+    while True:
+        json.dump(_answer(requests.get()), answers)
+        _end_line(answers)
+
+
+def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+    """Hand on requests; the end of the input means that the driver is gone, and so is the point of the current cell."""
+    for line in sys.stdin:
+        requests.put(json.loads(line))
+    os._exit(0)
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        config = resolve_function(request["function"]).config_from(request["config"])
+        store = Store(Path(request["store"]))
+        seconds = run_and_store(request["function"], config, request["key"], store, _provenance(request))
+        return {"seconds": seconds}
+    except StoreError as error:
+        return {"fatal": str(error)}
+    except NormscopeError as error:
+        return {"error": str(error)}
+    except Exception as error:
+        sys.stderr.write(traceback.format_exc())
+        return {"error": "".join(traceback.format_exception_only(error)).strip()}
+
+
+def _provenance(request: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    from normscope import __version__
+
+    return {
+        "version": request["version"],
+        "config": request["config"],
+        "normscope": __version__,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+    }
+
+
+def _end_line(stream: TextIO) -> None:
+    stream.write("\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The one training loop.
+
+It takes what differs between experiments from outside (the optimiser with its groups and rates, the order of the
+batches, what to do after a step or an epoch) and does what they share: step, watch for divergence, count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from normscope.errors import InputError
+
+DIVERGENCE_LIMIT = 1e3
+
+
+@dataclasses.dataclass(frozen=True)
+class Divergence:
+    """Where a run ended early.
+
+    Attributes:
+        step: the number of the step, from 1, whose batch loss was too large or not finite; it was not taken.
+        loss: that loss.
+    """
+
+    step: int
+    loss: float
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    epochs: Iterable[Iterable[tuple[Tensor, Tensor]]],
+    *,
+    loss_function: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+    divergence_limit: float = DIVERGENCE_LIMIT,
+    max_steps: int | None = None,
+    after_step: Callable[[int, float], None] | None = None,
+    after_epoch: Callable[[int, float], None] | None = None,
+) -> Divergence | None:
+    """Train ``model`` in training mode, batch by batch.
+
+    Denormal floats are flushed to zero meanwhile: they cost a hundred times a normal one.
+
+    Args:
+        model: changed in place.
+        optimizer: holds the parameters to train, in groups with their rates.
+        epochs: each an iterable of batches ``(x, y)``.
+        loss_function: of the model's output and ``y``, a scalar.
+        divergence_limit: a batch loss above it, or not finite, ends the run before that step is taken.
+        max_steps: end after so many steps.
+        after_step: called with the number of the step, from 1, and its loss (taken before the step).
+        after_epoch: called with the number of the epoch, from 1, and its mean loss; the model's mode is restored after.
+
+    Returns:
+        Where the run diverged, or ``None``.
+    """
+    steps = itertools.count(1)
+    with flushed_denormals():
+        for epoch, batches in enumerate(epochs, start=1):
+            model.train()
+            losses = []
+            for x, y in batches:
+                step = next(steps)
+                optimizer.zero_grad(set_to_none=True)
+                loss = loss_function(model(x), y)
+                value = loss.item()
+                if not math.isfinite(value) or value > divergence_limit:
+                    return Divergence(step, value)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                losses.append(value)
+                if after_step is not None:
+                    after_step(step, value)
+                if step == max_steps:
+                    return None
+            if not losses:
+                raise InputError("the data holds fewer examples than one batch.")
+            if after_epoch is not None:
+                after_epoch(epoch, math.fsum(losses) / len(losses))
+    return None
+
+
+@torch.no_grad()
+def error_rate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The share of examples that ``model`` in evaluation mode puts into a wrong class; its mode is restored.
+
+    A logit that is not a number is a wrong answer.
+    """
+    was_training = model.training
+    model.eval()
+    wrong = total = 0
+    for x, y in batches:
+        logits = model(x)
+        right = (logits.argmax(1) == y) & logits.isfinite().all(1)
+        wrong += int((~right).sum())
+        total += len(y)
+    model.train(was_training)
+    return wrong / total
+
+
+@contextlib.contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Have this thread's CPU treat denormal floats as zero, and put back what was before."""
+    before = (torch.tensor(1e-40) * 1.0).item() == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Give torch's global generator a seed, and its old state back afterwards: for building a network."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,172 @@
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from normscope import data
+from normscope.data.batches import Split, shuffled_batches, standardise
+from normscope.errors import InputError
+
+MEAN, STD = (0.1307, 0.4, 0.5), (0.3081, 0.2, 0.25)
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def by_hand(x: torch.Tensor, size: int | None) -> torch.Tensor:
+    """Pad, then standardise, in float64 and one step at a time."""
+    channels, height, width = x.shape[1:]
+    top, left = ((size - height) // 2, (size - width) // 2) if size else (0, 0)
+    y = torch.zeros(len(x), channels, size or height, size or width, dtype=torch.float64)
+    y[:, :, top : top + height, left : left + width] = x.double() / 255
+    for c in range(channels):
+        y[:, c] = (y[:, c] - MEAN[c]) / STD[c]
+    return y
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [None, 28, 29, 32])
+@pytest.mark.parametrize("width", [28, 25])
+def test_standardise_agrees_with_float64_step_by_step(channels, size, width):
+    x = images(5, channels, 28, width)
+    y = standardise(x, MEAN[:channels], STD[:channels], size)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y.double(), by_hand(x, size), rtol=1e-6, atol=1e-6)
+
+
+def test_padding_is_black_like_the_background_and_not_zero():
+    y = standardise(torch.zeros(2, 1, 28, 28, dtype=torch.uint8), MEAN[:1], STD[:1], 32)
+    assert (y == y[0, 0, 14, 14]).all()
+    assert y[0, 0, 0, 0].item() == pytest.approx(-0.1307 / 0.3081, rel=1e-6)
+
+
+def test_the_images_themselves_are_left_alone():
+    x = images(2, 1, 28, 28)
+    before = x.clone()
+    standardise(x, MEAN[:1], STD[:1])
+    assert torch.equal(x, before)
+
+
+def test_an_image_is_standardised_alike_wherever_it_stands_in_whatever_batch():
+    x = images(7, 1, 28, 28)
+    together = standardise(x, MEAN[:1], STD[:1], 32)
+    for i in range(7):
+        assert torch.equal(standardise(x[i : i + 1], MEAN[:1], STD[:1], 32)[0], together[i])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((torch.zeros(2, 1, 28, 28), (0.1,), (0.3,)), "must be uint8"),
+        ((images(28, 28), (0.1,), (0.3,)), r"\(B, C, H, W\)"),
+        ((images(2, 3, 28, 28), (0.1,), (0.3,)), "3 channels"),
+        ((images(2, 1, 28, 28), (0.1,), (0.3,), 27), "at least the images' 28×28"),
+    ],
+)
+def test_standardise_refuses(arguments, says):
+    with pytest.raises(InputError, match=says):
+        standardise(*arguments)
+
+
+@given(count=st.integers(1, 300), batch=st.integers(1, 300), seed=st.integers(0, 99))
+def test_an_epoch_draws_each_image_at_most_once_in_whole_batches(count, batch, seed):
+    generator = torch.Generator().manual_seed(seed)
+    if batch > count:
+        with pytest.raises(InputError, match="between 1 and"):
+            shuffled_batches(count, batch, generator)
+        return
+    batches = list(shuffled_batches(count, batch, generator))
+    assert [len(indices) for indices in batches] == [batch] * (count // batch)
+    drawn = torch.cat(batches)
+    assert len(drawn.unique()) == len(drawn)
+    assert 0 <= drawn.min() <= drawn.max() < count
+
+
+def test_the_order_is_the_generators_and_fresh_each_epoch():
+    def two_epochs(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return [torch.cat(list(shuffled_batches(50, 8, generator))).tolist() for _ in range(2)]
+
+    assert two_epochs(1) == two_epochs(1)
+    assert two_epochs(1) != two_epochs(2)
+    assert two_epochs(1)[0] != two_epochs(1)[1]
+
+
+def test_the_order_does_not_depend_on_the_global_generator():
+    state = torch.get_rng_state()
+    next(shuffled_batches(50, 8, torch.Generator().manual_seed(0)))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("mnist5k")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_batch_is_the_images_and_labels_at_its_indices(digits, part):
+    split = Split.of(digits, part, size=32)
+    indices = torch.tensor([3, 999, 0, 3])
+    x, y = split.batch(indices)
+    expected = torch.from_numpy(np.array(getattr(digits, f"{part}_images")))[indices]
+    assert torch.equal(x, standardise(expected, digits.mean, digits.std, 32))
+    assert y.dtype == torch.int64
+    assert y.tolist() == getattr(digits, f"{part}_labels")[indices.numpy()].tolist()
+
+
+def test_a_split_shares_the_cache_s_memory_without_a_warning(digits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split = Split.of(digits, "train")
+    assert split.images.data_ptr() == digits.train_images.ctypes.data
+    assert split.first(100).images.data_ptr() == split.images.data_ptr()
+
+
+def test_a_write_into_a_split_reaches_no_file():
+    before = data.digest("mnist5k")
+    Split.of(data.load("mnist5k"), "train").images.fill_(7)
+    fresh = data.load("mnist5k")
+    assert not (fresh.train_images == 7).all()
+    data.fetch("mnist5k")  # verifies the files
+    assert data.digest("mnist5k") == before
+
+
+def test_arrays_that_may_not_be_written_are_copied(digits):
+    from dataclasses import replace
+
+    frozen = np.array(digits.train_images[:10])
+    frozen.flags.writeable = False
+    view = frozen.view()
+    split = Split.of(replace(digits, train_images=view, train_labels=digits.train_labels[:10]), "train")
+    assert split.images.data_ptr() != frozen.ctypes.data
+    np.testing.assert_array_equal(split.images.numpy(), frozen)
+
+
+def test_first_keeps_the_first_images(digits):
+    split = Split.of(digits, "train").first(10)
+    assert len(split) == 10
+    assert split.labels.tolist() == list(range(10))
+    for n in (0, 4_001):
+        with pytest.raises(InputError, match="between 1 and"):
+            Split.of(digits, "train").first(n)
+
+
+def test_a_part_is_train_or_test(digits):
+    with pytest.raises(InputError, match="'train' or 'test', not 'valid'"):
+        Split.of(digits, "valid")
+
+
+def test_a_batch_of_64_digits_takes_well_under_a_millisecond(digits):
+    split = Split.of(digits, "train", size=32)
+    indices = torch.arange(64)
+    best = float("inf")
+    for _ in range(50):
+        start = time.perf_counter()
+        split.batch(indices)
+        best = min(best, time.perf_counter() - start)
+    assert best < 5e-4

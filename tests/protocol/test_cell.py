@@ -1,0 +1,132 @@
+import dataclasses
+
+import pytest
+from sample_cells import Deed, Numbers, numbers
+
+from normscope.errors import InputError
+from normscope.protocol import Cell, Rows, canonical_config, cell, resolve_function
+
+
+def no_data(name: str) -> str:
+    raise AssertionError(f"asked for the digest of {name}")
+
+
+def key(config: object, changes: dict[str, object] | None = None) -> str:
+    return dataclasses.replace(Cell("m:f", 1, config), **(changes or {})).key(
+        lambda name: f"digest of {name}"
+    )
+
+
+def test_equal_configurations_have_equal_keys():
+    assert key(Numbers(2.0)) == key(Numbers(2.0))
+
+
+def test_one_and_one_point_zero_are_alike():
+    assert key(Numbers(1)) == key(Numbers(1.0))
+
+
+def test_a_default_written_out_keeps_the_key():
+    assert key(Numbers(1.0)) == key(Numbers(1.0, count=3, pair=(1, 2), label=None))
+
+
+def test_a_new_option_with_a_default_keeps_old_keys():
+    @dataclasses.dataclass(frozen=True)
+    class Longer:
+        start: float
+        count: int = 3
+        added: str = "as before"
+
+    assert key(Numbers(1.0, count=5)) == key(Longer(1.0, count=5))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"function": "m:g"},
+        {"version": 2},
+        {"config": Numbers(1.0, count=4)},
+        {"config": Numbers(1.0, pair=(2, 1))},
+        {"config": Numbers(1.0000000000000002)},
+        {"data": ("mnist5k",)},
+        {"device": "cuda"},
+    ],
+    ids=str,
+)
+def test_what_changes_the_result_changes_the_key(changes):
+    assert key(Numbers(1.0), changes) != key(Numbers(1.0))
+
+
+def test_the_data_digest_is_part_of_the_key():
+    reading = Cell("m:f", 1, Numbers(1.0), data=("mnist",))
+    assert reading.key(lambda name: "old") != reading.key(lambda name: "new")
+
+
+def test_the_content_of_a_users_file_is_part_of_the_key(tmp_path):
+    norm = tmp_path / "norm.py"
+    norm.write_text("eps = 1")
+    cell_with_file = Cell("m:f", 1, Numbers(1.0), files=(str(norm),))
+    before = cell_with_file.key(no_data)
+    norm.write_text("eps = 2")
+    assert cell_with_file.key(no_data) != before
+
+
+def test_a_missing_users_file_is_named():
+    with pytest.raises(InputError, match=r"no/such\.py"):
+        Cell("m:f", 1, Numbers(1.0), files=("no/such.py",)).key(no_data)
+
+
+def test_the_estimate_is_no_part_of_the_key():
+    assert key(Numbers(1.0), {"cost": 5.0}) == key(Numbers(1.0), {"cost": 7.0})
+
+
+def test_a_configuration_that_is_not_a_number_is_refused():
+    with pytest.raises(InputError, match="start is not a number"):
+        key(Numbers(float("nan")))
+
+
+def test_infinity_in_a_configuration_survives_the_way_to_a_worker():
+    sent = canonical_config(Numbers(float("inf")))
+    assert numbers.config_from(sent) == Numbers(float("inf"))
+
+
+@pytest.mark.parametrize(
+    "config", [Numbers(1.0), Numbers(0.1, count=0), Numbers(1e-300, pair=(7,), label="x"), Numbers(2.0**60)]
+)
+def test_a_configuration_survives_the_way_to_a_worker(config):
+    restored = numbers.config_from(canonical_config(config))
+    assert restored == config
+    assert isinstance(restored.start, float)
+
+
+def test_a_cell_function_is_found_by_its_path():
+    assert resolve_function(numbers.path) is numbers
+    assert numbers.cell(Numbers(1.0)).function == "sample_cells:numbers"
+
+
+def test_a_function_that_is_no_cell_function_is_refused():
+    with pytest.raises(InputError, match="sample_cells:Numbers is not a cell function"):
+        resolve_function("sample_cells:Numbers")
+
+
+def test_a_configuration_of_another_class_is_refused():
+    with pytest.raises(TypeError, match="takes a Numbers"):
+        numbers.cell(Deed("fine"))
+
+
+def test_a_configuration_may_not_hide_a_column_of_the_table():
+    @dataclasses.dataclass(frozen=True)
+    class Clashing:
+        epoch: int = 1
+
+    globals()["Clashing"] = Clashing
+
+    @cell(version=1)
+    def clashing(config: Clashing):
+        return Rows().table()
+
+    with pytest.raises(TypeError, match="epoch"):
+        clashing.cell(Clashing())
+
+
+def test_a_cell_describes_itself_in_a_line():
+    assert numbers.cell(Numbers(0.5, count=7)).describe() == "numbers(start=0.5, count=7)"

@@ -1,0 +1,51 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from normscope.report.plots import Look, legend_below, median_band, new_figure, rate_axis, show_percent
+
+LOOK = Look("#000000", "o", "--")
+
+
+def draw(by_rate):
+    runs = pd.DataFrame(
+        [{"rate": rate, "value": value} for rate, values in by_rate.items() for value in values]
+    )
+    figure, (axes,) = new_figure(1)
+    median_band(axes, runs, "rate", LOOK, "a label")
+    return figure, axes
+
+
+def test_the_line_is_the_median_and_the_band_its_quartiles():
+    _, axes = draw({0.1: [1, 2, 3, 4, 100], 1.0: [5, 5, 5, 5, 5]})
+    line = axes.lines[0]
+    assert line.get_xdata().tolist() == [0.1, 1.0]
+    assert line.get_ydata().tolist() == [3, 5]
+    vertices = axes.collections[0].get_paths()[0].vertices
+    assert {2.0, 4.0} <= {y for x, y in vertices if x == pytest.approx(0.1)}
+
+
+def test_an_infinite_median_ends_the_line_and_is_marked_at_the_edge():
+    _, axes = draw({0.1: [1, 2, 3], 1.0: [4, np.inf, np.inf]})
+    line, marks = axes.lines
+    assert np.isnan(line.get_ydata()[1])
+    assert (marks.get_xdata().tolist(), marks.get_ydata().tolist()) == ([1.0], [1.0])
+    assert [text.get_text() for text in axes.texts] == ["diverged"]
+
+
+def test_an_infinite_seed_leaves_a_finite_median():
+    _, axes = draw({0.1: [1, 2, np.inf]})
+    assert axes.lines[0].get_ydata().tolist() == [2]
+    assert len(axes.lines) == 1
+
+
+def test_axes_write_percents_and_rates_out():
+    figure, axes = draw({0.01: [0.02], 10.0: [0.9]})
+    axes.set_yscale("log")
+    show_percent(axes)
+    rate_axis(axes, "learning rate")
+    legend_below(figure)
+    figure.canvas.draw()
+    assert {"2", "50"} <= {label.get_text() for label in axes.get_yticklabels()}
+    assert {"0.01", "1", "10"} <= {label.get_text() for label in axes.get_xticklabels()}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a label"]

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from normscope.errors import InputError
+from normscope.report.scorecard import measured_text, read_scorecard, update_scorecard, verdict
+
+
+def row(experiment="p.fig1", claim="a", holds=True, scale="quick", measured=None):
+    return {
+        "experiment": experiment, "claim": claim, "text": "t", "source": "s", "expected": "e",
+        "measured": {"x": 1.5} if measured is None else measured, "holds": holds, "reason": "", "scale": scale,
+        "seeds": 3,
+    }  # fmt: skip
+
+
+def test_a_folder_without_a_scorecard_has_no_rows(tmp_path):
+    assert read_scorecard(tmp_path) == []
+
+
+def test_new_rows_replace_their_own_and_keep_the_others(tmp_path):
+    update_scorecard(tmp_path, [row(), row(claim="b"), row("p.fig2")], ["p.fig1", "p.fig2"])
+    update_scorecard(tmp_path, [row(holds=False, scale="laptop")], ["p.fig1", "p.fig2"])
+    rows = json.loads((tmp_path / "scorecard.json").read_text())
+    assert [(r["experiment"], r["claim"], r["holds"]) for r in rows] == [
+        ("p.fig1", "a", False), ("p.fig1", "b", True), ("p.fig2", "a", True),
+    ]  # fmt: skip
+    assert rows[0]["scale"] == "laptop"
+
+
+def test_rows_stand_in_the_catalogues_order(tmp_path):
+    update_scorecard(tmp_path, [row("p.fig2"), row("other"), row("p.fig1")], ["p.fig1", "p.fig2"])
+    assert [r["experiment"] for r in read_scorecard(tmp_path)] == ["p.fig1", "p.fig2", "other"]
+
+
+@pytest.mark.parametrize("content", ["not json", "{}[", '[{"experiment": 1}]', "[1]", "7"])
+def test_a_file_that_is_no_scorecard_is_named_and_left_alone(tmp_path, content):
+    (tmp_path / "scorecard.json").write_text(content)
+    with pytest.raises(InputError, match=r"scorecard\.json is not a normscope scorecard"):
+        update_scorecard(tmp_path, [row()], [])
+    assert (tmp_path / "scorecard.json").read_text() == content
+
+
+def test_no_temporary_file_stays(tmp_path):
+    update_scorecard(tmp_path, [row()], [])
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_verdicts_and_numbers_in_words():
+    assert [verdict(row(holds=holds)) for holds in (True, False, None)] == [
+        "holds",
+        "does not hold",
+        "not judged",
+    ]
+    assert measured_text(row(measured={"a": 0.123456, "b": "inf"})) == "a 0.1235, b inf"

@@ -1,0 +1,65 @@
+"""Cells that behave well and badly, importable by worker processes."""
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from normscope.errors import InputError
+from normscope.protocol import Rows, cell
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """How many rows to give, and from what on."""
+
+    start: float
+    count: int = 3
+    pair: tuple[int, ...] = (1, 2)
+    label: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Deed:
+    """What to do, and a folder to leave traces in."""
+
+    kind: str
+    folder: str = ""
+    seconds: float = 0.0
+
+
+@cell(version=1)
+def numbers(config: Numbers):
+    """Some rows, one of them not finite."""
+    rows = Rows()
+    for index in range(config.count):
+        rows.add("number", config.start + index, index=index)
+    rows.add("number", float("inf"))
+    return rows.table()
+
+
+@cell(version=1, cost=lambda config: 1.0 + config.seconds)
+def deed(config: Deed):
+    """Well, or one of several ways to go wrong."""
+    if config.folder:
+        with (Path(config.folder) / "traces").open("a") as traces:
+            traces.write(f"{config.kind} {os.getpid()}\n")
+    if config.kind == "refuse":
+        raise InputError("there is nothing to do.")
+    if config.kind == "raise":
+        raise RuntimeError("a deed undone")
+    if config.kind == "print":
+        print("this goes to nobody's protocol")
+    if config.kind == "exit":
+        print("about to leave", file=sys.stderr, flush=True)
+        os._exit(7)
+    if config.kind == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if config.kind == "killed once" and len((Path(config.folder) / "traces").read_text().splitlines()) < 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(config.seconds)
+    rows = Rows()
+    rows.add("done", 1.0)
+    return rows.table()

@@ -1,0 +1,95 @@
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sample_cells import Numbers, numbers
+
+from normscope.protocol import Rows
+from normscope.sweep import Store, StoreError
+from normscope.sweep.store import run_and_store
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "cells")
+
+
+def kept(store: Store, config: Numbers) -> tuple[str, Path]:
+    key = numbers.cell(config).key(str)
+    run_and_store(numbers.path, config, key, store, {"normscope": "test"})
+    return key, store.path(key)
+
+
+def test_what_is_written_is_read_back(store):
+    key, _ = kept(store, Numbers(2.0))
+    stored = store.read(key)
+    assert stored.rows["value"].to_pylist() == [2.0, 3.0, 4.0, float("inf")]
+    assert stored.seconds > 0
+    assert stored.metadata["normscope"] == "test"
+
+
+def test_a_cell_that_was_never_run_is_missing(store):
+    assert store.read("0" * 32) is None
+
+
+def test_pandas_reads_a_cell_without_normscope(store):
+    _, path = kept(store, Numbers(2.0))
+    assert pd.read_parquet(path)["value"].tolist()[:3] == [2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "other parquet"])
+def test_a_torn_or_foreign_file_is_set_aside_and_counts_as_missing(store, damage):
+    key, path = kept(store, Numbers(2.0))
+    whole = path.read_bytes()
+    if damage == "other parquet":
+        pd.DataFrame({"a": [1]}).to_parquet(path)
+    else:
+        path.write_bytes({"torn": whole[: len(whole) // 2], "empty": b"", "foreign": b"not parquet"}[damage])
+    assert store.read(key) is None
+    assert not path.exists()
+    assert path.with_suffix(".unreadable").exists()
+
+
+def test_the_table_joins_the_configuration_defaults_included(store):
+    cells = {}
+    for config in (Numbers(1.0), Numbers(5.0, count=1, label="five")):
+        key, _ = kept(store, config)
+        cells[key] = numbers.cell(config)
+    table = store.table(cells)
+    assert len(table) == 4 + 2
+    assert table.groupby("start")["count"].first().to_dict() == {1.0: 3, 5.0: 1}
+    assert table.loc[table["start"] == 5.0, "label"].unique().tolist() == ["five"]
+    assert table["pair"].unique().tolist() == ["[1, 2]"]
+    assert table["function"].unique().tolist() == ["sample_cells:numbers"]
+
+
+def test_a_table_without_finished_cells_is_empty_with_the_schema(store):
+    table = store.table({"0" * 32: numbers.cell(Numbers(1.0))})
+    assert table.empty
+    assert "measure" in table
+
+
+def test_leftovers_of_dead_writers_are_removed_and_those_of_living_ones_stay(store):
+    store.check_writable()
+    dead, alive = store.folder / ".k.999999999.tmp", store.folder / f".k.{os.getpid()}.tmp"
+    dead.touch()
+    alive.touch()
+    store.remove_leftovers()
+    assert (dead.exists(), alive.exists()) == (False, True)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot write to"):
+        Store(tmp_path / "file" / "cells").check_writable()
+
+
+def test_a_failed_write_leaves_no_torn_file(store, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        store.write("k", Rows().table(), {"seconds": 1.0})
+    assert list(store.folder.iterdir()) == []
