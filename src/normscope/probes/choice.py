@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from normscope.probes.geometry import Geometry
-from normscope.probes.products import CHUNK, SQUARE, plan
+from normscope.probes.products import CHUNK, SQUARE, plan, stacks
 
 # Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how
 # many multiplications a call, a copied value or a scattered sum is worth.
@@ -15,6 +15,8 @@ MULTIPLY = 2e-11
 """A multiplication and addition at full speed in float32; float64 takes twice that."""
 HALF_SPEED = {4: 14, 8: 22}
 """Channels at which a C by C product runs at half its full speed, by bytes a value."""
+STACKED = {4: 5, 8: 12}
+"""The same where the rows' lags are stacked into one product."""
 COPY = 1e-9
 """A value copied into another order."""
 SCATTER = 1.5e-9
@@ -46,8 +48,8 @@ def seconds(
     inner = geometry.taps // outer
     width = channels * inner
     n = batch * math.prod(out[depth:])
-    speed = width / (width + HALF_SPEED[itemsize])
-    multiply = MULTIPLY * itemsize / 4 / speed
+    stack = stacks(geometry, depth, width)
+    multiply = MULTIPLY * itemsize / 4 * (1 + (STACKED if stack else HALF_SPEED)[itemsize] / width)
     copied = n * width * math.prod(size[:depth])
     rounds = 1 if depth == geometry.dims else math.ceil(copied / CHUNK)
     if not depth:
@@ -55,6 +57,8 @@ def seconds(
         return n * width**2 * multiply * share + copied * COPY + rounds * CALL
     lengths, segments, calls, pairs = _counts(geometry, tuple(size), depth)
     results = segments if depth == 1 else calls * size[depth - 2]
+    if stack:
+        calls /= geometry.kernel[depth - 2]
     return (
         lengths * n * width**2 * multiply
         + copied * COPY

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from normscope.probes.blocks import Blocks
 from normscope.probes.geometry import Geometry
+from normscope.probes.image import Image
 from normscope.probes.overlap import Lag, lags
 
 CHUNK = 2**19
@@ -18,8 +20,13 @@ CHUNK = 2**19
 WIDE = 128
 """Channels from which products one by one, each added in place, beat a batched product and its sum."""
 
+SQUARE = 256
+"""Rows of a matrix times its own transpose that are multiplied at a time."""
 
-def plan(geometry: Geometry, size: Sequence[int], depth: int) -> list[tuple[Lag, ...]]:
+Lags = tuple[Lag, ...]
+
+
+def plan(geometry: Geometry, size: Sequence[int], depth: int) -> list[Lags]:
     """The lags of the leading ``depth`` dimensions of an image of that size."""
     out = geometry.output_size(size)
     columns = (size, geometry.kernel, geometry.stride, geometry.dilation, geometry.padding, out)
@@ -31,175 +38,165 @@ def plan(geometry: Geometry, size: Sequence[int], depth: int) -> list[tuple[Lag,
     ]
 
 
-SQUARE = 256
-"""Rows of a matrix times its own transpose that are multiplied at a time, leaving out what mirrors the rest.
-"""
+def stacks(geometry: Geometry, depth: int, channels: int) -> bool:
+    """Whether all lags of the second to last lagged dimension are multiplied at once, as rows of one matrix."""
+    if depth < 2 or channels >= WIDE:
+        return False
+    at = depth - 2
+    return geometry.stride[at] == geometry.dilation[at] == 1 and geometry.kernel[at] > 1
 
 
 def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) -> None:
-    """Write ``Σ patch patchᵀ`` of one group's input ``x`` (B, C, *size) into ``total`` (K, K), which holds
-    zeros.
+    """Write ``Σ patch patchᵀ`` of one group's input ``x`` (B, C, *size) into ``total`` (K, K), which holds zeros.
 
-    The leading ``depth`` spatial dimensions go by lags. The others are unfolded, which makes each channel and
-    offset a channel of its own: ``depth`` 0 is plain unfolding; ``depth`` n copies nothing but the image. The
-    padding is zeros. The result is symmetric to the bit.
+    The leading ``depth`` spatial dimensions go by lags. The others are unfolded, which makes each channel and offset
+    a channel of its own: ``depth`` 0 is plain unfolding; ``depth`` n copies nothing but the image. The padding is
+    zeros. The result is symmetric to the bit.
     """
-    size, channels = x.shape[2:], x.shape[1]
-    outer = math.prod(geometry.kernel[:depth])
-    inner = geometry.taps // outer
-    blocks = total.view(channels, outer, inner, channels, outer, inner)
-    plans = plan(geometry, size, depth)
-    per_image = channels * inner * math.prod(size[:depth]) * math.prod(geometry.output_size(size)[depth:])
+    size, kernel = x.shape[2:], geometry.kernel[:depth]
+    inner = geometry.taps // math.prod(kernel)
+    per_image = (
+        x[0, 0].numel() * x.shape[1] * inner if depth else len(total) * math.prod(geometry.output_size(size))
+    )
     step = len(x) if depth == geometry.dims else max(1, CHUNK // per_image)
+    plans = plan(geometry, size, depth)
+    blocks = Blocks(total, x.shape[1], kernel, inner)
+    stack = stacks(geometry, depth, x.shape[1] * inner)
+    spare = kernel[depth - 2] - 1 if stack else 0
     room = max(x.numel() // 2, 2**17)
     for images in torch.split(x, step):
-        rows = _rows(images, geometry, depth)
-        if depth:
-            for combination in _upper_half(plans):
-                _add_lag(blocks, rows, combination, geometry, room)
+        image = Image(images, geometry, depth, spare, spare if depth > 2 else 0)
+        if not depth:
+            blocks.add_square(image.rows, SQUARE)
+        elif stack:
+            for outer in itertools.product(*plans[:-2]):
+                for column in plans[-1]:
+                    _add_stack(blocks, image, outer, plans[-2], column, room)
         else:
-            _add_square(total, rows)
+            for combination in _upper_half(plans):
+                _add_lag(blocks, image, combination, room)
     if not depth:
         total.triu_()
-    _mirror(total)
+    blocks.mirror()
 
 
 def sum_of_grouped_products(x: Tensor, geometry: Geometry, total: Tensor) -> None:
     """Write each group's ``Σ patch patchᵀ`` into ``total`` (G, K/G, K/G), unfolding all groups together."""
     per_image = x.shape[1] * geometry.taps * math.prod(geometry.output_size(x.shape[2:]))
     for images in torch.split(x, max(1, CHUNK // per_image)):
-        rows = _rows(images, geometry, 0).view(*total.shape[:2], -1)
+        rows = Image(images, geometry, 0).rows.view(*total.shape[:2], -1)
         torch.baddbmm(total, rows, rows.mT, out=total)
     upper = total.triu(1)
     total.triu_().add_(upper.mT)
 
 
-def _rows(x: Tensor, geometry: Geometry, depth: int) -> Tensor:
-    """``x`` as (channels · unfolded taps, *lagged size, n), n contiguous.
-
-    The pixels of the last lagged dimension are ordered phase by phase, so that a range of q is contiguous.
-    """
-    if depth and geometry.stride[depth - 1] > 1:
-        stride, pixels = geometry.stride[depth - 1], x.shape[1 + depth]
-        order = [u for phase in range(stride) for u in range(phase, pixels, stride)]
-        x = x.index_select(1 + depth, torch.tensor(order, device=x.device))
-    if depth == geometry.dims:
-        return x.reshape(len(x), -1).t().contiguous().view(*x.shape[1:], len(x))
-    inner = geometry.inner(depth)
-    windows = inner.windows(inner.pad(x))
-    unfolded = range(2 + depth, 2 + geometry.dims)
-    taps = range(2 + geometry.dims, 2 + geometry.dims + inner.dims)
-    windows = windows.permute(1, *taps, *range(2, 2 + depth), 0, *unfolded)
-    return windows.reshape(x.shape[1] * inner.taps, *x.shape[2 : 2 + depth], -1)
+def _sign(combination: Sequence[Lag]) -> int:
+    """Of the first shift that is not zero. Of a lag and its negative only the positive one is computed."""
+    first = next((lag.shift for lag in combination if lag.shift), 0)
+    return (first > 0) - (first < 0)
 
 
-def _upper_half(plans: Sequence[tuple[Lag, ...]]) -> Iterator[tuple[Lag, ...]]:
-    """One lag of each dimension; of each and its negative, the one of positive first shift."""
-    for combination in itertools.product(*plans):
-        first = next((lag.shift for lag in combination if lag.shift), 0)
-        if first >= 0:
-            yield combination
+def _upper_half(plans: Sequence[Lags]) -> Iterator[Lags]:
+    return (combination for combination in itertools.product(*plans) if _sign(combination) >= 0)
 
 
-def _add_lag(
-    total: Tensor, rows: Tensor, combination: tuple[Lag, ...], geometry: Geometry, room: int
-) -> None:
-    """Add the blocks of every pair of taps that this lag of each dimension joins."""
-    channels, _, inner = total.shape[:3]
-    width = rows.shape[0]
+def _add_lag(blocks: Blocks, image: Image, combination: Lags, room: int) -> None:
+    """Add one lag of each dimension, as many channels at a time as there is room for."""
+    width, rows = image.channels, image.rows
     counts = [len(lag.segments) for lag in combination]
     square = not any(lag.shift for lag in combination)
-    fit = room // (math.prod(counts) * width * inner) * inner
-    block = min(width, max(64 * inner, fit))
-    strides = geometry.stride
-    for start in range(0, width, block):
-        stop = min(start + block, width)
-        sums = rows.new_zeros(*counts, stop - start, width - start if square else width)
-        _add_products(sums, rows[start:stop], rows[start:] if square else rows, combination, strides)
-        if square:
-            sums.triu_()
-        for pairs in itertools.product(*(lag.pairs for lag in combination)):
-            i, j = (_flat([pair[end] for pair in pairs], geometry.kernel) for end in (0, 1))
-            found = sums[tuple(slice(first, last) for _, _, first, last in pairs)]
-            cells = math.prod(found.shape[:-2])
-            found = found.reshape(cells, *found.shape[-2:])
-            found = found[0] if cells == 1 else found.sum(0)
-            upper = slice(start // inner, stop // inner)
-            right = slice(start // inner if square else 0, channels)
-            target = total[upper, i, :, right, j, :]
-            target += found.view(target.shape)
+    fit = room // (math.prod(counts) * width * blocks.inner) * blocks.inner
+    step = min(width, max(64 * blocks.inner, fit))
+    for start in range(0, width, step):
+        left = rows.narrow(-2, start, min(step, width - start))
+        right = rows.narrow(-2, start, width - start) if square else rows
+        sums = rows.new_zeros(*counts, left.shape[-2], right.shape[-2])
+        _add_products(sums, left, right, image, combination)
+        blocks.add(combination, sums, start)
 
 
-def _add_products(
-    sums: Tensor, left: Tensor, right: Tensor, combination: tuple[Lag, ...], strides: Sequence[int]
-) -> None:
-    """Add products of ``left`` (a, *size, n) and ``right`` (b, *size, n) to ``sums`` (*segments, a, b)."""
+def _add_products(sums: Tensor, left: Tensor, right: Tensor, image: Image, combination: Lags) -> None:
+    """Add products of ``left`` (*size, a, columns) and ``right`` (*size, b, columns) to ``sums`` (*segments, a, b)."""
     lag, *rest = combination
     if not rest:
-        here, there = _positions(lag, strides[0], left.shape[1])
-        for index, (first, last) in enumerate(lag.segments):
-            a = left[:, here + first : here + last].flatten(1)
-            b = right[:, there + first : there + last].flatten(1)
-            sums[index].addmm_(a, b.t())
+        for index, segment in enumerate(lag.segments):
+            here, there = image.columns(lag, segment)
+            sums[index].addmm_(left[:, here], right[:, there].t())
         return
-    results = left.shape[1] * sums.shape[-1] * sums.shape[-2]
-    if len(rest) == 1 and left.shape[0] < WIDE and results <= max(right.numel(), 2**18):
-        _add_batched(sums, left, right, lag, rest[0], strides)
+    results = left.shape[0] * left.shape[-2] * right.shape[-2]
+    if len(rest) == 1 and right.shape[-2] < WIDE and results <= max(right.numel(), 2**18):
+        _add_batched(sums, left, right, image, lag, rest[0])
         return
+    stride = image.strides[-len(combination)]
+    for index, (first, last) in enumerate(lag.segments):
+        for q in range(first, last):
+            u = stride * q + lag.phase
+            _add_products(sums[index], left[u], right[u + lag.shift], image, tuple(rest))
+
+
+def _add_batched(sums: Tensor, left: Tensor, right: Tensor, image: Image, row: Lag, column: Lag) -> None:
+    """The last two dimensions at once: all rows of a column segment in one batched product."""
+    stride = image.strides[-2]
+    low, high = row.segments[0][0], row.segments[-1][1]
+    first, last = stride * low + row.phase, stride * (high - 1) + row.phase + 1
+    left, right = left[first:last:stride], right[first + row.shift : last + row.shift : stride]
+    for index, segment in enumerate(column.segments):
+        here, there = image.columns(column, segment)
+        products = torch.bmm(left[:, :, here], right[:, :, there].mT)
+        for number, (begin, end) in enumerate(row.segments):
+            sums[number, index] += _sum(products[begin - low : end - low])
+
+
+def _add_stack(blocks: Blocks, image: Image, outer: Lags, rows: Lags, column: Lag, room: int) -> None:
+    """Add all lags of the rows at once: rows u, u+1, … below one another are one matrix of (kernel · channels).
+
+    Wider products are faster ones, and fewer. Rows beyond the last are zeros whose results no segment takes.
+    """
+    ahead, width = _sign(outer), image.channels
+    found = [lag for lag in rows if ahead > 0 or (ahead == 0 and _sign([lag, column]) >= 0)]
+    if ahead < 0 or not found:
+        return
+    first, last = min(lag.shift for lag in found), max(lag.shift for lag in found)
+    height = last - first + 1
+    low, high = min(lag.segments[0][0] for lag in found), max(lag.segments[-1][1] for lag in found)
+    step = max(1, room // (width * width * height))
+    counts = [len(lag.segments) for lag in outer]
+    sums = [
+        image.rows.new_zeros(*counts, len(lag.segments), len(column.segments), width, width) for lag in found
+    ]
+    for where, left, right in _walk(image.rows, image.rows, outer, image.strides):
+        for begin in range(low, high, step):
+            count = min(step, high - begin)
+            a = left[image.front + begin : image.front + begin + count]
+            b = right[image.front + begin + first :]
+            b = b.as_strided((count, height * width, b.shape[-1]), b.stride())
+            for index, segment in enumerate(column.segments):
+                here, there = image.columns(column, segment)
+                products = torch.bmm(a[:, :, here], b[:, :, there].mT)
+                for lag, total in zip(found, sums, strict=True):
+                    at = (lag.shift - first) * width
+                    for number, (start, stop) in enumerate(lag.segments):
+                        start, stop = max(start, begin) - begin, min(stop, begin + count) - begin
+                        if start < stop:
+                            total[(*where, number, index)] += _sum(products[start:stop, :, at : at + width])
+    for lag, total in zip(found, sums, strict=True):
+        blocks.add((*outer, lag, column), total)
+
+
+def _walk(
+    left: Tensor, right: Tensor, outer: Sequence[Lag], strides: Sequence[int]
+) -> Iterator[tuple[tuple[int, ...], Tensor, Tensor]]:
+    """Every pair of pixels of the outer dimensions, with the segment that it belongs to."""
+    if not outer:
+        yield (), left, right
+        return
+    lag = outer[0]
     for index, (first, last) in enumerate(lag.segments):
         for q in range(first, last):
             u = strides[0] * q + lag.phase
-            _add_products(sums[index], left[:, u], right[:, u + lag.shift], tuple(rest), strides[1:])
+            for where, a, b in _walk(left[u], right[u + lag.shift], outer[1:], strides[1:]):
+                yield (index, *where), a, b
 
 
-def _add_batched(
-    sums: Tensor, left: Tensor, right: Tensor, row: Lag, column: Lag, strides: Sequence[int]
-) -> None:
-    """The last two dimensions at once: all rows of a column segment in one batched product."""
-    low, high = row.segments[0][0], row.segments[-1][1]
-    first = strides[0] * low + row.phase
-    last = strides[0] * (high - 1) + row.phase + 1
-    left = left[:, first : last : strides[0]].movedim(1, 0)
-    right = right[:, first + row.shift : last + row.shift : strides[0]].movedim(1, 0)
-    here, there = _positions(column, strides[1], left.shape[2])
-    for index, (start, stop) in enumerate(column.segments):
-        a = left[:, :, here + start : here + stop].flatten(2)
-        b = right[:, :, there + start : there + stop].flatten(2)
-        products = torch.bmm(a, b.mT)
-        for number, (begin, end) in enumerate(row.segments):
-            part = products[begin - low : end - low]
-            sums[number, index] += part[0] if end - begin == 1 else part.sum(0)
-
-
-def _positions(lag: Lag, stride: int, pixels: int) -> tuple[int, int]:
-    """Where q = 0 of the left and of the right pixel stands in a dimension stored phase by phase."""
-    there = (lag.phase + lag.shift) % stride
-    starts = [sum(-(-(pixels - f) // stride) for f in range(phase)) for phase in (lag.phase, there)]
-    return starts[0], starts[1] + (lag.phase + lag.shift - there) // stride
-
-
-def _add_square(total: Tensor, rows: Tensor) -> None:
-    """Add the upper triangle of ``rows rowsᵀ``, and beside the diagonal what is dear to leave out."""
-    for start in range(0, len(total), SQUARE):
-        part = total[start : start + SQUARE, start:]
-        part.addmm_(rows[start : start + SQUARE], rows[start:].t())
-
-
-def _mirror(upper: Tensor, tile: int = 256) -> None:
-    """Make symmetric in place a matrix of which one of two mirrored entries is 0."""
-    diagonal = upper.diagonal().clone()
-    for i in range(0, len(upper), tile):
-        square = upper[i : i + tile, i : i + tile]
-        square += square.mT.clone()
-        for j in range(i + tile, len(upper), tile):
-            one, other = upper[i : i + tile, j : j + tile], upper[j : j + tile, i : i + tile]
-            one += other.mT
-            other.copy_(one.mT)
-    upper.diagonal().copy_(diagonal)
-
-
-def _flat(index: Sequence[int], shape: Sequence[int]) -> int:
-    flat = 0
-    for i, n in zip(index, shape, strict=False):
-        flat = flat * n + i
-    return flat
+def _sum(products: Tensor) -> Tensor:
+    return products[0] if len(products) == 1 else products.sum(0)
