@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,6 +13,12 @@ from normscope.probes.overlap import Lag
 
 LINE = 64
 """Bytes of a cache line."""
+
+CHUNK = 2**17
+"""Values of a batch that are transposed at a time."""
+
+LEAST = 4
+"""Examples that are transposed at a time at the least."""
 
 
 class Image:
@@ -33,18 +42,26 @@ class Image:
     """
 
     def __init__(self, x: Tensor, geometry: Geometry, depth: int, spare: int = 0, front: int = 0) -> None:
-        self.strides, self.pixels, self.front = geometry.stride[:depth], x.shape[1 + depth], front
-        if (
-            depth and geometry.stride[depth - 1] > 1
-        ):  # phase by phase, so that a range of one phase is contiguous
-            step = geometry.stride[depth - 1]
-            order = [u for phase in range(step) for u in range(phase, self.pixels, step)]
-            x = x.index_select(1 + depth, torch.tensor(order, device=x.device))
-        rows = _batch_last(x) if depth == geometry.dims else _unfolded(x, geometry, depth)
-        self.n = rows.shape[depth + 1 :].numel() if depth else rows.shape[1:].numel()
-        if depth > 1:
-            rows = _rows_first(rows, depth, spare, front)
-        self.rows = rows if depth > 1 else rows.reshape(len(rows), -1)
+        self.strides, self.pixels, self.front = (
+            geometry.stride[:depth],
+            x.shape[1 + depth : 2 + depth].numel(),
+            front,
+        )
+        if depth == geometry.dims and depth:
+            self.n = len(x)
+            self.rows = _lagged(x, geometry.stride[-1], spare, front)
+        else:
+            windows = _windows(x, geometry, depth)
+            self.n = windows.shape[windows.ndim - 1 - geometry.dims + depth :].numel()
+            self.rows = _copied(windows, geometry.dims - depth, depth, spare, front)
+        self._scratch = x.new_empty(0)
+
+    def scratch(self, *shape: int) -> Tensor:
+        """Room for a result, the same room each time."""
+        values = math.prod(shape)
+        if len(self._scratch) < values:
+            self._scratch = self.rows.new_empty(values)
+        return self._scratch[:values].view(shape)
 
     @property
     def channels(self) -> int:
@@ -61,35 +78,72 @@ class Image:
         return slice((left + first) * n, (left + last) * n), slice((right + first) * n, (right + last) * n)
 
 
-def _batch_last(x: Tensor) -> Tensor:
-    """(C, *size, B), by one transposition of a matrix, which is much faster than a general permutation."""
-    return x.reshape(len(x), -1).t().contiguous().view(*x.shape[1:], len(x))
+def _lagged(x: Tensor, stride: int, spare: int, front: int) -> Tensor:
+    """The rows of an image of which every dimension is lagged, some examples at a time.
+
+    A part is first transposed as a matrix, which is much faster than a general permutation, then put in its place.
+    """
+    batch, channels, *size = x.shape
+    if len(size) == 1 and stride == 1:
+        return x.reshape(batch, -1).t().contiguous().view(channels, -1)
+    rows, body = _empty(x, channels, size[:-1], size[-1] * batch, spare, front)
+    body = body.view(*body.shape[:-1], size[-1], batch)
+    step = max(LEAST, CHUNK // x[0].numel())
+    for start in range(0, batch, step):
+        part = x[start : start + step]
+        pixels = part.reshape(len(part), -1).t().contiguous().view(channels, *size, len(part))
+        body[..., start : start + step].copy_(_by_phase(pixels, len(size), stride).movedim(0, len(size) - 1))
+    return rows
 
 
-def _unfolded(x: Tensor, geometry: Geometry, depth: int) -> Tensor:
-    """(C·taps, *lagged size, B, *positions) with the dimensions behind ``depth`` unfolded."""
+def _windows(x: Tensor, geometry: Geometry, depth: int) -> Tensor:
+    """A view (C, *taps, *lagged size, B, *positions) with the dimensions behind ``depth`` unfolded."""
+    if depth:
+        x = _by_phase(x, 1 + depth, geometry.stride[depth - 1])
     inner = geometry.inner(depth)
     windows = inner.windows(inner.pad(x))
     positions = range(2 + depth, 2 + geometry.dims)
     taps = range(2 + geometry.dims, 2 + geometry.dims + inner.dims)
-    windows = windows.permute(1, *taps, *range(2, 2 + depth), 0, *positions)
-    return windows.reshape(x.shape[1] * inner.taps, *windows.shape[1 + inner.dims :])
+    return windows.permute(1, *taps, *range(2, 2 + depth), 0, *positions)
 
 
-def _rows_first(x: Tensor, depth: int, spare: int, front: int) -> Tensor:
-    """(C, *size, …) as (*size without the last, C, columns).
+def _copied(windows: Tensor, taps: int, depth: int, spare: int, front: int) -> Tensor:
+    """The rows of such a view, whose dimensions 1 … ``taps`` are taps."""
+    channels = windows.shape[: 1 + taps]
+    if depth < 2:
+        return windows.reshape(channels.numel(), -1)
+    lead, columns = windows.shape[1 + taps : taps + depth], windows.shape[taps + depth :]
+    rows, body = _empty(windows, channels.numel(), lead, columns.numel(), spare, front)
+    leading = range(1 + taps, taps + depth)
+    order = (*leading, *range(1 + taps), *range(taps + depth, windows.ndim))
+    body.view(*lead, *channels, *columns).copy_(windows.permute(order))
+    return rows
 
-    With zero rows around the last leading dimension. The channels' distance avoids powers of two, which would send
-    all channels of a pixel to the same place of the cache.
+
+def _by_phase(x: Tensor, dim: int, stride: int) -> Tensor:
+    """Dimension ``dim`` with the pixels of a phase behind one another, so that a range of a phase is contiguous."""
+    if stride == 1:
+        return x
+    order = [u for phase in range(stride) for u in range(phase, x.shape[dim], stride)]
+    return x.index_select(dim, torch.tensor(order, device=x.device))
+
+
+def _empty(
+    x: Tensor, channels: int, lead: Sequence[int], columns: int, spare: int, front: int
+) -> tuple[Tensor, Tensor]:
+    """Rows (*lead, channels, columns) with rows of zeros around the last leading dimension, and the part to fill.
+
+    The channels' distance avoids powers of two, which would send all channels of a pixel to the same place of the
+    cache.
     """
-    lead = x.shape[1:depth]
-    columns = x.shape[depth:].numel()
     line = LINE // x.element_size()
     length = -(-columns // line) * line
     length += line if length // line % 2 == 0 else 0
-    rows = x.new_empty(*lead[:-1], front + lead[-1] + spare, len(x), length)
-    rows.narrow(depth - 2, 0, front).zero_()
-    rows.narrow(depth - 2, front + lead[-1], spare).zero_()
-    body = rows.narrow(depth - 2, front, lead[-1])[..., :columns]
-    body.copy_(x.reshape(len(x), *lead, columns).movedim(0, depth - 1))
-    return rows
+    if not lead:
+        rows = x.new_empty(channels, length)
+        return rows, rows[:, :columns]
+    rows = x.new_empty(*lead[:-1], front + lead[-1] + spare, channels, length)
+    dim = len(lead) - 1
+    rows.narrow(dim, 0, front).zero_()
+    rows.narrow(dim, front + lead[-1], spare).zero_()
+    return rows, rows.narrow(dim, front, lead[-1])[..., :columns]

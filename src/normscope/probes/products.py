@@ -58,12 +58,13 @@ def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) ->
     per_image = (
         x[0, 0].numel() * x.shape[1] * inner if depth else len(total) * math.prod(geometry.output_size(size))
     )
-    step = len(x) if depth == geometry.dims else max(1, CHUNK // per_image)
+    chunk = min(CHUNK, max(x.numel() // 2, 2**16))
+    step = len(x) if depth == geometry.dims else max(1, chunk // per_image)
     plans = plan(geometry, size, depth)
     blocks = Blocks(total, x.shape[1], kernel, inner)
     stack = stacks(geometry, depth, x.shape[1] * inner)
     spare = kernel[depth - 2] - 1 if stack else 0
-    room = max(x.numel() // 2, 2**17)
+    room = max(x.numel() // 4, 2**17)
     for images in torch.split(x, step):
         image = Image(images, geometry, depth, spare, spare if depth > 2 else 0)
         if not depth:
@@ -142,7 +143,8 @@ def _add_batched(sums: Tensor, left: Tensor, right: Tensor, image: Image, row: L
     left, right = left[first:last:stride], right[first + row.shift : last + row.shift : stride]
     for index, segment in enumerate(column.segments):
         here, there = image.columns(column, segment)
-        products = torch.bmm(left[:, :, here], right[:, :, there].mT)
+        products = image.scratch(high - low, left.shape[1], right.shape[1])
+        torch.bmm(left[:, :, here], right[:, :, there].mT, out=products)
         for number, (begin, end) in enumerate(row.segments):
             sums[number, index] += _sum(products[begin - low : end - low])
 
@@ -172,7 +174,8 @@ def _add_stack(blocks: Blocks, image: Image, outer: Lags, rows: Lags, column: La
             b = b.as_strided((count, height * width, b.shape[-1]), b.stride())
             for index, segment in enumerate(column.segments):
                 here, there = image.columns(column, segment)
-                products = torch.bmm(a[:, :, here], b[:, :, there].mT)
+                products = image.scratch(count, width, height * width)
+                torch.bmm(a[:, :, here], b[:, :, there].mT, out=products)
                 for lag, total in zip(found, sums, strict=True):
                     at = (lag.shift - first) * width
                     for number, (start, stop) in enumerate(lag.segments):
