@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from normscope.probes.geometry import Geometry
-from normscope.probes.products import CHUNK, SQUARE, plan, stacks
+from normscope.probes.overlap import WHOLE
+from normscope.probes.products import CHUNK, SQUARE, plan, stacked_dimension
 
 # Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how
 # many multiplications a call, a copied value or a scattered sum is worth.
@@ -48,17 +49,19 @@ def seconds(
     inner = geometry.taps // outer
     width = channels * inner
     n = batch * math.prod(out[depth:])
-    stack = stacks(geometry, depth, width)
-    multiply = MULTIPLY * itemsize / 4 * (1 + (STACKED if stack else HALF_SPEED)[itemsize] / width)
+    stack = stacked_dimension(geometry, depth, width)
+    multiply = MULTIPLY * itemsize / 4 * (1 + (HALF_SPEED if stack is None else STACKED)[itemsize] / width)
     copied = n * width * math.prod(size[:depth])
     rounds = 1 if depth == geometry.dims else math.ceil(copied / CHUNK)
     if not depth:
         share = min(1, 0.5 + 0.5 * SQUARE / width)
         return n * width**2 * multiply * share + copied * COPY + rounds * CALL
-    lengths, segments, calls, pairs = _counts(geometry, tuple(size), depth)
-    results = segments if depth == 1 else calls * size[depth - 2]
-    if stack:
-        calls /= geometry.kernel[depth - 2]
+    lengths, segments, calls, pairs = _counts(
+        geometry, tuple(size), depth, depth < geometry.dims and stack is not None
+    )
+    results = segments if depth == 1 == geometry.dims else calls * size[depth - 2 if stack is None else stack]
+    if stack is not None:
+        calls /= geometry.kernel[stack]
     return (
         lengths * n * width**2 * multiply
         + copied * COPY
@@ -68,9 +71,11 @@ def seconds(
 
 
 @lru_cache(maxsize=4096)
-def _counts(geometry: Geometry, size: tuple[int, ...], depth: int) -> tuple[float, float, float, float]:
+def _counts(
+    geometry: Geometry, size: tuple[int, ...], depth: int, whole: bool
+) -> tuple[float, float, float, float]:
     """Over the computed half of the lags: pixels multiplied, segments, calls, pairs of taps."""
-    plans = plan(geometry, size, depth)
+    plans = plan(geometry, size, depth) + [(WHOLE,)] * whole
     squares = [[lag for lag in lags if not lag.shift] for lags in plans]
 
     def half(count: list[list[int]], square: list[list[int]]) -> float:
@@ -81,8 +86,8 @@ def _counts(geometry: Geometry, size: tuple[int, ...], depth: int) -> tuple[floa
         [[len(lag.segments) for lag in p] for p in plans], [[len(lag.segments) for lag in p] for p in squares]
     )
     # The last two dimensions take one batched product a lag and column segment; those before are walked.
-    walked = [[lag.length for lag in p] for p in plans[: max(0, depth - 2)]]
-    rows = [[1 for _ in p] for p in plans[max(0, depth - 2) : depth - 1]]
+    walked = [[lag.length for lag in p] for p in plans[:-2]]
+    rows = [[1 for _ in p] for p in plans[-2:-1]]
     last = [[len(lag.segments) for lag in plans[-1]]]
     calls = math.prod(map(sum, walked + rows + last)) / 2
     pairs = half(

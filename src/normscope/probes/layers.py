@@ -152,7 +152,7 @@ class Sums:
             found.products.append([PatchProduct(group, replace(geometry, groups=1)) for group in groups])
             found.patches += len(x) * math.prod(geometry.output_size(x.shape[2:]))
             return
-        total, patches = patch_sum(x.double(), geometry)
+        total, patches = patch_sum(x, geometry, torch.float64)
         found.total = total if found.total is None else found.total.add_(total)
         found.patches += patches
 

@@ -84,3 +84,7 @@ def lags(size: int, kernel: int, stride: int, dilation: int, before: int, patche
             )
         )
     return tuple(sorted(found, key=lambda lag: (lag.shift < 0, abs(lag.shift), lag.phase)))
+
+
+WHOLE = Lag(0, 0, ((0, 1),), ((0, 0, 0, 1),))
+"""The one lag of a dimension of one pixel and one tap."""

@@ -12,10 +12,13 @@ from torch import Tensor
 from normscope.probes.blocks import Blocks
 from normscope.probes.geometry import Geometry
 from normscope.probes.image import Image
-from normscope.probes.overlap import Lag, lags
+from normscope.probes.overlap import WHOLE, Lag, lags
 
 CHUNK = 2**19
 """Values of a chunk of unfolded rows: 2 MiB in float32, so that it stays near the processor."""
+
+LEAST = 2**19
+"""Values of a chunk where half the input is less: calls cost as much as the products of smaller ones."""
 
 WIDE = 128
 """Channels from which products one by one, each added in place, beat a batched product and its sum."""
@@ -38,12 +41,12 @@ def plan(geometry: Geometry, size: Sequence[int], depth: int) -> list[Lags]:
     ]
 
 
-def stacks(geometry: Geometry, depth: int, channels: int) -> bool:
-    """Whether all lags of the second to last lagged dimension are multiplied at once, as rows of one matrix."""
-    if depth < 2 or channels >= WIDE:
-        return False
-    at = depth - 2
-    return geometry.stride[at] == geometry.dilation[at] == 1 and geometry.kernel[at] > 1
+def stacked_dimension(geometry: Geometry, depth: int, channels: int) -> int | None:
+    """The dimension all of whose lags are multiplied at once, as rows of one matrix; None where that is no gain."""
+    at = depth - 2 if depth == geometry.dims else depth - 1
+    if at < 0 or channels >= WIDE or geometry.kernel[at] == 1:
+        return None
+    return at if geometry.stride[at] == geometry.dilation[at] == 1 else None
 
 
 def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) -> None:
@@ -51,31 +54,30 @@ def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) ->
 
     The leading ``depth`` spatial dimensions go by lags. The others are unfolded, which makes each channel and offset
     a channel of its own: ``depth`` 0 is plain unfolding; ``depth`` n copies nothing but the image. The padding is
-    zeros. The result is symmetric to the bit.
+    zeros. The sums are taken in the type of ``total`` and are symmetric to the bit.
     """
     size, kernel = x.shape[2:], geometry.kernel[:depth]
     inner = geometry.taps // math.prod(kernel)
-    per_image = (
-        x[0, 0].numel() * x.shape[1] * inner if depth else len(total) * math.prod(geometry.output_size(size))
-    )
-    chunk = min(CHUNK, max(x.numel() // 2, 2**16))
-    step = len(x) if depth == geometry.dims else max(1, chunk // per_image)
+    stacked = stacked_dimension(geometry, depth, x.shape[1] * inner)
+    rows = max(depth - 1, 0) if stacked is None else stacked + 1
     plans = plan(geometry, size, depth)
+    if 0 < depth == rows:
+        plans, kernel = [*plans, (WHOLE,)], (*kernel, 1)
+    spare = 0 if stacked is None else geometry.kernel[stacked] - 1
+    front = spare if rows > 1 else 0
     blocks = Blocks(total, x.shape[1], kernel, inner)
-    stack = stacks(geometry, depth, x.shape[1] * inner)
-    spare = kernel[depth - 2] - 1 if stack else 0
     room = max(x.numel() // 4, 2**17)
-    for images in torch.split(x, step):
-        image = Image(images, geometry, depth, spare, spare if depth > 2 else 0)
+    for images in torch.split(x, _images_at_a_time(x, geometry, depth)):
+        image = Image(images, geometry, depth, rows, spare, front, total.dtype)
         if not depth:
-            blocks.add_square(image.rows, SQUARE)
-        elif stack:
+            blocks.add_square(image.matrices, SQUARE)
+        elif stacked is None:
+            for combination in _upper_half(plans):
+                _add_lag(blocks, image, combination, room)
+        else:
             for outer in itertools.product(*plans[:-2]):
                 for column in plans[-1]:
                     _add_stack(blocks, image, outer, plans[-2], column, room)
-        else:
-            for combination in _upper_half(plans):
-                _add_lag(blocks, image, combination, room)
     if not depth:
         total.triu_()
     blocks.mirror()
@@ -83,12 +85,22 @@ def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) ->
 
 def sum_of_grouped_products(x: Tensor, geometry: Geometry, total: Tensor) -> None:
     """Write each group's ``Σ patch patchᵀ`` into ``total`` (G, K/G, K/G), unfolding all groups together."""
-    per_image = x.shape[1] * geometry.taps * math.prod(geometry.output_size(x.shape[2:]))
-    for images in torch.split(x, max(1, CHUNK // per_image)):
-        rows = Image(images, geometry, 0).rows.view(*total.shape[:2], -1)
-        torch.baddbmm(total, rows, rows.mT, out=total)
+    for images in torch.split(x, _images_at_a_time(x, geometry, 0)):
+        matrix = Image(images, geometry, 0, 0, dtype=total.dtype).matrices
+        matrix = matrix.view(*total.shape[:2], matrix.shape[-1])
+        torch.baddbmm(total, matrix, matrix.mT, out=total)
     upper = total.triu(1)
     total.triu_().add_(upper.mT)
+
+
+def _images_at_a_time(x: Tensor, geometry: Geometry, depth: int) -> int:
+    """All, where nothing is unfolded; else as many as make a chunk."""
+    if depth == geometry.dims and depth:
+        return len(x)
+    positions = (*x.shape[2 : 2 + depth], *geometry.output_size(x.shape[2:])[depth:])
+    values: int = x.shape[1] * math.prod(geometry.kernel[depth:]) * math.prod(positions)
+    chunk = min(CHUNK, max(x.numel() // 2, LEAST))
+    return max(1, chunk // values)
 
 
 def _sign(combination: Sequence[Lag]) -> int:
@@ -103,15 +115,15 @@ def _upper_half(plans: Sequence[Lags]) -> Iterator[Lags]:
 
 def _add_lag(blocks: Blocks, image: Image, combination: Lags, room: int) -> None:
     """Add one lag of each dimension, as many channels at a time as there is room for."""
-    width, rows = image.channels, image.rows
+    width, matrices = image.channels, image.matrices
     counts = [len(lag.segments) for lag in combination]
     square = not any(lag.shift for lag in combination)
     fit = room // (math.prod(counts) * width * blocks.inner) * blocks.inner
     step = min(width, max(64 * blocks.inner, fit))
     for start in range(0, width, step):
-        left = rows.narrow(-2, start, min(step, width - start))
-        right = rows.narrow(-2, start, width - start) if square else rows
-        sums = rows.new_zeros(*counts, left.shape[-2], right.shape[-2])
+        left = matrices.narrow(-2, start, min(step, width - start))
+        right = matrices.narrow(-2, start, width - start) if square else matrices
+        sums = matrices.new_zeros(*counts, left.shape[-2], right.shape[-2])
         _add_products(sums, left, right, image, combination)
         blocks.add(combination, sums, start)
 
@@ -164,9 +176,10 @@ def _add_stack(blocks: Blocks, image: Image, outer: Lags, rows: Lags, column: La
     step = max(1, room // (width * width * height))
     counts = [len(lag.segments) for lag in outer]
     sums = [
-        image.rows.new_zeros(*counts, len(lag.segments), len(column.segments), width, width) for lag in found
+        image.matrices.new_zeros(*counts, len(lag.segments), len(column.segments), width, width)
+        for lag in found
     ]
-    for where, left, right in _walk(image.rows, image.rows, outer, image.strides):
+    for where, left, right in _walk(image.matrices, image.matrices, outer, image.strides):
         for begin in range(low, high, step):
             count = min(step, high - begin)
             a = left[image.front + begin : image.front + begin + count]
