@@ -392,3 +392,10 @@ def test_sampling_a_model_that_is_one_layer_works():
 def test_sampling_refuses_a_step_that_is_no_whole_number():
     with pytest.raises(InputError, match="every"):
         ns.probes.SpectrumSampler(network(), every=0)
+
+
+def test_spectrum_of_takes_what_rounding_cannot_tell_from_zero_as_zero():
+    for small, found in ((1e-17, 0), (1e-10, 1e-10)):
+        matrix = torch.diag(torch.tensor([1, small], dtype=torch.float64))
+        assert ns.probes.spectrum_of(matrix).lambda_min == pytest.approx(found, rel=1e-12, abs=0)
+    assert ns.probes.spectrum_of(torch.diag(torch.tensor([1.0, 1e-10]))).condition == math.inf

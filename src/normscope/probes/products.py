@@ -17,9 +17,6 @@ from normscope.probes.overlap import WHOLE, Lag, lags
 CHUNK = 2**19
 """Values of a chunk of unfolded rows: 2 MiB in float32, so that it stays near the processor."""
 
-LEAST = 2**19
-"""Values of a chunk where half the input is less: calls cost as much as the products of smaller ones."""
-
 WIDE = 128
 """Channels from which products one by one, each added in place, beat a batched product and its sum."""
 
@@ -99,8 +96,7 @@ def _images_at_a_time(x: Tensor, geometry: Geometry, depth: int) -> int:
         return len(x)
     positions = (*x.shape[2 : 2 + depth], *geometry.output_size(x.shape[2:])[depth:])
     values: int = x.shape[1] * math.prod(geometry.kernel[depth:]) * math.prod(positions)
-    chunk = min(CHUNK, max(x.numel() // 2, LEAST))
-    return max(1, chunk // values)
+    return max(1, CHUNK // values)
 
 
 def _sign(combination: Sequence[Lag]) -> int:
