@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError
+from normscope.probes import products
+from normscope.probes.geometry import Geometry
+from normscope.probes.products import sum_of_products
 
 
 def every_patch(x: Tensor, kernel, stride, padding, dilation, mode="zeros") -> Tensor:
@@ -83,6 +87,33 @@ def test_equals_the_mean_of_every_patchs_outer_product(case):
     x, arguments = case
     r = ns.probes.autocorrelation(x, **arguments)
     torch.testing.assert_close(r, expected(x, **arguments), rtol=0, atol=1e-10)
+
+
+@settings(max_examples=120, deadline=None)
+@given(convolutions())
+def test_every_path_gives_the_same_exact_sums(case):
+    x, arguments = case
+    groups = arguments.pop("groups")
+    geometry = Geometry.of(x.ndim - 2, **arguments)
+    x = x[:, : x.shape[1] // groups]
+    truth = expected(x, **arguments, groups=1)
+    count = math.prod(geometry.output_size(x.shape[2:])) * len(x)
+    for depth in range(geometry.dims + 1):
+        total = torch.zeros_like(truth)
+        sum_of_products(x, geometry, depth, total)
+        assert torch.equal(total, total.T)
+        torch.testing.assert_close(total / count, truth, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("wide", [1, 10**9])
+@pytest.mark.parametrize("chunk", [1, 200])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=convolutions(dims=(2, 3)))
+def test_sizes_of_chunks_and_batched_products_change_nothing(monkeypatch, case, wide, chunk):
+    monkeypatch.setattr(products, "CHUNK", chunk)
+    monkeypatch.setattr(products, "WIDE", wide)
+    monkeypatch.setattr(products, "SQUARE", 5)
+    test_every_path_gives_the_same_exact_sums.hypothesis.inner_test(case)
 
 
 @settings(max_examples=60, deadline=None)
@@ -174,6 +205,19 @@ def test_a_huge_border_cancels_nothing():
     r = ns.probes.autocorrelation(x, 3)
     truth = brute_force(x, (3, 3), (1, 1), [(0, 0)] * 2, (1, 1))[0]
     torch.testing.assert_close(r, truth, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [70, 300])
+def test_many_channels_are_multiplied_block_by_block(channels):
+    generator = torch.Generator().manual_seed(11)
+    x = torch.randn(2, channels, 5, 4, generator=generator, dtype=torch.float64)
+    geometry = Geometry.of(2, 2, 1, 1)
+    truth = brute_force(x, (2, 2), (1, 1), [(1, 1)] * 2, (1, 1))[0]
+    for depth in range(3):
+        total = torch.zeros_like(truth)
+        sum_of_products(x, geometry, depth, total)
+        assert torch.equal(total, total.T)
+        torch.testing.assert_close(total / (2 * 6 * 5), truth, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(4, 16, 40), (4, 16, 20, 20), (2, 8, 8, 10, 10), (3, 40, 5, 5)])

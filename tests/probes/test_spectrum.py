@@ -246,3 +246,156 @@ def test_spectrum_of_reads_a_matrix_with_known_eigenvalues():
     assert found.power == pytest.approx(14.5 / 5, rel=1e-12)
     assert found.lr_bound == pytest.approx(2 / 80, rel=1e-12)
     assert (found.dim, found.positions, found.note) == (5, 10, "")
+
+
+# --- extremes without R ---
+
+LAYERS = [
+    (nn.Conv1d(3, 4, 4, stride=2, dilation=2, padding=3), (6, 3, 40)),
+    (nn.Conv2d(6, 4, (3, 2), padding=1, groups=2), (6, 6, 9, 8)),
+    (nn.Conv2d(4, 4, 3, stride=(2, 1), padding="valid", padding_mode="reflect"), (5, 4, 9, 9)),
+    (nn.Conv2d(4, 4, 3, padding=2, padding_mode="circular"), (5, 4, 9, 9)),
+    (nn.Conv3d(2, 4, 2, padding=1, dilation=2), (3, 2, 6, 5, 6)),
+    (nn.Linear(20, 3), (30, 4, 20)),
+    (nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), (4, 4, 6, 5)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS)
+def test_extremes_equal_the_full_routes_or_say_why_not(layer, shape):
+    x = batch(*shape) + 0.3
+    full, lanczos = (ns.probes.spectrum(layer, x, extremes=e) for e in (False, True))
+    assert list(full.columns) == list(lanczos.columns)
+    for a, b in zip(full.itertuples(), lanczos.itertuples(), strict=True):
+        assert b.lambda_max == pytest.approx(a.lambda_max, rel=1e-8)
+        assert b.power == pytest.approx(a.power, rel=1e-10)
+        assert b.lr_bound == pytest.approx(a.lr_bound, rel=1e-8)
+        assert (b.dim, b.positions, b.group) == (a.dim, a.positions, a.group)
+        if math.isnan(b.lambda_min):
+            assert "not resolved" in b.note
+        else:
+            assert b.lambda_min == pytest.approx(a.lambda_min, rel=1e-3)
+
+
+def test_extremes_never_give_a_wrong_smallest_eigenvalue():
+    """Eigenvalues crowd near 0, to 1e-9 of the largest: Lanczos must find it or say it did not."""
+    rng = torch.Generator().manual_seed(5)
+    for power in (2, 4, 6, 9):
+        scale = torch.logspace(0, -power / 2, 120, dtype=torch.float64)
+        q = torch.linalg.qr(torch.randn(300, 120, generator=rng, dtype=torch.float64)).Q
+        row = ns.probes.spectrum(nn.Linear(120, 1).double(), q * scale * 300**0.5, extremes=True).iloc[0]
+        assert row.lambda_max == pytest.approx(1, rel=1e-8)
+        assert math.isnan(row.lambda_min) or row.lambda_min == pytest.approx(10.0**-power, rel=1e-3)
+        assert math.isnan(row.lambda_min) == ("not resolved" in row.note)
+
+
+def test_extremes_know_that_fewer_patches_than_entries_leave_a_zero_eigenvalue():
+    row = ns.probes.spectrum(nn.Linear(50, 1), batch(20, 50), extremes=True).iloc[0]
+    assert (row.lambda_min, row.condition) == (0, math.inf)
+
+
+def test_extremes_report_dead_tiny_and_non_finite_inputs():
+    dead = ns.probes.spectrum(nn.Conv2d(2, 2, 3), torch.zeros(2, 2, 6, 6), extremes=True).iloc[0]
+    assert (dead.lambda_max, dead.lr_bound) == (0, math.inf)
+    tiny = ns.probes.spectrum(nn.Linear(2, 2), torch.eye(2), extremes=True).iloc[0]
+    assert (tiny.lambda_min, tiny.lambda_max) == (0.5, 0.5)
+    x = batch(2, 2, 6, 6)
+    x[0, 0, 2, 2] = math.nan
+    broken = ns.probes.spectrum(nn.Conv2d(2, 2, 3), x, extremes=True).iloc[0]
+    assert math.isnan(broken.lambda_max)
+    assert "finite" in broken.note
+
+
+# --- transposed convolutions ---
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ConvTranspose1d(2, 3, 3, stride=2, padding=2, output_padding=1, dilation=2),
+        nn.ConvTranspose2d(2, 1, (3, 2), stride=(2, 1), padding=(3, 0), dilation=(1, 2)),
+        nn.ConvTranspose3d(1, 2, 2, stride=2, padding=1),
+    ],
+)
+def test_a_transposed_convolutions_patches_are_what_its_output_is_made_of(layer):
+    """Its output is linear in the weight: the Jacobian's rows are the patches."""
+    layer = layer.double()
+    x = batch(3, layer.in_channels, *(5, 6, 4)[: len(layer.kernel_size)]).double()
+    first = layer.weight[:, :1]
+
+    def output(weight):
+        other = torch.zeros_like(layer.weight)
+        other[:, :1] = weight
+        return torch.func.functional_call(layer, {"weight": other, "bias": layer.bias * 0}, (x,))[:, 0]
+
+    jacobian = torch.autograd.functional.jacobian(output, first.detach()).flatten(-first.ndim)
+    positions = math.prod(jacobian.shape[1:-1])
+    values = torch.linalg.svdvals(jacobian.flatten(0, -2)).square() / (3 * positions)
+    row = ns.probes.spectrum(layer, x).iloc[0]
+    assert row.positions == positions
+    assert row.lambda_max == pytest.approx(float(values[0]), rel=1e-9)
+    assert row.power == pytest.approx(float(values.sum() / len(values)), rel=1e-9)
+
+
+# --- many batches, and a training loop ---
+
+
+@pytest.mark.parametrize("extremes", [False, True])
+def test_accumulating_batches_equals_one_large_batch(extremes):
+    model = nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.Flatten(), nn.LazyLinear(3)
+    )
+    x = batch(30, 2, 7, 7)
+    model(x)
+    parts = ns.probes.accumulate(model, [x[:8], x[8:]], extremes=extremes)
+    whole = ns.probes.spectrum(model, x, extremes=extremes)
+    for column in ("dim", "positions", "lambda_max", "power", "lr_bound"):
+        assert parts[column].to_numpy() == pytest.approx(whole[column].to_numpy(), rel=1e-8)
+
+
+def train(model, steps):
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for step in range(steps):
+        model.train()
+        loss = model(batch(8, 2, 8, 8, seed=step)).square().mean() + 0 * torch.rand(())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.eval()
+        model(batch(8, 2, 8, 8, seed=99))
+    return model.state_dict()
+
+
+def test_sampling_a_training_loop_measures_every_nth_step_and_changes_nothing():
+    plain = train(network(), 5)
+    model = network()
+    with ns.probes.SpectrumSampler(model, every=2) as sampler:
+        sampled = train(model, 5)
+    assert all(torch.equal(plain[name], sampled[name]) for name in plain)
+    rows = sampler.table()
+    assert sorted(set(rows.step)) == [0, 2, 4]
+    first = ns.probes.spectrum(network().train(), batch(8, 2, 8, 8, seed=0))
+    assert list(rows[rows.step == 0].lambda_max[:1]) == pytest.approx(list(first.lambda_max[:1]), rel=1e-9)
+    assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
+
+
+def test_sampling_a_model_that_is_one_layer_works():
+    model = nn.Linear(3, 2)
+    with ns.probes.SpectrumSampler(model, every=1) as sampler:
+        model(batch(4, 3))
+    assert sampler.table().lambda_max[0] == pytest.approx(float(truth(batch(4, 3))[0][0]))
+
+
+def test_sampling_refuses_a_step_that_is_no_whole_number():
+    with pytest.raises(InputError, match="every"):
+        ns.probes.SpectrumSampler(network(), every=0)
+
+
+def test_spectrum_of_takes_what_rounding_cannot_tell_from_zero_as_zero():
+    for small, found in ((1e-17, 0), (1e-10, 1e-10)):
+        matrix = torch.diag(torch.tensor([1, small], dtype=torch.float64))
+        assert ns.probes.spectrum_of(matrix).lambda_min == pytest.approx(found, rel=1e-12, abs=0)
+    assert ns.probes.spectrum_of(torch.diag(torch.tensor([1.0, 1e-10]))).condition == math.inf

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from normscope.probes.eigenvalues import Spectrum, spectrum_of
     from normscope.probes.lags import autocorrelation
-    from normscope.probes.layers import spectrum
+    from normscope.probes.layers import accumulate, spectrum
+    from normscope.probes.sampling import SpectrumSampler
 
 _HOMES = {
     "Spectrum": "normscope.probes.eigenvalues",
+    "SpectrumSampler": "normscope.probes.sampling",
+    "accumulate": "normscope.probes.layers",
     "autocorrelation": "normscope.probes.lags",
     "spectrum": "normscope.probes.layers",
     "spectrum_of": "normscope.probes.eigenvalues",
 }
 
-__all__ = ["Spectrum", "autocorrelation", "spectrum", "spectrum_of"]
+__all__ = ["Spectrum", "SpectrumSampler", "accumulate", "autocorrelation", "spectrum", "spectrum_of"]
 
 
 def __getattr__(name: str) -> Any:

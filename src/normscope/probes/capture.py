@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
@@ -48,7 +49,11 @@ def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHand
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = name) -> None:
             value = args[0] if args else kwargs.get("input")
-            if isinstance(value, Tensor):
+            if not isinstance(value, Tensor):
+                return
+            if isinstance(module, _ConvTransposeNd) and (args[1:] or kwargs.get("output_size") is not None):
+                raise InputError(f"layer {name!r} is called with output_size, which cannot be measured.")
+            with torch.no_grad():
                 seen(name, module, value.detach())
 
         yield layer.register_forward_pre_hook(hook, with_kwargs=True)

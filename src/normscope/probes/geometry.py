@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.conv import _ConvNd
 
 from normscope.errors import InputError
 
@@ -78,11 +79,11 @@ class Geometry:
 
     @classmethod
     def of_layer(cls, layer: nn.Module) -> Geometry:
-        """The geometry of a Conv1d, Conv2d, Conv3d or Linear layer."""
+        """The geometry of a convolution, as its arguments say, or of a linear layer."""
         if isinstance(layer, nn.Linear):
             return cls((), (), (), ())
-        if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            raise InputError(f"{type(layer).__name__} is no Conv1d, Conv2d, Conv3d or Linear.")
+        if not isinstance(layer, _ConvNd):
+            raise InputError(f"{type(layer).__name__} is no convolution and no linear layer.")
         return cls.of(
             len(layer.kernel_size),
             layer.kernel_size,
@@ -102,6 +103,20 @@ class Geometry:
     def taps(self) -> int:
         """The number of kernel offsets: k² for a square 2-D kernel."""
         return math.prod(self.kernel)
+
+    def inner(self, depth: int) -> Geometry:
+        """The geometry without its first ``depth`` dimensions, for an input that has them as they are."""
+        return replace(
+            self,
+            kernel=self.kernel[depth:],
+            stride=self.stride[depth:],
+            padding=self.padding[depth:],
+            dilation=self.dilation[depth:],
+        )
+
+    def unpadded(self) -> Geometry:
+        """The geometry for an input that has its padding on."""
+        return replace(self, padding=((0, 0),) * self.dims, padding_mode="zeros")
 
     def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """The output positions in each dimension of an input of that size.
@@ -124,6 +139,23 @@ class Geometry:
             out.append((n + lo + hi - span) // s + 1)
         return tuple(out)
 
+    def stuffed(self, x: Tensor, output_padding: Sequence[int]) -> tuple[Tensor, Geometry]:
+        """A transposed convolution of ``x`` as the convolution it equals: its input and its geometry.
+
+        The input gets ``stride − 1`` zeros between its pixels and ``dilation·(kernel − 1) − padding`` around
+        them (fewer than none: pixels are cut), the stride becomes 1. The taps then come in reverse order.
+        """
+        size = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], self.stride, strict=True)]
+        spaced = x.new_zeros(*x.shape[:2], *size)
+        pixels: tuple[Any, ...] = (..., *[slice(None, None, s) for s in self.stride])
+        spaced[pixels] = x
+        pads, cuts = [], []
+        for k, d, (p, _), extra in zip(self.kernel, self.dilation, self.padding, output_padding, strict=True):
+            before, after = d * (k - 1) - p, d * (k - 1) - p + extra
+            pads.append((max(0, before), max(0, after)))
+            cuts.append(slice(max(0, -before), min(0, after) or None))
+        return spaced[(..., *cuts)], replace(self, stride=(1,) * self.dims, padding=tuple(pads))
+
     def pad(self, x: Tensor) -> Tensor:
         """The input ``(B, C, *size)`` with its padding on."""
         pads = [side for pair in reversed(self.padding) for side in pair]
@@ -132,19 +164,16 @@ class Geometry:
         return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
 
     def windows(self, x: Tensor) -> Tensor:
-        """A view ``(B, C, *output, *kernel)`` of the padded input ``(B, C, *size)``: every patch, nothing
-        copied.
+        """Every patch of the padded input ``(B, C, *rest, *size)``, nothing copied: a view ``(B, C, *rest,
+        *output, *kernel)``.
         """
-        size = x.shape[2:]
-        out = [
-            (n - d * (k - 1) - 1) // s + 1
-            for n, k, s, d in zip(size, self.kernel, self.stride, self.dilation, strict=True)
-        ]
-        steps = x.stride()[2:]
+        lead = x.ndim - self.dims
+        size, steps = x.shape[lead:], x.stride()[lead:]
+        out = replace(self, padding=((0, 0),) * self.dims).output_size(size)
         return x.as_strided(
-            (*x.shape[:2], *out, *self.kernel),
+            (*x.shape[:lead], *out, *self.kernel),
             (
-                *x.stride()[:2],
+                *x.stride()[:lead],
                 *(s * step for s, step in zip(self.stride, steps, strict=True)),
                 *(d * step for d, step in zip(self.dilation, steps, strict=True)),
             ),

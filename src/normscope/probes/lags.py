@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from normscope.errors import InputError
+from normscope.probes.choice import cheapest_depth
 from normscope.probes.geometry import Geometry, checked_input
-from normscope.probes.patches import by_patches
+from normscope.probes.products import sum_of_grouped_products, sum_of_products
 
 
 def autocorrelation(
@@ -57,12 +58,21 @@ def autocorrelation(
 
 
 @torch.no_grad()
-def patch_sum(x: Tensor, geometry: Geometry) -> tuple[Tensor, int]:
-    """``Σ patch patchᵀ`` (G, K/G, K/G) of ``x`` (B, C, *size), symmetric to the bit, and the number of
-    patches.
+def patch_sum(x: Tensor, geometry: Geometry, dtype: torch.dtype | None = None) -> tuple[Tensor, int]:
+    """``Σ patch patchᵀ`` (G, K/G, K/G) of ``x`` (B, C, *size), symmetric to the bit, and their number.
+
+    Computed in ``dtype``, by default that of x.
     """
     count = len(x) * math.prod(geometry.output_size(x.shape[2:]))
+    if geometry.padding_mode != "zeros":
+        x, geometry = geometry.pad(x), geometry.unpadded()
+    groups, channels = geometry.groups, x.shape[1] // geometry.groups
+    total = x.new_zeros(groups, *[channels * geometry.taps] * 2, dtype=dtype)
+    depth = cheapest_depth(geometry, len(x), channels, tuple(x.shape[2:]), total.element_size())
     with torch.autocast(x.device.type, enabled=False):
-        total = by_patches(x, geometry)
-    upper = total.triu(1)
-    return total.triu_().add_(upper.mT), count
+        if groups > 1 and not depth:
+            sum_of_grouped_products(x, geometry, total)
+        else:
+            for group, matrix in zip(torch.chunk(x, groups, 1), total, strict=True):
+                sum_of_products(group, geometry, depth, matrix)
+    return total, count

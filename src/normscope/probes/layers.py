@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from normscope.errors import InputError, UnknownNameError
 from normscope.probes.capture import forward
 from normscope.probes.eigenvalues import Spectrum, missing, spectrum_of
 from normscope.probes.geometry import Geometry
 from normscope.probes.lags import patch_sum
+from normscope.probes.matrix_free import PatchProduct, extremes_of
 
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+LAYERS = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.Linear,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 COLUMNS = (
     "layer",
@@ -39,14 +50,17 @@ def spectrum(
     """Eigenvalues, condition, power and learning-rate bound of each layer's input, from one forward pass.
 
     For a layer with input patches ``x_m`` the autocorrelation matrix is ``R = E[x_m x_mᵀ]`` over batch and
-    positions. Everything is computed in float64. The model runs once, in the mode it is in; it, its buffers
-    and all random generators are afterwards as before.
+    positions. A transposed convolution's patches are those of the convolution it equals, of its input with
+    zeros between the pixels. Everything is computed in float64. The model runs once, in the mode it is in;
+    it, its buffers and all random generators are afterwards as before.
 
     Args:
-        model: any module; its Conv1d, Conv2d, Conv3d and Linear layers are measured.
+        model: any module; its convolutions and linear layers are measured.
         x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
         layers: names of layers as in ``model.named_modules()``; all of them by default.
-        extremes: find the extreme eigenvalues without forming R.
+        extremes: find λ_max, and λ_min where it can be had reliably, by Lanczos' method without forming R.
+            The
+            inputs of all layers are held until the pass is over.
 
     Returns:
         One row a layer and group, in the model's order: ``layer``, ``kind`` (``"conv2d"``, ``"linear"`` …),
@@ -61,44 +75,107 @@ def spectrum(
 
     Source: Chai et al. 2020, section 2 and Figs. 6 and 8.
     """
+    return accumulate(model, [x], layers, extremes)
+
+
+def accumulate(
+    model: nn.Module, batches: Iterable[Any], layers: Iterable[str] | None = None, extremes: bool = False
+) -> pd.DataFrame:
+    """The spectrum of each layer's input over many batches: R is the mean over all their patches.
+
+    Args:
+        model: as for `spectrum`; every pass starts from the model as it is.
+        batches: the model's inputs, one after another.
+        layers: as for `spectrum`.
+        extremes: as for `spectrum`; the inputs of all batches are then held.
+
+    Returns:
+        The table of `spectrum`.
+
+    Raises:
+        UnknownNameError: ``layers`` names a layer the model does not have.
+        InputError: a named layer is no convolution and no linear layer.
+    """
     chosen = chosen_layers(model, layers)
-    sums = {name: Sums() for name in chosen}
-    forward(model, x, chosen, lambda name, layer, value: sums[name].add(layer, value))
-    return table(chosen, sums)
+    sums = Sums(chosen, extremes)
+    for x in batches:
+        sums.start_pass()
+        forward(model, x, chosen, sums.add)
+    return sums.table()
 
 
 @dataclass
-class Sums:
-    """The running sum of a layer's patch products."""
-
+class _LayerSum:
     total: Tensor | None = None
+    products: list[list[PatchProduct]] = field(default_factory=list)
     patches: int = 0
-    positions: int = 0
-
-    def add(self, layer: nn.Module, value: Tensor) -> None:
-        """Take in one call's input."""
-        geometry = Geometry.of_layer(layer)
-        images, positions = as_batch(value, geometry)
-        total, patches = patch_sum(images.double(), geometry)
-        self.total = total if self.total is None else self.total.add_(total)
-        self.patches += patches
-        self.positions += positions
+    examples: int = 0
+    calls: int = 0
 
     def rows(self) -> list[Spectrum]:
-        """One row a group."""
+        if not self.patches:
+            return [missing(0, 0, "the layer did not run")]
+        positions = self.patches / self.examples
+        positions = int(positions) if positions.is_integer() else positions
         if self.total is None:
-            return []
-        mean = self.total / self.patches
-        return [spectrum_of(matrix, self.positions) for matrix in mean]
+            return [extremes_of(group, self.patches, positions) for group in zip(*self.products, strict=True)]
+        return [spectrum_of(matrix, positions) for matrix in self.total / self.patches]
 
 
-def as_batch(value: Tensor, geometry: Geometry) -> tuple[Tensor, int]:
-    """A layer's input as (B, C, *size), and the patches of one example in it."""
+class Sums:
+    """What has been seen of each layer's input so far.
+
+    Args:
+        layers: the layers by name.
+        extremes: keep the inputs instead of their autocorrelation.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module], extremes: bool) -> None:
+        self.layers = dict(layers)
+        self.extremes = extremes
+        self.sums = {name: _LayerSum() for name in self.layers}
+
+    def start_pass(self) -> None:
+        """Another forward pass: its calls are calls for the same examples."""
+        for found in self.sums.values():
+            found.calls = 0
+
+    def add(self, name: str, layer: nn.Module, value: Tensor) -> None:
+        """Take in the input of one call."""
+        found = self.sums[name]
+        x, geometry = as_convolution(layer, value)
+        if not found.calls:
+            found.examples += len(value) if value.ndim > geometry.dims + 1 or not geometry.dims else 1
+        found.calls += 1
+        if self.extremes:
+            groups = torch.chunk(x.detach(), geometry.groups, 1)
+            found.products.append([PatchProduct(group, replace(geometry, groups=1)) for group in groups])
+            found.patches += len(x) * math.prod(geometry.output_size(x.shape[2:]))
+            return
+        total, patches = patch_sum(x, geometry, torch.float64)
+        found.total = total if found.total is None else found.total.add_(total)
+        found.patches += patches
+
+    def table(self) -> pd.DataFrame:
+        """One row a layer and group."""
+        rows = []
+        for name, layer in self.layers.items():
+            kind = next(kind for kind in LAYERS if isinstance(layer, kind)).__name__.lower()
+            for group, row in enumerate(self.sums[name].rows()):
+                rows.append({"layer": name, "kind": kind, "group": group} | asdict(row))
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def as_convolution(layer: nn.Module, value: Tensor) -> tuple[Tensor, Geometry]:
+    """A layer's input as (B, C, *size), and the convolution whose patches the layer's weight multiplies."""
+    geometry = Geometry.of_layer(layer)
     if not geometry.dims:
-        return value.reshape(-1, value.shape[-1]), math.prod(value.shape[1:-1])
+        return value.reshape(-1, value.shape[-1]), geometry
     if value.ndim == geometry.dims + 1:
         value = value.unsqueeze(0)
-    return value, math.prod(geometry.output_size(value.shape[2:]))
+    if isinstance(layer, _ConvTransposeNd):
+        return geometry.stuffed(value, [int(p) for p in layer.output_padding])
+    return value, geometry
 
 
 def chosen_layers(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
@@ -112,20 +189,7 @@ def chosen_layers(model: nn.Module, layers: Iterable[str] | None) -> dict[str, n
         if name not in modules:
             raise UnknownNameError("layer", name, known)
         if name not in known:
-            raise InputError(
-                f"layer {name!r} is a {type(modules[name]).__name__}, no convolution and not linear."
-            )
+            kind = type(modules[name]).__name__
+            raise InputError(f"layer {name!r} is a {kind}, no convolution and not linear.")
         chosen[name] = modules[name]
     return chosen
-
-
-def table(layers: dict[str, nn.Module], sums: dict[str, Sums]) -> pd.DataFrame:
-    """The rows of all layers."""
-    rows = []
-    for name, layer in layers.items():
-        found = sums[name].rows() or [missing(0, 0, "the layer did not run")]
-        kind = next(kind for kind in LAYERS if isinstance(layer, kind)).__name__.lower()
-        rows += [
-            {"layer": name, "kind": kind, "group": group} | asdict(row) for group, row in enumerate(found)
-        ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))

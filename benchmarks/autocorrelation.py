@@ -1,0 +1,320 @@
+"""The autocorrelation instrument against unfolding and the curvature libraries, interleaved in one run.
+
+    python -m benchmarks.autocorrelation [--threads 1 2] [--only WORD] [--table layers memory growth extremes network]
+
+Five tables: time of each layer's autocorrelation beside its peers', peak memory, how time grows with each size, the
+largest eigenvalue without forming the matrix, and the spectrum of a whole ResNet-110 beside its training step. A ``!``
+marks what misses its bound. A peer that is not installed is left out, with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import normscope as ns
+
+TABLES = ("layers", "memory", "growth", "extremes", "network")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer's input (batch, channels, *size) and its kernel."""
+
+    shape: tuple[int, ...]
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+    @property
+    def name(self) -> str:
+        """As printed."""
+        name = f"{'×'.join(map(str, self.shape))} k{self.kernel}"
+        return name + f" p{self.padding}" * bool(self.padding) + f" s{self.stride}" * (self.stride > 1)
+
+    @property
+    def rows(self) -> int:
+        """K, the rows of R."""
+        return self.shape[1] * self.kernel ** (len(self.shape) - 2)
+
+    def input(self) -> Tensor:
+        """Normal values about 0.2."""
+        return torch.randn(self.shape, generator=torch.Generator().manual_seed(0)) + 0.2
+
+
+CASES = (
+    Case((64, 6, 14, 14), 5),
+    Case((128, 16, 32, 32), 3, padding=1),
+    Case((128, 32, 16, 16), 3, padding=1),
+    Case((128, 64, 8, 8), 3, padding=1),
+    Case((32, 64, 56, 56), 3, padding=1),
+    Case((32, 512, 7, 7), 3, padding=1),
+    Case((32, 64, 56, 56), 7, padding=3),
+    Case((32, 64, 56, 56), 3, stride=2, padding=1),
+    Case((32, 32, 1024), 5, padding=2),
+    Case((8, 16, 16, 16, 16), 3, padding=1),
+)
+
+Contender = Callable[[Tensor, Case], Tensor]
+
+
+def ours(x: Tensor, case: Case) -> Tensor:
+    return ns.probes.autocorrelation(x, case.kernel, case.stride, case.padding)
+
+
+def unfold(x: Tensor, case: Case) -> Tensor:
+    """What one writes by hand: unfold, then a Gram matrix."""
+    dims = x.ndim - 2
+    if dims == 2:
+        patches = F.unfold(x, case.kernel, padding=case.padding, stride=case.stride).mT
+    else:
+        patches = F.pad(x, (case.padding,) * (2 * dims))
+        for dim in range(dims):
+            patches = patches.unfold(2 + dim, case.kernel, case.stride)
+        patches = patches.movedim(1, 1 + dims)
+    rows = patches.reshape(-1, case.rows)
+    return rows.T @ rows / len(rows)
+
+
+def curvlinops(x: Tensor, case: Case) -> Tensor:
+    from curvlinops.kfac_utils import extract_patches
+
+    if x.ndim != 4:
+        raise NotImplementedError("2-D only")
+    k, s, p = ((n, n) for n in (case.kernel, case.stride, case.padding))
+    rows = extract_patches(x, k, s, p, (1, 1), 1).reshape(-1, case.rows)
+    return rows.T @ rows / len(rows)
+
+
+def einconv(x: Tensor, case: Case) -> Tensor:
+    from einconv.expressions import convNd_kfc
+
+    if case.rows > 1000:
+        raise NotImplementedError("K > 1000: minutes and gigabytes")
+    equation, operands, shape = convNd_kfc.einsum_expression(x, case.kernel, case.stride, case.padding)
+    return torch.einsum(equation, *operands).reshape(shape)[0] / len(x)
+
+
+PEERS: dict[str, Contender] = {"unfold": unfold, "curvlinops": curvlinops, "einconv": einconv}
+
+
+def interleaved(contenders: dict[str, Callable[[], object]], budget: float) -> dict[str, float]:
+    """Median seconds of each, their runs taken in turns in random order; at least two turns."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    order, rng, start = list(contenders), random.Random(0), time.perf_counter()
+    while len(times[order[0]]) < 2 or (time.perf_counter() - start < budget and len(times[order[0]]) < 30):
+        rng.shuffle(order)
+        for name in order:
+            begin = time.perf_counter()
+            contenders[name]()
+            times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def usable(x: Tensor, case: Case) -> Iterator[tuple[str, Contender | str]]:
+    """Each peer that gives the right matrix, or why it is left out."""
+    truth = ours(x, case)
+    for name, peer in PEERS.items():
+        try:
+            found = peer(x, case)
+        except ImportError:
+            yield name, "not installed"
+        except NotImplementedError as reason:
+            yield name, str(reason)
+        else:
+            # einconv counts positions its own way: compare up to a factor.
+            scale = float(truth.diagonal().sum() / found.diagonal().sum())
+            same = torch.allclose(found * scale, truth, rtol=1e-3, atol=1e-3 * float(truth.abs().max()))
+            yield name, peer if same else "gives another matrix"
+
+
+def layers(cases: tuple[Case, ...], budget: float) -> None:
+    """Time of one layer's autocorrelation, milliseconds; the ratio is of the best peer."""
+    print(
+        "\nThis and every peer, milliseconds; bounds: ratio 2 at stride 1, 0.95 elsewhere, geometric mean 3.5"
+    )
+    print(f"{'':28}{'ours':>10}" + "".join(f"{name:>12}" for name in PEERS) + f"{'ratio':>9}")
+    ratios, notes = [], []
+    for case in cases:
+        x = case.input()
+        found = dict(usable(x, case))
+        peers = {name: peer for name, peer in found.items() if callable(peer)}
+        notes += [f"{case.name}: {name}: {why}" for name, why in found.items() if isinstance(why, str)]
+        contenders = {"ours": ours} | peers
+        times = interleaved(
+            {n: lambda c=c, x=x, case=case: c(x, case) for n, c in contenders.items()}, budget
+        )
+        ratio = min(times[name] for name in peers) / times["ours"]
+        ratios.append(ratio)
+        cells = "".join(f"{times[n] * 1e3:12.1f}" if n in times else f"{'-':>12}" for n in PEERS)
+        mark = " !" * (ratio < (2 if case.stride == 1 else 0.95))
+        print(f"{case.name:28}{times['ours'] * 1e3:10.1f}{cells}{ratio:8.2f}×{mark}", flush=True)
+    mean = math.exp(statistics.fmean(map(math.log, ratios)))
+    print(f"{'geometric mean':28}{'':46}{mean:8.2f}×" + " !" * (mean < 3.5))
+    print("".join(f"  {note}\n" for note in notes), end="")
+
+
+MEASURE = """
+import sys, torch
+torch.set_num_threads(1)
+from benchmarks.autocorrelation import CASES, ours, unfold, Case
+case, run = CASES[int(sys.argv[1])], {"ours": ours, "unfold": unfold}[sys.argv[2]]
+small = Case((2, 512, *(8,) * (len(case.shape) - 2)), case.kernel, case.stride, case.padding)
+run(small.input(), small)  # libraries set themselves up
+x = case.input()
+def status(word):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(word)) * 1024
+open("/proc/self/clear_refs", "w").write("5")  # the peak starts anew
+before = status("VmRSS")
+r = run(x, case)
+print((status("VmHWM") - before - r.nbytes) / x.nbytes)
+"""
+
+
+def memory(cases: tuple[Case, ...]) -> None:
+    """Peak resident memory beyond input and R, in multiples of the input."""
+    print(
+        "\nPeak memory beyond input and R, in multiples of the input; bound: 2.5, or 4 MiB where that is more"
+    )
+    print(f"{'':28}{'ours':>10}{'unfold':>12}")
+    for case in cases:
+        found = []
+        for name in ("ours", "unfold"):
+            command = [sys.executable, "-c", MEASURE, str(CASES.index(case)), name]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            found.append(float(done.stdout) if done.returncode == 0 else math.nan)
+        bound = max(2.5, 2**22 / (4 * math.prod(case.shape)))
+        print(f"{case.name:28}{found[0]:10.2f}{found[1]:12.2f}" + " !" * (found[0] > bound), flush=True)
+
+
+def growth(budget: float) -> None:
+    """How time grows from 32×32×28×28 k3 with each of its sizes."""
+    base = Case((32, 32, 28, 28), 3, padding=1)
+    steps = {
+        "B": [replace(base, shape=(b, 32, 28, 28)) for b in (8, 16, 32, 64)],
+        "C": [replace(base, shape=(32, c, 28, 28)) for c in (8, 16, 32, 64)],
+        "H": [replace(base, shape=(32, 32, h, h)) for h in (7, 14, 28, 56)],
+        "k": [replace(base, kernel=k, padding=k // 2) for k in (1, 3, 5, 7)],
+    }
+    print("\nHow time grows from 32×32×28×28 k3: milliseconds, ours and unfold")
+    for name, cases in steps.items():
+        cells = []
+        for case in cases:
+            x = case.input()
+            runs = {n: lambda c=c, x=x, case=case: c(x, case) for n, c in (("a", ours), ("b", unfold))}
+            times = interleaved(runs, budget / 4)
+            value = {"B": case.shape[0], "C": case.shape[1], "H": case.shape[2], "k": case.kernel}[name]
+            cells.append(f"{name}={value:<3}{times['a'] * 1e3:8.1f}{times['b'] * 1e3:9.1f}")
+        print("   ".join(cells), flush=True)
+
+
+def extremes() -> None:
+    """The largest eigenvalue for K = 4608: Lanczos without R beside the full route."""
+    layer = nn.Conv2d(512, 1, 3, padding=1)
+    x = torch.relu(Case((32, 512, 7, 7), 3, padding=1).input())
+    rows = {}
+    runs = {
+        "full": lambda: rows.update(full=ns.probes.spectrum(layer, x)),
+        "lanczos": lambda: rows.update(lanczos=ns.probes.spectrum(layer, x, extremes=True)),
+    }
+    runs["lanczos"]()
+    times = interleaved(runs, 0)
+    error = abs(rows["lanczos"].lambda_max[0] / rows["full"].lambda_max[0] - 1)
+    ratio = times["full"] / times["lanczos"]
+    print("\nThe largest eigenvalue of 32×512×7×7 k3, K = 4608; bounds: ratio 20, difference 1e-4")
+    print(
+        f"full {times['full']:.2f} s, Lanczos {times['lanczos']:.3f} s: ratio {ratio:.0f}×, difference {error:.0e}"
+        + " !" * bool(ratio < 20 or error > 1e-4)
+    )
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions with norms, and a parameter-free shortcut."""
+
+    def __init__(self, before: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, channels, 3, stride, 1, bias=False)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(channels) for _ in range(2)])
+        self.stride, self.extra = stride, channels - before
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H/stride, W/stride)."""
+        y = self.norms[1](self.second(torch.relu(self.norms[0](self.first(x)))))
+        return torch.relu(y + F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra)))
+
+
+def resnet(depth: int) -> nn.Module:
+    """The CIFAR ResNet of depth 6n+2."""
+    found: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    before = 16
+    for channels in (16, 32, 64):
+        for block in range((depth - 2) // 6):
+            found.append(Block(before, channels, 2 if block == 0 and channels > 16 else 1))
+            before = channels
+    return nn.Sequential(*found, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def network(depth: int = 110) -> None:
+    """The spectrum of every convolution beside one training step at batch 128."""
+    torch.manual_seed(0)
+    model = resnet(depth)
+    convolutions = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d)]
+    x, y = torch.randn(128, 3, 32, 32), torch.randint(10, (128,))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    step()
+    times = interleaved({"step": step, "spectrum": lambda: ns.probes.spectrum(model, x, convolutions)}, 30)
+    ratio = times["spectrum"] / times["step"]
+    print(
+        f"\nResNet-{depth}, batch 128: the spectra of its {len(convolutions)} convolutions; bound: 1.5 steps"
+    )
+    print(
+        f"training step {times['step']:.2f} s, spectrum {times['spectrum']:.2f} s: {ratio:.2f} steps"
+        + " !" * (ratio > 1.5)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--only", default="", help="cases whose name holds this word")
+    parser.add_argument("--budget", type=float, default=3, help="seconds for a case")
+    parser.add_argument("--table", nargs="+", choices=TABLES, default=TABLES)
+    chosen = parser.parse_args()
+    cases = tuple(case for case in CASES if chosen.only in case.name)
+    for threads in chosen.threads:
+        torch.set_num_threads(threads)
+        print(f"\n== {threads} thread{'s' * (threads > 1)}")
+        for table, show in (
+            ("layers", lambda: layers(cases, chosen.budget)),
+            ("growth", lambda: growth(chosen.budget)),
+            ("extremes", extremes),
+            ("network", network),
+        ):
+            if table in chosen.table:
+                show()
+    if "memory" in chosen.table:
+        memory(cases)
+
+
+if __name__ == "__main__":
+    main()

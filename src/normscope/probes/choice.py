@@ -1,0 +1,96 @@
+"""Which path to the autocorrelation is cheapest: how many leading dimensions go by lags."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+from normscope.probes.geometry import Geometry
+from normscope.probes.overlap import WHOLE
+from normscope.probes.products import CHUNK, SQUARE, plan, stacked_dimension
+
+# Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how
+# many multiplications a call, a copied value or a scattered sum is worth.
+MULTIPLY = 2e-11
+"""A multiplication and addition at full speed in float32; float64 takes twice that."""
+HALF_SPEED = {4: 14, 8: 22}
+"""Channels at which a C by C product runs at half its full speed, by bytes a value."""
+STACKED = {4: 5, 8: 12}
+"""The same where the rows' lags are stacked into one product."""
+COPY = 1e-9
+"""A value copied into another order."""
+SCATTER = 1.5e-9
+"""A sum added to its places in R."""
+CALL = 1.0e-5
+"""A product called for from Python, its views included."""
+SEGMENT = 4e-6
+"""A segment of a batched product, summed."""
+
+
+@lru_cache(maxsize=4096)
+def cheapest_depth(
+    geometry: Geometry, batch: int, channels: int, size: tuple[int, ...], itemsize: int
+) -> int:
+    """The ``depth`` of `sum_of_products` with the least estimated time for one group's input."""
+    depths = range(geometry.dims + 1)
+    return min(depths, key=lambda depth: seconds(geometry, batch, channels, size, itemsize, depth))
+
+
+def seconds(
+    geometry: Geometry, batch: int, channels: int, size: Sequence[int], itemsize: int, depth: int
+) -> float:
+    """The estimated time of one path.
+
+    Counted are the multiplications at the speed their narrowness allows, the values copied, the results of
+    batched products that are added up afterwards, and the calls.
+    """
+    outer, out = math.prod(geometry.kernel[:depth]), geometry.output_size(size)
+    inner = geometry.taps // outer
+    width = channels * inner
+    n = batch * math.prod(out[depth:])
+    stack = stacked_dimension(geometry, depth, width)
+    multiply = MULTIPLY * itemsize / 4 * (1 + (HALF_SPEED if stack is None else STACKED)[itemsize] / width)
+    copied = n * width * math.prod(size[:depth])
+    rounds = 1 if depth == geometry.dims else math.ceil(copied / CHUNK)
+    if not depth:
+        share = min(1, 0.5 + 0.5 * SQUARE / width)
+        return n * width**2 * multiply * share + copied * COPY + rounds * CALL
+    lengths, segments, calls, pairs = _counts(
+        geometry, tuple(size), depth, depth < geometry.dims and stack is not None
+    )
+    results = segments if depth == 1 == geometry.dims else calls * size[depth - 2 if stack is None else stack]
+    if stack is not None:
+        calls /= geometry.kernel[stack]
+    return (
+        lengths * n * width**2 * multiply
+        + copied * COPY
+        + rounds * (results + pairs) * width**2 * SCATTER * itemsize / 4
+        + rounds * ((calls + pairs) * CALL + segments * SEGMENT)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _counts(
+    geometry: Geometry, size: tuple[int, ...], depth: int, whole: bool
+) -> tuple[float, float, float, float]:
+    """Over the computed half of the lags: pixels multiplied, segments, calls, pairs of taps."""
+    plans = plan(geometry, size, depth) + [(WHOLE,)] * whole
+    squares = [[lag for lag in lags if not lag.shift] for lags in plans]
+
+    def half(count: list[list[int]], square: list[list[int]]) -> float:
+        return (math.prod(map(sum, count)) + math.prod(map(sum, square))) / 2
+
+    lengths = half([[lag.length for lag in p] for p in plans], [[lag.length for lag in p] for p in squares])
+    cuts = half(
+        [[len(lag.segments) for lag in p] for p in plans], [[len(lag.segments) for lag in p] for p in squares]
+    )
+    # The last two dimensions take one batched product a lag and column segment; those before are walked.
+    walked = [[lag.length for lag in p] for p in plans[:-2]]
+    rows = [[1 for _ in p] for p in plans[-2:-1]]
+    last = [[len(lag.segments) for lag in plans[-1]]]
+    calls = math.prod(map(sum, walked + rows + last)) / 2
+    pairs = half(
+        [[len(lag.pairs) for lag in p] for p in plans], [[len(lag.pairs) for lag in p] for p in squares]
+    )
+    return lengths, cuts, calls, pairs

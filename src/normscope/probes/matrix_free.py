@@ -1,0 +1,151 @@
+"""The extreme eigenvalues of an autocorrelation matrix that is never formed.
+
+``R v = E[x_m (x_mᵀ v)]`` is a convolution of the input with v as its one filter, followed by that filter's
+gradient. With one filter both are cheapest as one product each with the image: ``V X`` for all taps at once,
+whose rows are shifted and added; and ``X Yᵀ`` with the shifted rows of the response. Source: Lanczos' method
+as in ARPACK (`scipy`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
+from torch import Tensor
+
+from normscope.probes.eigenvalues import Spectrum, missing, read
+from normscope.probes.geometry import Geometry
+
+TOLERANCE = 1e-7
+"""Relative residual at which λ_max is taken as converged: its own error is of the residual's square."""
+
+RELIABLE = 1e-4
+"""Largest residual, relative to λ_min itself, with which λ_min is believed."""
+
+SMALLEST_STEPS = 30
+"""Restarts granted to λ_min, which Lanczos finds slowly or not at all where small eigenvalues crowd."""
+
+
+class PatchProduct:
+    """``v ↦ Σ_m x_m (x_mᵀ v)`` for the patches x_m of one group's input.
+
+    Args:
+        x: the input (B, C, *size); copied.
+        geometry: the convolution, of one group.
+    """
+
+    def __init__(self, x: Tensor, geometry: Geometry) -> None:
+        if geometry.padding_mode != "zeros":
+            x, geometry = geometry.pad(x), geometry.unpadded()
+        self.size = tuple(x.shape[2:])
+        self.batch, self.channels, self.taps = len(x), x.shape[1], geometry.taps
+        self.out = geometry.output_size(self.size)
+        self.image = x.reshape(len(x), -1).t().contiguous().view(self.channels, -1)
+        self.reads = _reads(geometry, self.size)
+
+    def double(self) -> PatchProduct:
+        """The same product in float64."""
+        other = object.__new__(PatchProduct)
+        other.__dict__.update(self.__dict__, image=self.image.double())
+        return other
+
+    def __call__(self, v: Tensor) -> Tensor:
+        """The sum for ``v`` (K,)."""
+        seen = v.view(self.channels, self.taps).mT @ self.image
+        return (self.image @ self._spread(self._gather(seen)).mT).reshape(-1)
+
+    def diagonal(self) -> Tensor:
+        """``Σ_m x_m²``, entry by entry (K,)."""
+        ones = self.image.new_ones(*self.out, self.batch)
+        return (self.image.square() @ self._spread(ones).mT).reshape(-1)
+
+    def _gather(self, seen: Tensor) -> Tensor:
+        response = seen.new_zeros(*self.out, self.batch)
+        for row, (patches, pixels) in zip(
+            seen.view(self.taps, *self.size, self.batch), self.reads, strict=True
+        ):
+            response[patches] += row[pixels]
+        return response
+
+    def _spread(self, response: Tensor) -> Tensor:
+        rows = response.new_zeros(self.taps, *self.size, self.batch)
+        for row, (patches, pixels) in zip(rows, self.reads, strict=True):
+            row[pixels] = response[patches]
+        return rows.view(self.taps, -1)
+
+
+def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float) -> Spectrum:
+    """The spectrum's extremes, from the inputs of all calls of one layer's group.
+
+    λ_min is exactly 0 where patches are fewer than K or an entry of the patch is always 0; elsewhere it is
+    what Lanczos finds if its residual proves it, else NaN with the reason in the note.
+    """
+    dim = products[0].channels * products[0].taps
+    products = [product.double() for product in products]
+    diagonal = torch.stack([product.diagonal() for product in products]).sum(0) / patches
+    if not bool(torch.isfinite(diagonal).all()):
+        return missing(dim, positions, "the input holds values that are not finite")
+    power, eps = float(diagonal.mean()), torch.finfo(torch.float64).eps
+    device = diagonal.device
+
+    def apply(v: np.ndarray) -> np.ndarray:
+        vector = torch.from_numpy(np.ascontiguousarray(v, np.float64).reshape(-1)).to(device)
+        total = torch.stack([product(vector) for product in products]).sum(0) / patches
+        return total.cpu().numpy()
+
+    if power == 0:
+        return read(dim, positions, 0.0, 0.0, power, eps)
+    if dim < 4:  # too small for Lanczos, and nothing to save
+        matrix = torch.from_numpy(np.stack([apply(row) for row in np.eye(dim)])).to(device)
+        values = torch.linalg.eigvalsh((matrix + matrix.mT) / 2)
+        return read(dim, positions, float(values[0]), float(values[-1]), power, eps)
+    operator = LinearOperator((dim, dim), matvec=apply, dtype=np.float64)
+    start = np.random.default_rng(0).standard_normal(dim)
+    try:
+        largest = float(eigsh(operator, 1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False)[0])
+    except ArpackError:
+        return replace(missing(dim, positions, "Lanczos did not converge to λ_max"), power=power)
+    smallest, why = _smallest(operator, start, patches, float(diagonal.min()), dim * eps * largest)
+    return replace(read(dim, positions, smallest, largest, power, eps), note=why)
+
+
+def _smallest(
+    operator: LinearOperator, start: np.ndarray, patches: int, least: float, floor: float
+) -> tuple[float, str]:
+    """λ_min, or NaN and the reason. Any Ritz value bounds it from above, so one below rounding settles it."""
+    if patches < operator.shape[0] or least <= floor:
+        return 0.0, ""
+    try:
+        values, vectors = eigsh(
+            operator, 1, which="SA", v0=start, tol=RELIABLE * 1e-2, maxiter=SMALLEST_STEPS
+        )
+    except ArpackNoConvergence:
+        return math.nan, "λ_min is not resolved by Lanczos: use extremes=False"
+    value, vector = float(values[0]), vectors[:, 0]
+    if value <= floor:
+        return 0.0, ""
+    if np.linalg.norm(operator.matvec(vector) - value * vector) > RELIABLE * value:
+        return math.nan, "λ_min is not resolved by Lanczos: use extremes=False"
+    return value, ""
+
+
+def _reads(geometry: Geometry, size: Sequence[int]) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """For each tap, the patches that find a pixel of the image under it, and those pixels."""
+    reads: list[tuple[tuple[slice, ...], tuple[slice, ...]]] = [((), ())]
+    out = geometry.output_size(size)
+    for dim, kernel in enumerate(geometry.kernel):
+        stride, before = geometry.stride[dim], geometry.padding[dim][0]
+        step = []
+        for i in range(kernel):
+            offset = geometry.dilation[dim] * i - before
+            first = max(0, -(offset // stride))
+            last = max(first, min(out[dim], -((offset - size[dim]) // stride)))
+            begin = stride * first + offset
+            end = begin + stride * (last - first - 1) + 1 if last > first else begin
+            step.append((slice(first, last), slice(begin, end, stride)))
+        reads = [((*p, a), (*q, b)) for p, q in reads for a, b in step]
+    return reads

@@ -1,0 +1,90 @@
+"""The spectrum of every layer, sampled while a user's own training loop runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+import pandas as pd
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from normscope.errors import InputError
+from normscope.probes.capture import watch
+from normscope.probes.layers import COLUMNS, Sums, chosen_layers
+
+
+class SpectrumSampler:
+    """Measures each layer's input at every n-th training pass of a model; a context manager.
+
+    A step is a forward pass of the model in training mode; passes in evaluation mode are neither counted nor
+    measured. The loop itself, its gradients and its random numbers are untouched::
+
+        with SpectrumSampler(model, every=100) as sampler:
+            train(model)
+        sampler.table()
+
+    Args:
+        model: the model that is trained.
+        every: sample steps 0, every, 2·every …
+        layers: names of layers; every convolution and linear layer by default.
+        extremes: as for `spectrum`.
+
+    Raises:
+        UnknownNameError: ``layers`` names a layer the model does not have.
+        InputError: ``every`` is no positive whole number.
+    """
+
+    def __init__(
+        self, model: nn.Module, every: int, layers: Iterable[str] | None = None, extremes: bool = False
+    ) -> None:
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise InputError(f"every must be a positive whole number, not {every!r}.")
+        self.model = model
+        self.every = every
+        self.extremes = extremes
+        self.layers = chosen_layers(model, layers)
+        self.step = 0
+        self._sums: Sums | None = None
+        self._tables: list[pd.DataFrame] = []
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> SpectrumSampler:
+        """Put the hooks on."""
+        self._handles = [
+            self.model.register_forward_pre_hook(self._before),
+            *watch(self.layers, self._seen),
+            self.model.register_forward_hook(self._after),
+        ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the hooks off; the table stays."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles, self._sums = [], None
+
+    def table(self) -> pd.DataFrame:
+        """The rows of `spectrum` for every sampled step, with the step in the column ``step``."""
+        if not self._tables:
+            return pd.DataFrame(columns=["step", *COLUMNS])
+        return pd.concat(self._tables, ignore_index=True)
+
+    def _before(self, model: nn.Module, args: Any) -> None:
+        sampled = model.training and self.step % self.every == 0
+        self._sums = Sums(self.layers, self.extremes) if sampled else None
+
+    def _seen(self, name: str, layer: nn.Module, value: Tensor) -> None:
+        if self._sums is not None:
+            self._sums.add(name, layer, value)
+
+    def _after(self, model: nn.Module, args: Any, output: Any) -> None:
+        if self._sums is not None:
+            found = self._sums.table()
+            found.insert(0, "step", self.step)
+            self._tables.append(found)
+            self._sums = None
+        self.step += model.training
