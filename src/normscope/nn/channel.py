@@ -5,6 +5,7 @@ input.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ HALF = (torch.float16, torch.bfloat16)
 _ONE_VALUE = "Expected more than 1 value per channel when training, got input size {}"
 
 
-class ChannelNorm(nn.Module):
+class ChannelNorm(nn.Module, ABC):
     """Base of the norms over batch and space, channel by channel (dimension 1).
 
     A subclass implements :meth:`with_batch_moments` and :meth:`with_running_moments`.
@@ -90,13 +91,13 @@ class ChannelNorm(nn.Module):
             raise InputError(_ONE_VALUE.format(x.shape))
         return self.with_batch_moments(x)
 
+    @abstractmethod
     def with_batch_moments(self, x: Tensor) -> Tensor:
         """The layer's output from the batch's own moments; keeps the running statistics when training."""
-        raise NotImplementedError
 
+    @abstractmethod
     def with_running_moments(self, x: Tensor) -> Tensor:
         """The layer's output at inference."""
-        raise NotImplementedError
 
     def reset_running_stats(self) -> None:
         """Forget all batches seen."""

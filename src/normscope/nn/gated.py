@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,31 @@ from normscope.nn.standardize import Rule, standardize, standardize_by
 
 
 class _GatedNorm(ChannelNorm):
-    rule: Rule
+    def __init__(
+        self,
+        num_features: int,
+        threshold: float = 1.0,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        gain: bool = True,
+        bias: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, gain, bias, track_running_stats, device, dtype)
+        check_number("threshold", threshold, 0.0, infinite=True)
+        self.threshold = float(threshold)
+        self.rule = self.gate(self.threshold)
+
+    @staticmethod
+    @abstractmethod
+    def gate(threshold: float) -> Rule:
+        """The rule by which channels are chosen."""
+
+    def extra_repr(self) -> str:
+        """The arguments that describe the layer."""
+        return f"{super().extra_repr()}, threshold={self.threshold}"
 
     def with_batch_moments(self, x: Tensor) -> Tensor:
         """The output from the batch's own moments, which set the gates."""
@@ -51,25 +77,10 @@ class AmplifyNorm(_GatedNorm):
 
     """
 
-    def __init__(
-        self,
-        num_features: int,
-        threshold: float = 1.0,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        gain: bool = True,
-        bias: bool = True,
-        track_running_stats: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, gain, bias, track_running_stats, device, dtype)
-        check_number("threshold", threshold, 0.0, infinite=True)
-        self.rule = Rule(below=float(threshold))
-
-    def extra_repr(self) -> str:
-        """The arguments that describe the layer."""
-        return f"{super().extra_repr()}, threshold={self.rule.below}"
+    @staticmethod
+    def gate(threshold: float) -> Rule:
+        """Channels of less power are normalized."""
+        return Rule(below=threshold)
 
 
 class SuppressNorm(_GatedNorm):
@@ -102,22 +113,7 @@ class SuppressNorm(_GatedNorm):
 
     """
 
-    def __init__(
-        self,
-        num_features: int,
-        threshold: float = 1.0,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        gain: bool = True,
-        bias: bool = True,
-        track_running_stats: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, gain, bias, track_running_stats, device, dtype)
-        check_number("threshold", threshold, 0.0, infinite=True)
-        self.rule = Rule(above=float(threshold))
-
-    def extra_repr(self) -> str:
-        """The arguments that describe the layer."""
-        return f"{super().extra_repr()}, threshold={self.rule.above}"
+    @staticmethod
+    def gate(threshold: float) -> Rule:
+        """Channels of more power are normalized."""
+        return Rule(above=threshold)
