@@ -15,12 +15,14 @@ LINES: list[str] = []
 def text(
     x: float, y: float, words: str, size: int = 13, anchor: str = "start", weight: str = "normal"
 ) -> None:
+    """Words at a place."""
     LINES.append(
         f'<text x="{x}" y="{y}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}">{words}</text>'
     )
 
 
 def box(x: float, y: float, width: float, height: float, fill: str, opacity: float = 1) -> None:
+    """A framed rectangle."""
     LINES.append(
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}" fill-opacity="{opacity}" '
         'stroke="#333" stroke-width="1"/>'
@@ -78,12 +80,14 @@ def matrix(left: float) -> None:
 
 
 def main() -> None:
+    """Write the picture beside this file."""
     pixels(20)
     matrix(510)
     picture = "\n".join(LINES)
     style = 'font-family="sans-serif" fill="#111"'
     size = 'viewBox="0 0 730 300" width="730" height="300"'
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><g {style}>\n{picture}\n</g></svg>\n'
+    ground = '<rect width="100%" height="100%" fill="#fff"/>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n{ground}\n<g {style}>\n{picture}\n</g></svg>\n'
     Path(__file__).with_name("autocorrelation.svg").write_text(svg, encoding="utf-8")
 
 
