@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import normscope as ns
+from normscope.timing import median_seconds
 
 TABLES = ("layers", "memory", "growth", "extremes", "network")
 
@@ -109,19 +108,6 @@ def einconv(x: Tensor, case: Case) -> Tensor:
 PEERS: dict[str, Contender] = {"unfold": unfold, "curvlinops": curvlinops, "einconv": einconv}
 
 
-def interleaved(contenders: dict[str, Callable[[], object]], budget: float) -> dict[str, float]:
-    """Median seconds of each, their runs taken in turns in random order; at least two turns."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    order, rng, start = list(contenders), random.Random(0), time.perf_counter()
-    while len(times[order[0]]) < 2 or (time.perf_counter() - start < budget and len(times[order[0]]) < 30):
-        rng.shuffle(order)
-        for name in order:
-            begin = time.perf_counter()
-            contenders[name]()
-            times[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(found) for name, found in times.items()}
-
-
 def usable(x: Tensor, case: Case) -> Iterator[tuple[str, Contender | str]]:
     """Each peer that gives the right matrix, or why it is left out."""
     truth = ours(x, case)
@@ -152,8 +138,8 @@ def layers(cases: tuple[Case, ...], budget: float) -> None:
         peers = {name: peer for name, peer in found.items() if callable(peer)}
         notes += [f"{case.name}: {name}: {why}" for name, why in found.items() if isinstance(why, str)]
         contenders = {"ours": ours} | peers
-        times = interleaved(
-            {n: lambda c=c, x=x, case=case: c(x, case) for n, c in contenders.items()}, budget
+        times = median_seconds(
+            {n: lambda c=c, x=x, case=case: c(x, case) for n, c in contenders.items()}, budget, 2, 0
         )
         ratio = min(times[name] for name in peers) / times["ours"]
         ratios.append(ratio)
@@ -213,7 +199,7 @@ def growth(budget: float) -> None:
         for case in cases:
             x = case.input()
             runs = {n: lambda c=c, x=x, case=case: c(x, case) for n, c in (("a", ours), ("b", unfold))}
-            times = interleaved(runs, budget / 4)
+            times = median_seconds(runs, budget / 4, 2, 0)
             value = {"B": case.shape[0], "C": case.shape[1], "H": case.shape[2], "k": case.kernel}[name]
             cells.append(f"{name}={value:<3}{times['a'] * 1e3:8.1f}{times['b'] * 1e3:9.1f}")
         print("   ".join(cells), flush=True)
@@ -229,7 +215,7 @@ def extremes() -> None:
         "lanczos": lambda: rows.update(lanczos=ns.probes.spectrum(layer, x, extremes=True)),
     }
     runs["lanczos"]()
-    times = interleaved(runs, 0)
+    times = median_seconds(runs, 0, 2, 0)
     error = abs(rows["lanczos"].lambda_max[0] / rows["full"].lambda_max[0] - 1)
     ratio = times["full"] / times["lanczos"]
     print("\nThe largest eigenvalue of 32×512×7×7 k3, K = 4608; bounds: ratio 20, difference 1e-4")
@@ -239,37 +225,10 @@ def extremes() -> None:
     )
 
 
-class Block(nn.Module):
-    """Two 3×3 convolutions with norms, and a parameter-free shortcut."""
-
-    def __init__(self, before: int, channels: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(before, channels, 3, stride, 1, bias=False)
-        self.second = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.norms = nn.ModuleList([nn.BatchNorm2d(channels) for _ in range(2)])
-        self.stride, self.extra = stride, channels - before
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H/stride, W/stride)."""
-        y = self.norms[1](self.second(torch.relu(self.norms[0](self.first(x)))))
-        return torch.relu(y + F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra)))
-
-
-def resnet(depth: int) -> nn.Module:
-    """The CIFAR ResNet of depth 6n+2."""
-    found: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
-    before = 16
-    for channels in (16, 32, 64):
-        for block in range((depth - 2) // 6):
-            found.append(Block(before, channels, 2 if block == 0 and channels > 16 else 1))
-            before = channels
-    return nn.Sequential(*found, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
-
-
 def network(depth: int = 110) -> None:
     """The spectrum of every convolution beside one training step at batch 128."""
     torch.manual_seed(0)
-    model = resnet(depth)
+    model = ns.networks.resnet(depth)
     convolutions = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d)]
     x, y = torch.randn(128, 3, 32, 32), torch.randint(10, (128,))
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
@@ -280,7 +239,9 @@ def network(depth: int = 110) -> None:
         optimizer.step()
 
     step()
-    times = interleaved({"step": step, "spectrum": lambda: ns.probes.spectrum(model, x, convolutions)}, 30)
+    times = median_seconds(
+        {"step": step, "spectrum": lambda: ns.probes.spectrum(model, x, convolutions)}, 30, 2, 0
+    )
     ratio = times["spectrum"] / times["step"]
     print(
         f"\nResNet-{depth}, batch 128: the spectra of its {len(convolutions)} convolutions; bound: 1.5 steps"

@@ -21,25 +21,31 @@ from normscope.errors import InputError
 SHAPES = ((64, 6, 28, 28), (128, 16, 32, 32), (128, 64, 8, 8), (32, 64, 56, 56))
 """Inputs (N, C, H, W) from LeNet's to a ResNet's, on which norms are timed."""
 
-_WARM_UPS = 3
 _FEWEST_ROUNDS = 15
 
 
-def median_seconds(contenders: Mapping[str, Callable[[], object]], budget: float) -> dict[str, float]:
+def median_seconds(
+    contenders: Mapping[str, Callable[[], object]],
+    budget: float,
+    at_least: int = _FEWEST_ROUNDS,
+    warm_ups: int = 3,
+) -> dict[str, float]:
     """Median seconds of each contender, interleaved.
 
     Args:
         contenders: by name, a function that does the work once.
-        budget: seconds to spend; at least 15 rounds are made, however long they take.
+        budget: seconds to spend.
+        at_least: rounds that are made however long they take.
+        warm_ups: how often each does its work before, uncounted.
     """
     for work in contenders.values():
-        for _ in range(_WARM_UPS):
+        for _ in range(warm_ups):
             work()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     order = random.Random(0)  # what one leaves in the caches falls on every other in turn
     end = time.perf_counter() + budget
     rounds = 0
-    while rounds < _FEWEST_ROUNDS or time.perf_counter() < end:
+    while rounds < at_least or time.perf_counter() < end:
         for name in order.sample(list(contenders), len(contenders)):
             start = time.perf_counter()
             contenders[name]()
