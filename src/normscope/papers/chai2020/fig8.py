@@ -97,7 +97,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """Error on the left, largest eigenvalue on the right, a line a variant."""
     figure, (left, right) = new_figure(2, columns=2)
     draw_by_rate(left, final_errors(table))
-    left.set(title="(a) stability", yscale="log", ylabel="validation error after the last epoch  [%]")
+    left.set(title="(a) stability", yscale="log", ylabel="final validation error  [%]")
     show_percent(left)
     mark_chance(left)
     draw_by_rate(right, early_eigenvalues(table, "lambda_max"))
