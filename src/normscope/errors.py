@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_FEW = 4
+
 
 class NormscopeError(Exception):
     """Anything normscope raises on purpose."""
@@ -34,7 +36,10 @@ class UnknownNameError(InputError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}."
+        known_names = f"known: {', '.join(names)}."
+        hint = f"did you mean {' or '.join(near)}?" if near else known_names
+        if near and len(names) <= _FEW:
+            hint += f" ({known_names.removesuffix('.')})"
         super().__init__(f"unknown {kind} {name!r}: {hint}")
         self.name = name
         self.near = near

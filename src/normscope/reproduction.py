@@ -40,6 +40,10 @@ def reproduce(
         >>> result = ns.reproduce("chai2020.fig8")  # doctest: +SKIP
         >>> result.figure().savefig("fig8.png")  # doctest: +SKIP
     """
+    several = catalogue.below(id)
+    if len(several) > 1:
+        names = ", ".join(entry.id for entry in several)
+        raise InputError(f"{id!r} stands for several experiments; in Python name one of them: {names}.")
     catalogue.entry(id)
     (result,) = Reproduction([id], scale, out, workers).run()
     return result

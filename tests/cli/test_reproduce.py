@@ -70,6 +70,7 @@ def test_a_dry_run_needs_no_data(normscope, tmp_path):
     )
     assert run.returncode == 0
     assert "440 to run" in run.stdout.splitlines()[-1]
+    assert "mnist is not here" in run.stdout.splitlines()[-2]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,6 +82,8 @@ def test_killed_half_way_it_finishes_only_the_rest_with_the_same_rows(finished, 
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # Started in the background, as by some CI runners, a process inherits that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 120
     while len(cells(out)) < 10 and time.monotonic() < end:
@@ -123,6 +126,14 @@ def test_strict_exits_with_three_when_a_claim_does_not_hold(finished, normscope,
     strict = normscope("reproduce", "chai2020.fig6", "--out", partly, "--strict")
     holds = [row["holds"] for row in json.loads((partly / "scorecard.json").read_text())]
     assert strict.returncode == (3 if False in holds else 0)
+
+
+def test_python_names_the_experiments_of_a_paper():
+    import normscope as ns
+    from normscope.errors import InputError
+
+    with pytest.raises(InputError, match=r"several experiments.*chai2020\.fig6"):
+        ns.reproduce("chai2020")
 
 
 def test_report_builds_the_page_again_from_what_is_stored(finished, normscope, tmp_path):
@@ -212,6 +223,7 @@ def test_list_info_and_data_list_answer(normscope):
     assert "torch" in normscope("info").stdout
     assert "mnist5k" in normscope("data", "list").stdout
     assert normscope("--help").returncode == 0
+    assert normscope("--version").stdout == "0.1.0\n"
 
 
 def test_fetching_shipped_data_names_its_folder(normscope):

@@ -399,3 +399,22 @@ def test_spectrum_of_takes_what_rounding_cannot_tell_from_zero_as_zero():
         matrix = torch.diag(torch.tensor([1, small], dtype=torch.float64))
         assert ns.probes.spectrum_of(matrix).lambda_min == pytest.approx(found, rel=1e-12, abs=0)
     assert ns.probes.spectrum_of(torch.diag(torch.tensor([1.0, 1e-10]))).condition == math.inf
+
+
+def test_accumulate_takes_a_loaders_pairs_and_equals_the_whole_batch():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(48, 2)).double()
+    x, y = torch.randn(12, 2, 6, 6, dtype=torch.float64), torch.zeros(12)
+    whole = ns.probes.spectrum(model, x)
+    for batches in ([(x[:4], y[:4]), (x[4:], y[4:])], [[x[:7], y[:7]], [x[7:], y[7:]]], [x[:6], x[6:]]):
+        found = ns.probes.accumulate(model, batches)
+        assert found["lambda_max"].tolist() == pytest.approx(whole["lambda_max"].tolist(), rel=1e-12)
+
+
+def test_an_input_of_too_few_dimensions_is_refused_in_a_sentence():
+    with pytest.raises(InputError, match=r"a Conv2d takes .* not an input of shape \(6, 3\)"):
+        ns.probes.spectrum(nn.Conv2d(3, 4, 3), torch.randn(6, 3))
+
+
+def test_a_single_example_of_a_linear_layer_has_one_position():
+    assert ns.probes.spectrum(nn.Linear(3, 2), torch.randn(3))["positions"].tolist() == [1]

@@ -6,8 +6,10 @@ Exit status: 0 done, 1 a cell failed, 2 bad use or input (one line), 3 a claim d
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -22,11 +24,25 @@ _ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="normscope",
-    help="The laboratory for normalization in neural networks.",
+    invoke_without_command=True,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    """The laboratory for normalization in neural networks."""
+    if version:
+        print(importlib.metadata.version("normscope"))
+        raise typer.Exit
+
+
 app.command(name="list")(catalogue.list_experiments)
 app.command(name="reproduce")(reproduce.reproduce)
 app.command(name="report")(report.report)

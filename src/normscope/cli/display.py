@@ -20,7 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from normscope.sweep.observer import Observer, SilentObserver
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from normscope.sweep import Plan
 
 _LINE_SECONDS = 5.0
+_ENOUGH_DONE = 0.1
 _PIPE_COLUMNS = 160
 _VERDICT = {True: ("✓ holds", "green"), False: ("✗ does not hold", "red"), None: ("– not judged", "yellow")}
 
@@ -48,8 +49,10 @@ def progress() -> Iterator[Observer]:
         yield LineObserver(screen)
         return
     bars = Progress(
-        TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(), TextColumn("{task.fields[last]}"), console=screen, transient=True,
+        TextColumn("cells"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[last]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        console=screen, transient=True, expand=True,
     )  # fmt: skip
     with bars:
         yield BarObserver(bars)
@@ -76,21 +79,41 @@ def download() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+class TimeLeft:
+    """How long a plan's new cells still take: its estimate at first, then going by the cells that are done.
+
+    Until a tenth of the work is done the workers' start-up would pass for slow cells.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._started = time.monotonic()
+        self._estimate = plan.estimate.seconds
+        self._work = sum(cell.cost for cell in plan.new.values())
+        self._done = 0.0
+
+    def after(self, cell: Cell) -> str:
+        """Count a cell and say what is left."""
+        self._done += cell.cost
+        passed = time.monotonic() - self._started
+        share = self._done / self._work
+        left = passed * (1 / share - 1) if share >= _ENOUGH_DONE else max(0.0, self._estimate - passed)
+        return f"about {duration(left)} left"
+
+
 class LineObserver(SilentObserver):
     """Prints a line every few seconds: for pipes and logs."""
 
     def __init__(self, screen: Console) -> None:
         self._screen = screen
         self._done = self._total = 0
-        self._started = self._last = time.monotonic()
-        self._work_done = self._work = 0.0
+        self._last = time.monotonic()
+        self._left: TimeLeft | None = None
 
     def planned(self, plan: Plan) -> None:
         """Say what is found, what is new, and about how long it takes."""
         self._screen.print(plan_sentence(plan))
         self._done, self._total = 0, len(plan.new)
-        self._work_done, self._work = 0.0, sum(cell.cost for cell in plan.new.values())
-        self._started = self._last = time.monotonic()
+        self._last, self._left = time.monotonic(), TimeLeft(plan)
 
     def finished(self, cell: Cell, seconds: float) -> None:
         """Count the cell."""
@@ -107,12 +130,11 @@ class LineObserver(SilentObserver):
 
     def _count(self, cell: Cell) -> None:
         self._done += 1
-        self._work_done += cell.cost
+        left = self._left.after(cell) if self._left is not None else ""
         now = time.monotonic()
         if now - self._last >= _LINE_SECONDS or self._done == self._total:
             self._last = now
-            left = (now - self._started) * (self._work / self._work_done - 1)
-            self._screen.print(f"{self._done} of {self._total} cells done, about {duration(left)} left")
+            self._screen.print(f"{self._done} of {self._total} cells done, {left}")
 
 
 class BarObserver(SilentObserver):
@@ -121,17 +143,19 @@ class BarObserver(SilentObserver):
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._task: TaskID | None = None
+        self._left: TimeLeft | None = None
 
     def planned(self, plan: Plan) -> None:
         """Say what is found and new, and start the bar of this round."""
+        self._left = TimeLeft(plan)
         self._bars.console.print(plan_sentence(plan))
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task("cells", total=len(plan.new), last="")
+        self._task = self._bars.add_task("cells", total=len(plan.new), last="", left="")
 
     def finished(self, cell: Cell, seconds: float) -> None:
         """Move the bar."""
-        self._advance(f"{cell.describe()[:60]} {seconds:.1f} s")
+        self._advance(cell, f"{seconds:.1f} s for {cell.describe()}")
 
     def retried(self, cell: Cell, error: str) -> None:
         """Say so above the bar."""
@@ -140,11 +164,11 @@ class BarObserver(SilentObserver):
     def failed(self, cell: Cell, error: str) -> None:
         """Say so above the bar, and move it."""
         self._bars.console.print(f"failed {cell.describe()}: {error}", markup=False, style="red")
-        self._advance("")
+        self._advance(cell, "")
 
-    def _advance(self, last: str) -> None:
-        if self._task is not None:
-            self._bars.update(self._task, advance=1, last=last)
+    def _advance(self, cell: Cell, last: str) -> None:
+        if self._task is not None and self._left is not None:
+            self._bars.update(self._task, advance=1, last=last, left=self._left.after(cell))
 
 
 def plan_sentence(plan: Plan) -> str:
@@ -163,10 +187,16 @@ def plan_sentence(plan: Plan) -> str:
 
 def show_plan(plan: Plan) -> None:
     """List every cell of a plan, then the estimate."""
+    from normscope import data
+
     screen = console()
     for state, cells in (("found", plan.reused), ("new", plan.new)):
         for cell in cells.values():
             screen.print(f"{state:5}  {cell.describe()}", markup=False, soft_wrap=True)
+    for name in sorted({name for cell in plan.new.values() for name in cell.data}):
+        at_hand, where = data.available(name)
+        if not at_hand:
+            screen.print(f"{name} is {where}", markup=False, soft_wrap=True)
     screen.print(plan_sentence(plan))
 
 

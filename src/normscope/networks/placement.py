@@ -53,4 +53,6 @@ def conv_factory(conv: ConvFactory | Mapping[int, ConvFactory] | None, number: i
 
 def make_norm(norm: NormSpec, channels: int) -> nn.Module:
     """The norm of a spec or of a callable, for so many channels."""
+    if not isinstance(norm, str) and not callable(norm):
+        raise InputError(f"a norm is a spec such as 'batch' or 'none', or a callable, not {norm!r}.")
     return make(norm, channels) if isinstance(norm, str) else norm(channels)

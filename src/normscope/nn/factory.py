@@ -54,8 +54,10 @@ def _call(spec: Spec, factory: Factory, C: int) -> nn.Module:
         return factory(C, **spec.arguments)
     except InputError:
         raise
-    except (TypeError, ValueError) as error:
-        raise InputError(f"norm {str(spec)!r} cannot be made for {C} channels: {error}") from error
+    except Exception as error:  # a user's own constructor may raise anything
+        raise InputError(
+            f"norm {str(spec)!r} cannot be made for {C} channels: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _imported(path: str) -> Factory:

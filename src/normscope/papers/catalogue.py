@@ -69,17 +69,19 @@ def find(pattern: str) -> list[Entry]:
     Raises:
         UnknownNameError: when there is none, with the nearest names.
     """
-    found = [
-        entry
-        for entry in ENTRIES
-        if pattern in ("all", entry.id) or entry.id.startswith(f"{pattern.removesuffix('.')}.")
-    ]
+    found = below(pattern)
     if not found:
         papers = {entry.id.partition(".")[0] for entry in ENTRIES}
         raise UnknownNameError(
             "experiment", pattern, [*(entry.id for entry in ENTRIES), *sorted(papers), "all"]
         )
     return found
+
+
+def below(pattern: str) -> list[Entry]:
+    """As :func:`find`, but none where the name stands for nothing."""
+    prefix = f"{pattern.removesuffix('.')}."
+    return [entry for entry in ENTRIES if pattern in ("all", entry.id) or entry.id.startswith(prefix)]
 
 
 def find_all(patterns: Iterable[str]) -> list[Entry]:

@@ -75,7 +75,7 @@ def spectrum(
 
     Source: Chai et al. 2020, section 2 and Figs. 6 and 8.
     """
-    return accumulate(model, [x], layers, extremes)
+    return accumulate(model, [(x,)], layers, extremes)
 
 
 def accumulate(
@@ -85,7 +85,7 @@ def accumulate(
 
     Args:
         model: as for `spectrum`; every pass starts from the model as it is.
-        batches: the model's inputs, one after another.
+        batches: the model's inputs, one after another; of a tuple or list, as loaders give them, the first entry.
         layers: as for `spectrum`.
         extremes: as for `spectrum`; the inputs of all batches are then held.
 
@@ -98,8 +98,9 @@ def accumulate(
     """
     chosen = chosen_layers(model, layers)
     sums = Sums(chosen, extremes)
-    for x in batches:
+    for batch in batches:
         sums.start_pass()
+        x = batch[0] if isinstance(batch, list | tuple) else batch  # a loader's (x, y)
         forward(model, x, chosen, sums.add)
     return sums.table()
 
@@ -145,7 +146,7 @@ class Sums:
         found = self.sums[name]
         x, geometry = as_convolution(layer, value)
         if not found.calls:
-            found.examples += len(value) if value.ndim > geometry.dims + 1 or not geometry.dims else 1
+            found.examples += len(value) if value.ndim > geometry.dims + 1 else 1
         found.calls += 1
         if self.extremes:
             groups = torch.chunk(x.detach(), geometry.groups, 1)
@@ -171,6 +172,11 @@ def as_convolution(layer: nn.Module, value: Tensor) -> tuple[Tensor, Geometry]:
     geometry = Geometry.of_layer(layer)
     if not geometry.dims:
         return value.reshape(-1, value.shape[-1]), geometry
+    if value.ndim not in (geometry.dims + 1, geometry.dims + 2):
+        raise InputError(
+            f"a {type(layer).__name__} takes (N, C, *) or (C, *) with {geometry.dims} dimensions after C, "
+            f"not an input of shape {tuple(value.shape)}."
+        )
     if value.ndim == geometry.dims + 1:
         value = value.unsqueeze(0)
     if isinstance(layer, _ConvTransposeNd):

@@ -91,7 +91,8 @@ EXPERIMENT = FixedExperiment(
     id="chai2020.fig6",
     caption=(
         "Smallest eigenvalue of the autocorrelation R of the second convolution's input after 5 training steps: "
-        "median over seeds, with the band from the first to the third quartile."
+        "median over seeds, with the band from the first to the third quartile. A diverged run counts as an infinite "
+        "eigenvalue; a median that is infinite is a hollow marker at the upper edge, and the line stops."
     ),
     profiles=PROFILES,
     list_cells=list_cells,

@@ -116,7 +116,7 @@ EXPERIMENT = FixedExperiment(
         "(a) Validation error after the last epoch and (b) largest eigenvalue of the autocorrelation R of the second "
         "convolution's input after 5 steps, against the learning rate of the convolution weights: median over seeds, "
         "with the band from the first to the third quartile. A diverged run counts as chance error and as an infinite "
-        "eigenvalue, drawn at the upper edge."
+        "eigenvalue; a median that is infinite is a hollow marker at the upper edge, and the line stops."
     ),
     profiles=PROFILES,
     list_cells=list_cells,
