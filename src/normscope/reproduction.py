@@ -167,7 +167,7 @@ def write_report(out: Path) -> Path:
     rows = scorecard.read_scorecard(out)
     sections = []
     for path in _stored(out):
-        _, about = files.read_table(path)
+        about = files.read_about(path)
         entry = catalogue.entry(path.parent.name)
         figure = path.with_name("figure.svg")
         section = page.Section(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LINE_SECONDS = 5.0
 _ENOUGH_DONE = 0.1
 _PIPE_COLUMNS = 160
-_VERDICT = {True: ("✓ holds", "green"), False: ("✗ does not hold", "red"), None: ("– not judged", "yellow")}
+_MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -209,11 +209,11 @@ def show_scorecard(results: Sequence[Result]) -> None:
     table.add_column("measured", ratio=4)
     for result in results:
         for claim in result.claims:
-            words, color = _VERDICT[claim.holds]
+            mark, color = _MARKS[claim.holds]
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in claim.measured.items())
             table.add_row(
                 Text(f"{result.id} {claim.id}"),
-                Text(words, style=color),
+                Text(f"{mark} {claim.verdict}", style=color),
                 Text("; ".join(filter(None, (numbers, claim.reason)))),
             )
     screen.print(table)

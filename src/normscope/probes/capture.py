@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
@@ -15,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
 from normscope.errors import InputError
+from normscope.generators import generators_kept
 
 Seen = Callable[[str, nn.Module, Tensor], None]
 """Called with a layer's name, the layer and its input, each time the layer is about to run."""
@@ -74,16 +73,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for value in vars(module).values()
         if isinstance(value, torch.Generator)
     ]
-    devices = sorted(
-        {value.get_device() for _, _, value, _ in tensors if value is not None and value.is_cuda}
-    )
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the user's model may draw from it)
     try:
-        with torch.random.fork_rng(devices=devices):
+        with generators_kept(model):
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
         for generator, state in own:
             generator.set_state(state)
         for module, training in modes:

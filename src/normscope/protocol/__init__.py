@@ -6,12 +6,13 @@ A :class:`Cell` is one independent piece of work; its rows follow one :mod:`sche
 """
 
 from normscope.protocol.cell import Cell, CellFunction, canonical_config, cell, resolve_function
-from normscope.protocol.claim import Claim, ClaimRule, Judgement, NotJudgedError, claim
+from normscope.protocol.claim import VERDICTS, Claim, ClaimRule, Judgement, NotJudgedError, claim
 from normscope.protocol.experiment import Experiment, FixedExperiment, Profile, Result, Scale
 from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
 __all__ = [
     "COLUMNS",
+    "VERDICTS",
     "Cell",
     "CellFunction",
     "Claim",

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+VERDICTS: Mapping[bool | None, str] = {True: "holds", False: "does not hold", None: "not judged"}
+"""What is said of a claim that holds, does not, or could not be judged."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Claim:
     """A claim and what this machine says of it.
@@ -38,7 +42,7 @@ class Claim:
     @property
     def verdict(self) -> str:
         """``"holds"``, ``"does not hold"`` or ``"not judged"``."""
-        return {True: "holds", False: "does not hold", None: "not judged"}[self.holds]
+        return VERDICTS[self.holds]
 
     def to_json(self) -> dict[str, Any]:
         """The claim as JSON values, non-finite numbers as strings."""

@@ -42,12 +42,27 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    about = read_about(path)
     try:
-        with pq.ParquetFile(path) as file:
-            arrow = file.read()
-        return arrow.to_pandas(), json.loads(arrow.schema.metadata[_METADATA])
+        return pq.ParquetFile(path).read().to_pandas(), about
+    except (pa.ArrowException, OSError) as error:
+        raise _not_a_table(path) from error
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What :func:`write_table` was told about a table, without reading its rows.
+
+    Raises:
+        InputError: when the file is not such a table.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about: dict[str, Any] = json.loads(pq.read_schema(path).metadata[_METADATA])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not a table of normscope's; run its experiment again.") from error
+        raise _not_a_table(path) from error
+    return about
 
 
 def write_figure(folder: Path, figure: Figure) -> None:
@@ -65,6 +80,10 @@ def remove_figure(folder: Path) -> None:
     """Remove the figures of an earlier run, where this one has none to put in their place."""
     for suffix in ("svg", "png"):
         (folder / f"figure.{suffix}").unlink(missing_ok=True)
+
+
+def _not_a_table(path: Path) -> InputError:
+    return InputError(f"{path} is not a table of normscope's; run its experiment again.")
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:

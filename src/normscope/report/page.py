@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from normscope.protocol import VERDICTS
 from normscope.report.files import write_text
 from normscope.report.scorecard import measured_numbers, verdict
 
@@ -54,7 +55,7 @@ def write_page(folder: Path, sections: Sequence[Section], environment: Mapping[s
     )
     templates.filters.update(verdict=verdict, measured=measured_numbers, inline=_inline)
     verdicts = [verdict(row) for section in sections for row in section.claims]
-    counts = {name: verdicts.count(name) for name in ("holds", "does not hold", "not judged")}
+    counts = {name: verdicts.count(name) for name in VERDICTS.values()}
     page = folder / "report.html"
     text = templates.get_template("report.html").render(
         sections=sections, environment=environment, counts=counts

@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from normscope.errors import InputError
+from normscope.protocol import VERDICTS
 from normscope.report.files import write_text
 
 _NAME = "scorecard.json"
@@ -71,7 +72,7 @@ def update_scorecard(
 
 def verdict(row: Mapping[str, Any]) -> str:
     """``"holds"``, ``"does not hold"`` or ``"not judged"``."""
-    return {True: "holds", False: "does not hold", None: "not judged"}[row["holds"]]
+    return VERDICTS[row["holds"]]
 
 
 def measured_numbers(row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.surgery.copies import copied, generators_kept
+from normscope.generators import generators_kept
+from normscope.surgery.copies import copied
 from normscope.surgery.kinds import channels_last, core, norms
 from normscope.surgery.running import call
 

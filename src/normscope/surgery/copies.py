@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -53,19 +50,6 @@ def home(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype
             if tensor.is_floating_point():
                 return tensor.device, tensor.dtype
     return torch.device("cpu"), torch.get_default_dtype()
-
-
-@contextmanager
-def generators_kept(model: nn.Module) -> Iterator[None]:
-    """Whatever is drawn inside, the global random generators come out as they went in."""
-    devices = sorted({t.get_device() for t in _tensors(model) if t.is_cuda})
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (a user's model may draw from it)
-    try:
-        with torch.random.fork_rng(devices=devices):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:

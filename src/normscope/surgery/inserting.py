@@ -8,9 +8,10 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.generators import generators_kept
 from normscope.nn.specs import parse
 from normscope.surgery.changes import Change, described, noted
-from normscope.surgery.copies import copied, exchanged, generators_kept, home
+from normscope.surgery.copies import copied, exchanged, home
 from normscope.surgery.following import follow
 from normscope.surgery.graph import Graph
 from normscope.surgery.kinds import Layer, sizes

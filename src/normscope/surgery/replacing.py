@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from normscope.errors import InputError
+from normscope.generators import generators_kept
 from normscope.nn import make
 from normscope.nn.specs import ARGUMENTS, Spec, parse
 from normscope.surgery.changes import Change, described, noted
-from normscope.surgery.copies import copied, exchanged, generators_kept, home
+from normscope.surgery.copies import copied, exchanged, home
 from normscope.surgery.kinds import channels, channels_last, core, norms
 from normscope.surgery.wrapping import ChannelsLast
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.surgery.copies import copied, generators_kept, home
+from normscope.generators import generators_kept
+from normscope.surgery.copies import copied, home
 from normscope.surgery.kinds import layers, sizes
 
 _SIDES = (32, 28, 64, 224, 16, 8, 128, 299)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from normscope.surgery.copies import generators_kept
+from normscope.generators import generators_kept
 from normscope.surgery.graph import Call, Graph
 from normscope.surgery.kinds import Layer, is_norm
 from normscope.surgery.running import example

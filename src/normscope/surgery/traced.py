@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from normscope.errors import InputError
-from normscope.surgery.copies import generators_kept
+from normscope.generators import generators_kept
 from normscope.surgery.graph import Call, Graph
 from normscope.surgery.kinds import Layer, layers, norms
 from normscope.surgery.running import call, tensors

@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from normscope.atomic import atomic_write
 
@@ -78,23 +78,12 @@ def is_segment(path: Path) -> bool:
     return path.name.startswith(_PREFIX)
 
 
-def read_metadata(file: Path | IO[bytes]) -> dict[str, Any]:
-    """Our metadata of a Parquet file.
-
-    Raises:
-        ArrowException, OSError, KeyError, ValueError, TypeError: when it is not ours or torn.
-    """
-    import pyarrow.parquet as pq
-
-    about: dict[str, Any] = json.loads((pq.read_schema(file).metadata or {})[METADATA])
-    return about
-
-
 def _cells_of(path: Path) -> dict[str, dict[str, Any]]:
     """The cells of a segment; none when it is torn or not ours, so that they are run again."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        return dict(read_metadata(path)["cells"])
+        return dict(json.loads(pq.read_schema(path).metadata[METADATA])["cells"])
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError):
         return {}
