@@ -54,6 +54,16 @@ class Experiment(Protocol):
         ...
 
     @property
+    def question(self) -> str:
+        """What it asks, as one question."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """How it finds out, in two sentences or so."""
+        ...
+
+    @property
     def caption(self) -> str:
         """What its figure shows, in one or two sentences."""
         ...
@@ -84,6 +94,8 @@ class FixedExperiment(Generic[SomeProfile]):
 
     Attributes:
         id: its name, ``paper.figure``.
+        question: what it asks, as one question.
+        method: how it finds out, in two sentences or so.
         caption: what its figure shows.
         profiles: the settings of each scale.
         list_cells: the cells of a profile.
@@ -92,6 +104,8 @@ class FixedExperiment(Generic[SomeProfile]):
     """
 
     id: str
+    question: str
+    method: str
     caption: str
     profiles: Mapping[Scale, SomeProfile]
     list_cells: Callable[[SomeProfile], Sequence[Cell]]

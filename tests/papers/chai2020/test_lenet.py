@@ -12,7 +12,7 @@ from normscope import data
 from normscope.papers.chai2020.lenet import (
     EarlySpectrum,
     LeNetTraining,
-    _model_and_optimizer,
+    _start,
     early_spectrum,
     train_lenet,
 )
@@ -59,7 +59,7 @@ def test_another_seed_gives_another_run():
 
 @pytest.mark.parametrize("norm", ["none", "batch", "amplify", "suppress"])
 def test_only_the_convolution_weights_take_the_swept_rate(norm):
-    model, optimizer = _model_and_optimizer(dataclasses.replace(TRAINING, norm=norm, rate=7.0))
+    model, optimizer = _start(dataclasses.replace(TRAINING, norm=norm, rate=7.0))
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     found = {name: rates[id(p)] for name, p in model.named_parameters()}
     assert {name for name, rate in found.items() if rate == 7.0} == {"conv1.weight", "conv2.weight"}
@@ -117,7 +117,7 @@ def test_spectra_are_recorded_at_the_start_and_after_each_of_five_steps():
 
 def test_the_spectrum_at_the_start_is_that_of_the_first_training_batch():
     digits = data.load("mnist5k")
-    model, _ = _model_and_optimizer(SPECTRUM)
+    model, _ = _start(SPECTRUM)
     model = model.double().train()
     images = torch.nn.functional.pad(
         torch.from_numpy(np.array(digits.train_images[:64])).double() / 255, (2,) * 4

@@ -89,6 +89,15 @@ def draw(table: pd.DataFrame) -> Figure:
 
 EXPERIMENT = FixedExperiment(
     id="chai2020.fig6",
+    question=(
+        "Does normalizing a convolution's input channels raise the smallest eigenvalue of that input's "
+        "autocorrelation, and with it the slowest mode of learning?"
+    ),
+    method=(
+        "LeNets that differ only in what stands after each convolution take five steps of SGD from the "
+        "same weights on the same batches. After each step the exact autocorrelation of the second "
+        "convolution's input is taken from one fixed training batch, in float64."
+    ),
     caption=(
         "Smallest eigenvalue of the autocorrelation R of the second convolution's input after 5 training steps: "
         "median over seeds, with the band from the first to the third quartile. A diverged run counts as an infinite "

@@ -113,6 +113,14 @@ def draw(table: pd.DataFrame) -> Figure:
 
 EXPERIMENT = FixedExperiment(
     id="chai2020.fig7",
+    question=(
+        "Which variants of batch normalization train faster at a low learning rate, and does the "
+        "advantage last when the rate grows?"
+    ),
+    method=(
+        "The same LeNets are trained at four learning rates of the convolution weights, all else at 0.1. "
+        "Every test image is classified after each epoch."
+    ),
     caption=(
         "Validation error by epoch at four learning rates of the convolution weights: median over seeds, with the band "
         "from the first to the third quartile. A diverged run counts as chance, 90 %."

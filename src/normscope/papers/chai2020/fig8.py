@@ -112,6 +112,14 @@ def draw(table: pd.DataFrame) -> Figure:
 
 EXPERIMENT = FixedExperiment(
     id="chai2020.fig8",
+    question=(
+        "Up to which learning rate is each variant stable, and is it the largest eigenvalue that decides?"
+    ),
+    method=(
+        "The LeNets of Fig. 7 are trained at learning rates over three decades. Beside each final error "
+        "stands the largest eigenvalue of the second convolution's input autocorrelation after five "
+        "steps."
+    ),
     caption=(
         "(a) Validation error after the last epoch and (b) largest eigenvalue of the autocorrelation R of the second "
         "convolution's input after 5 steps, against the learning rate of the convolution weights: median over seeds, "

@@ -10,7 +10,6 @@ before standardisation.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from normscope.papers.chai2020.profiles import ChaiProfile
@@ -19,9 +18,7 @@ from normscope.protocol import Cell, Rows, cell
 if TYPE_CHECKING:
     import pyarrow as pa
     import torch
-    from torch import Tensor, nn
-
-    from normscope.data.batches import Split
+    from torch import nn
 
 VARIANTS = {"none": "Baseline", "batch": "BatchNorm", "amplify": "BN_Amplify", "suppress": "BN_Suppress"}
 """Norm specs and the paper's names for them."""
@@ -32,8 +29,6 @@ STEPS = 5
 SPECTRUM_LAYER = "conv2"
 """Whose input the paper's eigenvalues are of."""
 
-_IMAGE = 32
-_VALIDATION_BATCH = 500
 _SECONDS_PER_IMAGE = 1.3e-4
 
 
@@ -84,23 +79,19 @@ def train_lenet(config: LeNetTraining) -> pa.Table:
     Rows: ``train_loss`` and ``validation_error`` by epoch; ``diverged`` at the step whose batch loss exceeded 1,000 or
     was not finite, with that loss. Validation is on every test image, in evaluation mode.
     """
-    import torch
-
     from normscope import training
+    from normscope.papers.chai2020 import recipe
 
-    train_split, test_split = _splits(config.data, config.images)
-    model, optimizer = _model_and_optimizer(config)
-    in_order = torch.split(torch.arange(len(test_split)), _VALIDATION_BATCH)
+    train_split, test_split = recipe.splits(config.data, config.images)
+    model, optimizer = _start(config)
     rows = Rows()
 
     def validate(epoch: int, loss: float) -> None:
         rows.add("train_loss", loss, epoch=epoch)
-        error = training.error_rate(model, map(test_split.batch, in_order))
-        rows.add("validation_error", error, epoch=epoch)
+        rows.add("validation_error", recipe.validation_error(model, test_split), epoch=epoch)
 
-    divergence = training.train(
-        model, optimizer, _epochs(train_split, config, config.epochs), after_epoch=validate
-    )
+    epochs = recipe.epochs(train_split, config.epochs, config.batch, config.seed)
+    divergence = training.train(model, optimizer, epochs, after_epoch=validate)
     if divergence is not None:
         rows.add("diverged", divergence.loss, step=divergence.step)
     return rows.table()
@@ -119,9 +110,10 @@ def early_spectrum(config: EarlySpectrum) -> pa.Table:
     import torch
 
     from normscope import probes, training
+    from normscope.papers.chai2020 import recipe
 
-    train_split, _ = _splits(config.data, config.images)
-    model, optimizer = _model_and_optimizer(config)
+    train_split, _ = recipe.splits(config.data, config.images)
+    model, optimizer = _start(config)
     fixed_batch, _ = train_split.batch(torch.arange(config.batch))
     rows = Rows()
 
@@ -133,13 +125,8 @@ def early_spectrum(config: EarlySpectrum) -> pa.Table:
                 rows.add(str(measure), value, step=step, layer=str(layer))
 
     read_spectrum(0)
-    divergence = training.train(
-        model,
-        optimizer,
-        _epochs(train_split, config, config.steps),
-        max_steps=config.steps,
-        after_step=read_spectrum,
-    )
+    epochs = recipe.epochs(train_split, config.steps, config.batch, config.seed)
+    divergence = training.train(model, optimizer, epochs, max_steps=config.steps, after_step=read_spectrum)
     if divergence is not None:
         rows.add("diverged", divergence.loss, step=divergence.step)
     return rows.table()
@@ -165,36 +152,11 @@ def spectrum_cells(profile: ChaiProfile) -> list[Cell]:
     ]
 
 
-def _splits(name: str, images: int) -> tuple[Split, Split]:
-    """The first ``images`` training images, and all test images, padded to 32×32."""
-    from normscope import data
-    from normscope.data.batches import Split
-
-    dataset = data.load(name)
-    return Split.of(dataset, "train", _IMAGE).first(images), Split.of(dataset, "test", _IMAGE)
-
-
-def _model_and_optimizer(config: LeNetTraining | EarlySpectrum) -> tuple[nn.Module, torch.optim.SGD]:
-    import torch
-
+def _start(config: LeNetTraining | EarlySpectrum) -> tuple[nn.Module, torch.optim.SGD]:
+    """The network with its seed's weights, and its optimiser."""
     from normscope import networks, training
+    from normscope.papers.chai2020 import recipe
 
     with training.seeded(config.seed):
-        model = networks.lenet(norm=config.norm, place="after", image=_IMAGE)
-    swept = [model.conv1.weight, model.conv2.weight]
-    rest = [parameter for parameter in model.parameters() if all(parameter is not weight for weight in swept)]
-    groups = [{"params": swept, "lr": config.rate}, {"params": rest, "lr": config.fixed_rate}]
-    return model, torch.optim.SGD(groups, lr=config.rate, foreach=True)
-
-
-def _epochs(
-    split: Split, config: LeNetTraining | EarlySpectrum, count: int
-) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """Epochs of batches in an order that only the seed decides."""
-    import torch
-
-    from normscope.data.batches import shuffled_batches
-
-    generator = torch.Generator().manual_seed(config.seed)
-    for _ in range(count):
-        yield (split.batch(indices) for indices in shuffled_batches(len(split), config.batch, generator))
+        model = networks.lenet(norm=config.norm, place="after", image=recipe.IMAGE)
+    return model, recipe.sgd(model, config.rate, config.fixed_rate)
