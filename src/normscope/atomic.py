@@ -42,6 +42,18 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder, with its parents, and write to it.
+
+    Raises:
+        OSError: why it cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".probe.{secrets.token_hex(8)}.tmp"
+    probe.write_bytes(b"")
+    probe.unlink()
+
+
 def leftovers(folder: Path) -> Iterator[Path]:
     """The temporary files in ``folder`` whose writers are no more, each locked while it is looked at."""
     for path in sorted(folder.glob(".*.tmp")):

@@ -28,8 +28,10 @@ def _shared(provenance: Provenance) -> Provenance:
 
 def provenance_of(metadata: Mapping[str, Any]) -> Provenance:
     """What a cell's metadata say; an equal one is the same object, so that many cells share it."""
-    texts = (str(metadata.get(name, "unknown")) for name in ("normscope", "torch", "python"))
-    return _shared(Provenance(*texts, threads=metadata.get("threads")))
+    normscope, torch, python = (
+        str(metadata.get(name, "unknown")) for name in ("normscope", "torch", "python")
+    )
+    return _shared(Provenance(normscope, torch, python, metadata.get("threads")))
 
 
 def current_provenance() -> dict[str, Any]:

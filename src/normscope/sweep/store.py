@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from normscope.atomic import leftovers
+from normscope.atomic import check_writable, leftovers
 from normscope.errors import InputError
 from normscope.protocol import Cell, empty_table, resolve_function
 from normscope.sweep.cellfile import StoredCell, read_cell, write_cell
@@ -74,11 +73,8 @@ class Store:
         Raises:
             StoreError: when the folder cannot be made or written.
         """
-        probe = self.folder / f".writable.{secrets.token_hex(8)}.tmp"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
+            check_writable(self.folder)
         except OSError as error:
             raise StoreError(
                 f"cannot write to {self.folder}: {error.strerror or error}; name a folder that can be written."
@@ -173,7 +169,9 @@ class Store:
             compacted = list(self.segments.rows(cells.keys() - found.keys()))
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"cannot read {self.folder}: {error}; run the same command again.") from error
-        tables = [table.replace_schema_metadata(None) for table in (*found.values(), *compacted) if len(table)]
+        tables = [
+            table.replace_schema_metadata(None) for table in (*found.values(), *compacted) if len(table)
+        ]
         if not tables:
             return empty_table()
         rows = pa.concat_tables(tables).to_pandas()
