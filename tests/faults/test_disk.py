@@ -4,7 +4,6 @@ import os
 import resource
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from killing import Run, results_of
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.faults
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of its own, of 128 kB, and a function that changes its options."""
+    """A file system of its own, of 64 kB, and a function that changes its options."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -23,26 +22,30 @@ def disk(tmp_path):
         if subprocess.run(command, capture_output=True).returncode:
             pytest.skip("mounting a file system takes rights that this user lacks")
 
-    mount("size=128k")
+    mount("size=64k")
     yield folder, lambda options: mount(f"remount,{options}")
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
 def read_only(tmp_path, undisturbed, request):
-    """A finished results folder that the system lets nobody write to, and its parent."""
+    """A finished results folder that the system lets nobody write to."""
     if os.geteuid():
-        parent = tmp_path
-        shutil.copytree(undisturbed[0], parent / "runs")
-        for folder, _, _ in os.walk(parent):
-            os.chmod(folder, 0o500)
-        request.addfinalizer(lambda: [os.chmod(folder, 0o700) for folder, _, _ in os.walk(parent)])
+        out = shutil.copytree(undisturbed[0], tmp_path / "runs")
+        _permit(tmp_path, 0o500)
+        yield out
+        _permit(tmp_path, 0o700)
     else:
-        parent, remount = request.getfixturevalue("disk")
+        folder, remount = request.getfixturevalue("disk")
         remount("size=16m")
-        shutil.copytree(undisturbed[0], parent / "runs")
+        out = shutil.copytree(undisturbed[0], folder / "runs")
         remount("ro")
-    return parent / "runs"
+        yield out
+
+
+def _permit(top, mode):
+    for folder, _, _ in os.walk(top, topdown=False):
+        os.chmod(folder, mode)
 
 
 def one_line(ended):
@@ -92,4 +95,4 @@ def test_finished_results_in_a_read_only_folder_are_opened_and_nothing_is_writte
     assert "40 cells found, none to run" in ended.stderr
     assert "holds" in ended.stdout
     assert f"{read_only} is read-only: nothing was written." in ended.stdout
-    assert {path: path.stat().st_mtime_ns for path in Path(read_only).rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in read_only.rglob("*")} == before
