@@ -19,6 +19,7 @@ import trial
 from normscope.sweep import Store
 
 KINDS = ("driver", "worker", "everyone", "compaction", "report")
+_NORMSCOPE = (sys.executable, trial.__file__)
 _PATIENCE = 120.0
 _EARLY = 0.2
 
@@ -47,23 +48,13 @@ class Run:
         self.out = out
         self._scratch = tempfile.TemporaryDirectory(prefix="normscope-trial-")
         self.traces = Path(self._scratch.name) / "traces"
-        path = os.pathsep.join(entry for entry in sys.path if entry)
+        command = [*_NORMSCOPE, "reproduce", trial.ID, "--out", str(out), "--workers", "2", *arguments]
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                trial.__file__,
-                "reproduce",
-                trial.ID,
-                "--out",
-                str(out),
-                "--workers",
-                "2",
-                *arguments,
-            ],
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path, "TRIAL_TRACES": str(self.traces), **environment},
+            env={**_environment(), "TRIAL_TRACES": str(self.traces), **environment},
             preexec_fn=prepare,
         )
 
@@ -93,7 +84,7 @@ class Run:
             dice: decides the moment.
         """
         if kind == "compaction":
-            wanted = dice.randint(1, trial.CELLS // trial.COMPACT_AT)
+            wanted = dice.randint(1, 2)  # of five at most; a slow compaction takes more files at once
             self._wait(lambda: len(self._seen("cells", "segment-*.parquet", ".segment-*.tmp")) >= wanted)
             time.sleep(dice.uniform(0, 0.02))
         elif kind == "report":
@@ -142,6 +133,12 @@ class Run:
         return "running cells" if store.keys() else "before the first cell"
 
 
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run another of the commands, the trial experiment in the catalogue."""
+    words = [*_NORMSCOPE, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, env=_environment(), timeout=_PATIENCE)
+
+
 def results_of(out: Path) -> dict[str, bytes]:
     """What a finished run leaves for people, by name."""
     names = (f"{trial.ID}/{name}" for name in ("data.parquet", "figure.svg", "figure.png"))
@@ -151,6 +148,10 @@ def results_of(out: Path) -> dict[str, bytes]:
 def files_of(out: Path) -> Iterator[Path]:
     """What a run has written under final names."""
     yield from (path for path in out.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 
 
 def _command(process: int) -> bytes:

@@ -1,6 +1,6 @@
 """An experiment of many small cells, for runs that are to be disturbed, and the command line that knows it.
 
-``python trial.py reproduce trial.numbers --out DIR`` is ``normscope reproduce`` with this experiment in the catalogue
+``python trial.py reproduce trial.numbers --out DIR`` is ``normscope reproduce`` with this experiment as the catalogue
 and a store that compacts at eight files.
 """
 
@@ -100,13 +100,13 @@ EXPERIMENT = experiment(*filter(None, os.environ.get("TRIAL_FAULTS", "").split("
 
 
 def main() -> None:
-    """The command line, with this experiment in the catalogue."""
+    """The command line, with this experiment as the whole catalogue."""
     from normscope import cli, reproduction
     from normscope.papers import catalogue
     from normscope.sweep import Store
 
     entry = catalogue.Entry(ID, "trial", "roots of numbers", "trial", "Fig. 1")
-    catalogue.ENTRIES = (*catalogue.ENTRIES, entry)
+    catalogue.ENTRIES = (entry,)
     reproduction.Store = functools.partial(Store, compact_at=COMPACT_AT)
     cli.main()
 
