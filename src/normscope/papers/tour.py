@@ -60,6 +60,7 @@ def section(
         claims=[row for row in rows if row["experiment"] == experiment.id],
         figure=figure if figure.exists() else None,
         failures=about["failures"],
+        notes=about.get("notes", ()),
     )
 
 

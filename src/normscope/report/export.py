@@ -16,19 +16,21 @@ CSV_COLUMNS = (
     "experiment", "claim", "verdict", "measured", "expected", "text", "source", "reason", "scale", "seeds",
 )  # fmt: skip
 
-_MARKS = {"holds": r"$\checkmark$", "does not hold": r"$\times$", "not judged": "--"}
+_MARKS = {True: r"$\checkmark$", False: r"$\times$", None: "--"}
 
 _HEAD = r"""% The scorecard of a normscope run. In the preamble: \usepackage{amssymb,array,booktabs,longtable}
 \begingroup
 \small
 \setlength{\LTleft}{0pt}
 \setlength{\LTright}{0pt}
-\begin{longtable}{@{}>{\raggedright\arraybackslash}p{0.49\linewidth}>{\raggedright\arraybackslash}p{0.14\linewidth}>{\raggedright\arraybackslash}p{0.29\linewidth}@{}}
+\begin{longtable}{@{}>{\raggedright\arraybackslash}p{0.47\linewidth}c>{\raggedright\arraybackslash}p{0.39\linewidth}@{}}
 \toprule
-Claim & Verdict & Measured \\
+Claim & Holds & Measured \\
 \midrule
 \endhead
 \bottomrule
+\addlinespace
+\multicolumn{3}{@{}l}{\footnotesize $\checkmark$~holds, $\times$~does not hold, --~not judged} \\
 \endlastfoot
 """
 _FOOT = r"""\end{longtable}
@@ -69,7 +71,10 @@ def to_latex(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _latex_group(experiment: str, scale: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    head = rf"\multicolumn{{3}}{{@{{}}l}}{{\texttt{{{escape(experiment)}}}, {escape(scale)} scale}} \\*" "\n"
+    head = (
+        rf"\multicolumn{{3}}{{@{{}}l}}{{\texttt{{{escape(experiment)}}}, {escape(scale)} scale}} \\*[2pt]"
+        "\n"
+    )
     return head + "\\addlinespace\n".join(_latex_row(row) for row in rows)
 
 
@@ -79,7 +84,8 @@ def _latex_row(row: Mapping[str, Any]) -> str:
     )
     if row["reason"]:
         claim += rf"\newline \emph{{Note:}} {escape(row['reason'])}"
-    numbers = (f"{escape(name)}: {escape(value)}" for name, value in measured_numbers(row["measured"]))
-    measured = r" \newline ".join(numbers)
-    word = verdict(row)
-    return rf"{claim} & {_MARKS[word]}~{word} & {measured} \\" "\n"
+    numbers = measured_numbers(row["measured"])
+    measured = r" \newline ".join(
+        rf"{escape(name)} \hspace*{{\fill}}\mbox{{{escape(value)}}}" for name, value in numbers
+    )
+    return rf"{claim} & {_MARKS[row['holds']]} & {measured} \\" "\n"

@@ -22,8 +22,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in one piece; where ``path`` is a link, what it leads to; a pipe or device as it is."""
     target = path.resolve()
     if target.is_fifo() or target.is_char_device():
-        with target.open("wb") as stream:
-            stream.write(text.encode())
+        target.write_text(text, encoding="utf-8")
     else:
         _write(target, lambda file: file.write(text.encode()))
 

@@ -118,6 +118,7 @@ _TOKEN = re.compile(
     f"{_INDEXED.pattern}|([{''.join(map(chr, _RAISED))}]+)|([{''.join(map(chr, _LOWERED))}]+)|(\\s)|(.)",
     re.DOTALL,
 )
+_LIGATURE = re.compile("([-`',])(?=\\1)|[?!](?=`)")  # two hyphens are no dash
 _OPERATORS = ("min", "max")
 
 
@@ -127,7 +128,7 @@ def escape(text: str) -> str:
     Greek letters, operators, super- and subscripts become mathematics, and ``λ_max`` an indexed symbol. A letter with
     an accent is composed. What LaTeX's own fonts lack, such as Chinese or an emoji, is named by its code point.
     """
-    apart = re.sub("([-`'])(?=\\1)", rf"\1{_JOINER}", text)  # no ligature: two hyphens stay two
+    apart = _LIGATURE.sub(rf"\g<0>{_JOINER}", text)
     return _TOKEN.sub(_token, unicodedata.normalize("NFC", apart))
 
 

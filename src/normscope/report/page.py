@@ -38,6 +38,7 @@ class Section:
         claims: its rows of the scorecard.
         figure: the SVG file; ``None`` when the figure could not be drawn.
         failures: the cells that failed, each with its error.
+        notes: what else a reader should know of the rows.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Section:
     claims: Sequence[Mapping[str, Any]]
     figure: Path | None
     failures: Mapping[str, str]
+    notes: Sequence[str] = ()
 
     @property
     def errors(self) -> list[tuple[str, list[str]]]:

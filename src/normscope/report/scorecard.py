@@ -91,7 +91,7 @@ def _in_words(name: str, value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if name.split(maxsplit=1)[0] in _SHARES and "/" not in name:
+    if name.partition(" ")[0] in _SHARES and "/" not in name:
         return f"{_four_digits(100 * value)}\N{NO-BREAK SPACE}%"
     return _four_digits(value)
 
