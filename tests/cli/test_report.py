@@ -41,7 +41,7 @@ def test_the_scorecard_is_exported_as_csv_and_latex(folder, report, tmp_path):
 
 
 def test_a_dash_prints_the_export_and_nothing_else(folder, report):
-    status, out, complaints = report(folder, "--csv", "-")
+    status, out, _ = report(folder, "--csv", "-")
     assert status == 0
     assert len(list(csv.DictReader(io.StringIO(out)))) == 3
     assert out.startswith("experiment,claim,verdict")
@@ -70,7 +70,7 @@ def test_a_table_that_cannot_be_read_is_named_and_the_others_are_reported(folder
     broken = folder / "chai2020.fig7" / "data.parquet"
     broken.parent.mkdir()
     broken.write_bytes(b"PAR1 torn")
-    status, out, complaints = report(folder)
+    status, out, _ = report(folder)
     assert status == 0
     assert "chai2020.fig7 (Fig. 7, its stored table cannot be read)" in " ".join(out.split())
     page = (folder / "report.html").read_text()
@@ -80,6 +80,6 @@ def test_a_table_that_cannot_be_read_is_named_and_the_others_are_reported(folder
 
 def test_where_no_table_can_be_read_the_first_is_named_and_the_exit_status_is_two(folder, report):
     (folder / "chai2020.fig6" / "data.parquet").write_bytes(b"")
-    status, out, complaints = report(folder)
+    status, _, complaints = report(folder)
     assert status == 2
     assert "is not a table of normscope's" in complaints
