@@ -103,10 +103,11 @@ def main() -> None:
     """The command line, with this experiment as the whole catalogue."""
     from normscope import cli, reproduction
     from normscope.papers import catalogue
+    from normscope.papers.sources import Paper
     from normscope.sweep import Store
 
-    entry = catalogue.Entry(ID, "trial", "roots of numbers", "trial", "Fig. 1")
-    catalogue.ENTRIES = (entry,)
+    paper = Paper("trial", "A. Nobody", "Nobody", 2020, "Roots", "a school", "Roots grow.")
+    catalogue.ENTRIES = (catalogue.Entry(ID, "trial", "roots of numbers", paper, "Fig. 1"),)
     reproduction.Store = functools.partial(Store, compact_at=COMPACT_AT)
     cli.main()
 
