@@ -7,6 +7,7 @@
 from normscope.sweep.engine import run
 from normscope.sweep.observer import Observer, SilentObserver
 from normscope.sweep.planning import Estimate, Plan, plan
+from normscope.sweep.provenance import mixture
 from normscope.sweep.store import Store, StoreError
 
-__all__ = ["Estimate", "Observer", "Plan", "SilentObserver", "Store", "StoreError", "plan", "run"]
+__all__ = ["Estimate", "Observer", "Plan", "SilentObserver", "Store", "StoreError", "mixture", "plan", "run"]

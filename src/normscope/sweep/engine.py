@@ -7,20 +7,25 @@ import concurrent.futures
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from typing import IO, Any
 
 from normscope.protocol import Cell, canonical_config
+from normscope.sweep.claims import Claims
+from normscope.sweep.housekeeping import housekeeping
 from normscope.sweep.observer import Observer
 from normscope.sweep.planning import Plan
 from normscope.sweep.store import Store, StoreError
 
 _ATTEMPTS = 3
 _LAST_WORDS = 2_000
+_LOOK_AGAIN_SECONDS = 0.2
 
 # A small network trains fastest as one thread a process; glibc giving memory back to the system after every large
 # tensor would cost about 40 % there.
@@ -55,9 +60,14 @@ def run(plan: Plan, store: Store, observer: Observer, timeout: float | None = No
         return {}
     store.check_writable()
     store.remove_leftovers()
-    sweep = _Sweep(plan, store, observer, timeout)
     side_by_side = min(plan.workers, len(plan.new))
-    with concurrent.futures.ThreadPoolExecutor(side_by_side) as pool:
+    with (
+        store.in_use(),
+        housekeeping(store, observer) as watching,
+        Claims(store, store.keys()) as claims,
+        concurrent.futures.ThreadPoolExecutor(side_by_side) as pool,
+    ):
+        sweep = _Sweep(plan, store, watching, timeout, claims)
         feeders = [pool.submit(sweep.feed) for _ in range(side_by_side)]
         try:
             for feeder in feeders:
@@ -73,11 +83,13 @@ def run(plan: Plan, store: Store, observer: Observer, timeout: float | None = No
 class _Sweep:
     """The state that the feeding threads share, and what each of them does."""
 
-    def __init__(self, plan: Plan, store: Store, observer: Observer, timeout: float | None) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, observer: Observer, timeout: float | None, claims: Claims
+    ) -> None:
         self.failures: dict[str, str] = {}
         self.fatal: str | None = None
         self._waiting = collections.deque((key, cell, 1) for key, cell in plan.new.items())
-        self._store, self._observer, self._timeout = store, observer, timeout
+        self._store, self._observer, self._timeout, self._claims = store, observer, timeout, claims
         self._lock = threading.RLock()
         self._workers: set[_Worker] = set()
         self._stopped = False
@@ -106,12 +118,22 @@ class _Sweep:
                 worker.stop()
 
     def _take(self) -> tuple[str, Cell, int] | None:
-        with self._lock:
-            if not self._waiting:
-                return None
-            task = self._waiting.popleft()
-            self._observer.started(task[1])
-            return task
+        """The next cell that no other process is running, once there is one; ``None`` when none is left."""
+        while True:
+            with self._lock:
+                for _ in range(len(self._waiting)):
+                    task = self._waiting.popleft()
+                    if not self._claims.take(task[0]):
+                        self._waiting.append(task)
+                    elif (found := self._claims.found(task[0])) is not None:
+                        self._claims.release(task[0])
+                        self._observer.finished(task[1], found.seconds)
+                    else:
+                        self._observer.started(task[1])
+                        return task
+                if not self._waiting:
+                    return None
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _hire(self) -> _Worker:
         with self._lock:
@@ -132,6 +154,7 @@ class _Sweep:
 
     def _settle(self, key: str, cell: Cell, answer: Mapping[str, Any]) -> None:
         with self._lock:
+            self._claims.release(key)
             if "fatal" in answer:
                 self.fatal = answer["fatal"]
                 self._waiting.clear()
@@ -146,6 +169,7 @@ class _Sweep:
         error = worker.obituary(self._timeout)
         with self._lock:
             self._workers.discard(worker)
+            self._claims.release(key)
             if self._stopped:
                 return
             if attempt < _ATTEMPTS and not worker.timed_out:
@@ -200,6 +224,8 @@ class _Worker:
         self._errors.seek(max(0, self._errors.tell() - _LAST_WORDS))
         words = self._errors.read().decode(errors="replace").strip().splitlines()
         cause = f"signal {-status}" if status < 0 else f"exit status {status}"
+        if -status == signal.SIGKILL:
+            cause += " (killed; perhaps out of memory: fewer workers need less)"
         return f"its worker ended with {cause}" + (f": {words[-1]}" if words else "")
 
     def stop(self) -> None:
