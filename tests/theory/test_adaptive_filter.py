@@ -33,18 +33,21 @@ def minimum_disturbance(constraints, residuals):
 
 
 class TestWiener:
+    @settings(max_examples=60, deadline=None)
     @given(seeds, dims)
     def test_it_is_the_least_squares_solution(self, seed, dim):
         x, d = data(seed, dim)
         expected, *_ = np.linalg.lstsq(x, d, rcond=None)
         np.testing.assert_allclose(wiener_solution(*moments(x, d)), expected, rtol=1e-8, atol=1e-8)
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds)
     def test_there_the_error_is_orthogonal_to_the_input(self, seed):
         x, d = data(seed)
         error = d - x @ wiener_solution(*moments(x, d))
         np.testing.assert_allclose(x.T @ error / len(x), 0, atol=1e-10)
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds)
     def test_of_a_singular_autocorrelation_it_is_the_shortest(self, seed):
         x, d = data(seed)
@@ -67,6 +70,7 @@ class TestWiener:
 
 
 class TestModes:
+    @settings(max_examples=60, deadline=None)
     @given(seeds, dims, st.floats(0.01, 1.2), st.integers(0, 60), st.integers(1, 9))
     def test_they_decay_as_descent_itself_does(self, seed, dim, share, steps, positions):
         """Plain descent on the weights, without an eigenvector in sight, against eq. 6."""
@@ -83,6 +87,7 @@ class TestModes:
             modes.amplitudes(best - w), modes.decay(start, rate, steps), rtol=1e-7, atol=1e-9 * size
         )
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds)
     def test_the_stability_bound_parts_shrinking_from_growing(self, seed):
         modes = natural_modes(moments(*data(seed))[0], positions=7)
@@ -90,6 +95,7 @@ class TestModes:
         assert np.abs(modes.factors(modes.stability_bound * (1 + 1e-9))).max() > 1
         assert modes.stability_bound == pytest.approx(2 / (7 * modes.eigenvalues[-1]))
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds, st.floats(0.01, 0.99))
     def test_in_its_time_constant_a_mode_falls_by_a_factor_e(self, seed, share):
         modes = natural_modes(moments(*data(seed))[0], positions=3)
@@ -99,6 +105,7 @@ class TestModes:
         left = np.abs(factors[there]) ** constants[there]
         np.testing.assert_allclose(left, math.exp(-1), rtol=1e-6)
 
+    @settings(max_examples=60, deadline=None)
     @given(st.floats(1e-12, 0.999))
     def test_a_slow_modes_time_constant_is_about_one_over_its_shrinkage(self, shrinkage):
         (constant,) = natural_modes([[shrinkage]]).time_constants(1.0)
@@ -109,6 +116,7 @@ class TestModes:
         expected = [math.inf, 1 / math.log(2), 0, math.inf, -1]
         np.testing.assert_allclose(modes.time_constants(1.0), expected)
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds)
     def test_the_excess_loss_is_the_loss_above_its_minimum(self, seed):
         x, d = data(seed)
@@ -149,6 +157,7 @@ class TestModes:
 
 
 class TestNLMS:
+    @settings(max_examples=60, deadline=None)
     @given(seeds, dims)
     def test_the_step_is_the_minimum_disturbance_solution(self, seed, dim):
         rng = np.random.default_rng(seed)
@@ -156,12 +165,14 @@ class TestNLMS:
         expected = minimum_disturbance(x[None], np.array([d - w @ x]))
         np.testing.assert_allclose(nlms_step(x, d - w @ x), expected, rtol=1e-9, atol=1e-12)
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds, st.floats(0.01, 2))
     def test_with_a_rate_it_is_the_smallest_that_leaves_the_rest_of_the_error(self, seed, rate):
         x, (error, *_) = data(seed, count=1)
         expected = minimum_disturbance(x, np.array([rate * error]))
         np.testing.assert_allclose(nlms_step(x[0], error, rate), expected, rtol=1e-9, atol=1e-12)
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds, st.floats(1e-3, 1e2))
     def test_with_eps_it_weighs_the_disturbance_against_the_error(self, seed, eps):
         """``min ‖Δ‖² + (e − Δᵀx)²/ε`` as the least squares problem that it is."""
@@ -170,8 +181,8 @@ class TestNLMS:
         expected, *_ = np.linalg.lstsq(system, np.r_[np.zeros(4), error / math.sqrt(eps)], rcond=None)
         np.testing.assert_allclose(nlms_step(x[0], error, eps=eps), expected, rtol=1e-6, atol=1e-12)
 
+    @settings(max_examples=60, deadline=None)
     @given(seeds)
-    @settings(max_examples=20)
     def test_a_convolutions_step_is_the_sum_of_each_blocks_own_constrained_solve(self, seed):
         rng = np.random.default_rng(seed)
         patches, errors = rng.normal(size=(5, 3, 4)), rng.normal(size=5)
@@ -186,6 +197,7 @@ class TestNLMS:
         change = (nlms_step(patch, error) * patch).sum(-1)
         np.testing.assert_allclose(change, [0.7, 0.7, 0.7])
 
+    @settings(max_examples=60, deadline=None)
     @given(arrays(np.float64, 3, elements=st.floats(-5, 5)), st.floats(0.1, 10))
     def test_with_eps_the_step_stays_bounded_for_any_patch(self, x, eps):
         assert np.linalg.norm(nlms_step(x, 1.0, eps=eps)) <= 1 / (2 * math.sqrt(eps)) * (1 + 1e-12)

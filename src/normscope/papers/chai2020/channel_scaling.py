@@ -185,7 +185,7 @@ def _draw_blocks(axes: Panel, table: pd.DataFrame) -> None:
     rows = select(table, function=scale_channels.path, correlation=1.0)
     columns = ["scaling", "seed", "channel"]
     channels = rows[rows["measure"].isin(("factor", "block_ratio"))]
-    channels = channels.pivot_table("value", columns, "measure").reset_index()
+    channels = channels.set_index([*columns, "measure"])["value"].unstack("measure").reset_index()
     squares = channels["factor"] ** 2
     ends = np.array([squares.min() / 1.5, squares.max() * 1.5])
     axes.plot(ends, ends, color="0.45", linewidth=1.2, label=r"$a_c^2$", zorder=1)

@@ -72,7 +72,8 @@ def channels(table: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         raise NotJudgedError("no channel's power was measured")
     keys = [*_RUN, "step", "layer", "channel"]
-    return rows.pivot_table("value", keys, "measure", dropna=False).dropna(how="all").reset_index()
+    columns: pd.DataFrame = rows.set_index([*keys, "measure"])["value"].unstack("measure")
+    return columns.reset_index()
 
 
 def _follows(
@@ -162,16 +163,19 @@ _DEVIATION_LOOKS = {
 def draw(table: pd.DataFrame) -> Figure:
     """A panel a norm with one run's channels, and the deviation from 1 of all that were normalized."""
     found = channels(table)
-    seed, rate = found["seed"].min(), found["rate"].max()
+    trained = found[(found["step"] == STEPS) & (found["norm"] != "none")]
+    seed, rate = trained["seed"].min(), trained["rate"].max()
+    chosen = trained[(trained["seed"] == seed) & (trained["rate"] == rate)]
+    powers = chosen[["power_in", "power_out"]].to_numpy()
+    powers = powers[np.isfinite(powers)]
+    if not powers.size:
+        raise NotJudgedError("no finite channel power after training")
     figure, (*panels, last) = new_figure(len(_NORMS) + 1, columns=2)
     for letter, axes, (norm, name) in zip("abc", panels, _NORMS.items(), strict=True):
-        run = found[(found["norm"] == norm) & (found["seed"] == seed) & (found["rate"] == rate)]
-        _draw_channels(axes, run[run["step"] == run["step"].max()].sort_values("power_in"))
+        _draw_channels(axes, chosen[chosen["norm"] == norm].sort_values("power_in"))
         axes.set_title(f"({letter}) {name}, after {STEPS} steps at rate {rate:g}")
-    shown = (found["seed"] == seed) & (found["rate"] == rate) & (found["norm"] != "none")
-    powers = found.loc[shown, ["power_in", "power_out"]]
     for axes in panels:
-        axes.set_ylim(powers.min().min() / 1.5, powers.max().max() * 1.5)
+        axes.set_ylim(powers.min() / 1.5, powers.max() * 1.5)
     _draw_deviations(last, found)
     legend_below(figure)
     return figure
@@ -222,7 +226,7 @@ def _draw_deviations(axes: Panel, found: pd.DataFrame) -> None:
             markersize=4,
             label=VARIANTS[norm],
         )
-    variances = found["variance_in"]
+    variances = found.loc[np.isfinite(found["variance_in"]) & (found["variance_in"] > 0), "variance_in"]
     line = np.logspace(
         np.log10(min(LEAST_VARIANCE / 20, variances.min())), np.log10(variances.max() * 1.5), 200
     )

@@ -19,16 +19,12 @@ _RUN = ["share", "seed"]
 
 
 def amplitudes(table: pd.DataFrame) -> pd.DataFrame:
-    """Each mode of each run at each recorded step: share, seed, step, index, amplitude, law, error.
+    """Each mode of each run at each recorded step: share, seed, step, index, amplitude, law, error, visible.
 
     ``error`` is ``|amplitude − law|`` over the law's size, or over ``1e-7 ‖v‖`` where that is more, ‖v‖ being the
-    larger of the law's weight errors then and at the start.
+    larger of the law's weight errors then and at the start; ``visible`` where the law's size is the larger.
     """
-    rows = select(table, function=descend.path)
-    rows = rows[rows["measure"].isin(("amplitude", "law"))]
-    if rows.empty:
-        raise NotJudgedError("no amplitudes of modes")
-    modes = rows.pivot_table("value", [*_RUN, "step", "index"], "measure", dropna=False).reset_index()
+    modes = _side_by_side(table, ("amplitude", "law"), [*_RUN, "step", "index"])
     squares = modes["law"].pow(2).groupby([modes["share"], modes["seed"], modes["step"]]).transform("sum")
     size = np.sqrt(squares)
     start = size.where(modes["step"] == 0).groupby([modes["share"], modes["seed"]]).transform("max")
@@ -50,8 +46,7 @@ def time_constants(table: pd.DataFrame) -> pd.DataFrame:
     ratio = (timed["amplitude"] / timed["amplitude_start"]).abs().to_numpy(dtype=np.float64)
     with np.errstate(divide="ignore"):
         measured = -timed["step"].to_numpy() / np.log(ratio)
-    rows = table[table["measure"].isin(("shrinkage", "time_constant"))]
-    laws = rows.pivot_table("value", [*_RUN, "index"], "measure").reset_index()
+    laws = _side_by_side(table, ("shrinkage", "time_constant"), [*_RUN, "index"])
     found = timed[[*_RUN, "index"]].assign(measured=measured).merge(laws, on=[*_RUN, "index"])
     return found.rename(columns={"time_constant": "law"})
 
@@ -62,3 +57,13 @@ def excess(table: pd.DataFrame, measure: str = "excess") -> pd.DataFrame:
     start = rows.loc[rows["step"] == 0, [*_RUN, "value"]]
     found = rows.merge(start, on=_RUN, suffixes=("", "_start")).sort_values([*_RUN, "step"])
     return found.assign(value=found["value"] / found["value_start"]).drop(columns="value_start")
+
+
+def _side_by_side(table: pd.DataFrame, measures: tuple[str, ...], keys: list[str]) -> pd.DataFrame:
+    """Measures of the same things as columns of one row each, NaN kept, in the keys' order."""
+    rows = select(table, function=descend.path)
+    rows = rows[rows["measure"].isin(measures)]
+    if rows.empty:
+        raise NotJudgedError(f"no rows of {' and '.join(measures)}")
+    columns: pd.DataFrame = rows.set_index([*keys, "measure"])["value"].unstack("measure")
+    return columns.reset_index()

@@ -51,8 +51,8 @@ class DescentProfile:
 
 PROFILES = {
     Scale.QUICK: DescentProfile("mnist5k", 32, 250, 3),
-    Scale.LAPTOP: DescentProfile("mnist", 200, 500, 5),
-    Scale.PAPER: DescentProfile("mnist", 2_000, 500, 10),
+    Scale.LAPTOP: DescentProfile("mnist", 100, 500, 5),
+    Scale.PAPER: DescentProfile("mnist", 1_000, 500, 10),
 }
 
 
@@ -189,7 +189,7 @@ def _draw_amplitudes(axes: Panel, modes: pd.DataFrame) -> None:
 
 def _draw_time_constants(axes: Panel, constants: pd.DataFrame) -> None:
     """Every mode of every run against ηMλ_k, with the law and its approximation for slow modes as lines."""
-    lowest = float(constants["shrinkage"].min())
+    lowest = float(constants.loc[constants["shrinkage"] > 0, "shrinkage"].min())
     for edges, label in (((lowest, 1 - 1e-3), r"$-1/\ln|1-\eta M\lambda_k|$"), ((1 + 1e-3, 2 - 1e-3), None)):
         shrinkage = np.geomspace(*edges, 400)
         axes.plot(
