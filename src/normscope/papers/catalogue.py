@@ -38,6 +38,27 @@ class Entry:
 
 ENTRIES = (
     Entry(
+        "chai2020.natural_modes",
+        "normscope.papers.chai2020.natural_modes",
+        "decay of a convolution's natural modes under gradient descent, and the stability bound, against closed forms",
+        _CHAI,
+        "§3.1",
+    ),
+    Entry(
+        "chai2020.channel_scaling",
+        "normscope.papers.chai2020.channel_scaling",
+        "blocks and eigenvalues of the input autocorrelation when channels are scaled, correlated and not",
+        _CHAI,
+        "§3.2, Fig. 4",
+    ),
+    Entry(
+        "chai2020.fig5",
+        "normscope.papers.chai2020.fig5",
+        "power of the convolutions' channels before and after each variant of the norm",
+        _CHAI,
+        "Fig. 5",
+    ),
+    Entry(
         "chai2020.fig6",
         "normscope.papers.chai2020.fig6",
         "smallest eigenvalue of the second convolution's input autocorrelation after 5 steps, by learning rate",
