@@ -251,8 +251,8 @@ EXPERIMENT = FixedExperiment(
         "many standard deviations of the second convolution's local error (rows): median over seeds, with the band "
         "from the first to the third quartile. A diverged run counts as chance, 90 %. Bottom: sensitivity to the "
         "noise, the jitter of the error from epoch to epoch with noise over that without, seed by seed; median over "
-        "seeds with its 95 % bootstrap interval. 'sum' marks NLMS with the sum over a block as its power, the other "
-        "NLMS lines have the mean."
+        "seeds with its 95 % bootstrap interval, filled for noise 1 and hollow for a stronger one. 'sum' marks NLMS "
+        "with the sum over a block as its power; the other NLMS lines have the mean."
     ),
     profiles=NOISE_PROFILES,
     list_cells=noise_cells,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOOKS = {
     "baseline": Look("#000000", "o", "--"),
     "batch": Look("#D55E00", "s", "-"),
-    "prior": Look("#0072B2", "v", "-"),
+    "prior": Look("#0072B2", "v", "-."),
     "nlms_l1": Look("#B8860B", "^", "-."),
     "nlms_l2": Look("#009E73", "D", "-"),
     "nlms_l1_sum": Look("#E8B84A", "+", ":"),

@@ -111,8 +111,8 @@ def stays_close(table: pd.DataFrame) -> Judgement:
 CLAIMS = (closest_at_first_step, exact_at_first_step, stays_close)
 
 _DISTANCES = {
-    "gain_distance": ("γ − 1", {"batch": "-", "prior": "-"}),
-    "bias_distance": ("β", {"batch": ":", "prior": ":"}),
+    "gain_distance": ("γ − 1", {"batch": "-", "prior": "-."}),
+    "bias_distance": ("β", {"batch": ":", "prior": "--"}),
 }
 
 
@@ -135,9 +135,11 @@ def draw(table: pd.DataFrame) -> Figure:
         middle.set(yscale="log", ylabel="plain step's length / NLMS's")
         middle.axhline(1, color="0.6", linewidth=0.8, zorder=0)
         _plain_numbers(middle.yaxis)
-        bottom.set(ylabel="root mean square over channels", xlabel="step, counted from 1", ylim=(0, None))
+        bottom.set(ylabel="root mean square over channels", xlabel="step, counted from 1")
         for axes in stack:
             axes.label_outer()
+    panels[2 * len(rates)].set_ylim(bottom=0)
+    panels[2 * len(rates)].legend(frameon=False, fontsize=8, loc="upper left")
     legend_below(figure)
     return figure
 
@@ -163,8 +165,16 @@ def _draw_distances(axes: Panel, table: pd.DataFrame, rate: float) -> None:
             look = Look(LOOKS[name].color, "", dash)
             label = f"{symbol}, {ARRANGEMENTS[name].label}"
             _draw_line(axes, rows[rows["arrangement"] == name], look, label)
-    axes.axhline(_NEAR, color="0.6", linewidth=0.8, zorder=0)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.axhline(_NEAR, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
+    axes.annotate(
+        "near",
+        (0.99, _NEAR),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="top",
+        fontsize=8,
+        color="0.4",
+    )
 
 
 EXPERIMENT = FixedExperiment(
