@@ -10,7 +10,7 @@ from pathlib import Path
 
 from normscope import data, sweep
 from normscope.errors import InputError
-from normscope.papers import catalogue
+from normscope.papers import catalogue, tour
 from normscope.protocol import Cell, Experiment, NotJudgedError, Result, Scale, empty_table
 from normscope.report import files, page, scorecard
 from normscope.sweep import Observer, Plan, SilentObserver, Store
@@ -139,10 +139,19 @@ class Reproduction:
 def rebuild(out: Path) -> list[Result]:
     """Judge and draw every stored experiment of a results folder again, and write its scorecard and page.
 
+    The page names those whose table cannot be read.
+
     Raises:
-        InputError: when the folder holds no results.
+        InputError: when the folder holds no results, or none that can be read.
     """
-    results = [_stored_result(path) for path in _stored(out)]
+    results, unreadable = [], None
+    for path in _stored(out):
+        try:
+            results.append(_stored_result(path))
+        except InputError as error:
+            unreadable = error
+    if not results and unreadable is not None:
+        raise unreadable
     if not results:
         raise InputError(f"{out} holds no results: name a folder that 'normscope reproduce' has written.")
     _write_results(out, results)
@@ -164,25 +173,7 @@ def environment() -> dict[str, str]:
 
 def write_report(out: Path) -> Path:
     """Write the page of everything that a results folder holds."""
-    rows = scorecard.read_scorecard(out)
-    sections = []
-    for path in _stored(out):
-        about = files.read_about(path)
-        entry = catalogue.entry(path.parent.name)
-        figure = path.with_name("figure.svg")
-        section = page.Section(
-            id=entry.id,
-            title=entry.title,
-            source=f"{entry.paper}, {entry.place}",
-            caption=entry.load().caption,
-            scale=about["scale"],
-            settings=about["settings"],
-            claims=[row for row in rows if row["experiment"] == entry.id],
-            figure=figure if figure.exists() else None,
-            failures=about["failures"],
-        )
-        sections.append(section)
-    return page.write_page(out, sections, environment())
+    return page.write_page(out, tour.chapters(out), environment())
 
 
 def _digest_offline(name: str) -> str:

@@ -46,6 +46,13 @@ def test_names_are_unique():
 class TestEveryExperiment:
     def test_bears_its_catalogue_name(self, entry):
         assert entry.load().id == entry.id
+        assert entry.id.startswith(f"{entry.paper.id}.")
+
+    def test_asks_a_question_and_says_how_it_finds_out(self, entry):
+        experiment = entry.load()
+        assert experiment.question.endswith("?")
+        assert experiment.method.endswith(".")
+        assert entry.paper.summary.endswith(".")
 
     @pytest.mark.parametrize("scale", Scale)
     def test_has_settings_and_cells_at_every_scale(self, entry, scale):

@@ -43,3 +43,13 @@ def test_numbers_that_are_not_finite_are_strings_in_json():
     assert row["measured"] == {"a": "inf", "b": "-inf"}
     assert row["claim"] == "larger"
     json.dumps(row, allow_nan=False)
+
+
+def test_only_a_claim_that_does_not_hold_is_discussed():
+    @claim("larger", "", "", "", discussion="Our scale.")
+    def discussed(table):
+        a, b = table["value"]
+        return Judgement({}, a > b, 1, "as seen")
+
+    assert discussed(table(2.0, 1.0)).reason == "as seen"
+    assert discussed(table(1.0, 2.0)).reason == "as seen. Our scale."

@@ -1,60 +1,197 @@
+import html.parser
 import re
+from collections import Counter
 
-from normscope.report.page import Section, write_page
+import pytest
+
+from normscope.report.page import Chapter, Section, write_page
+
+
+def claim(name="a", **changes):
+    fields = {
+        "experiment": "p.fig1", "claim": name, "text": "Norms <b>help</b>.", "source": "P 2020", "expected": "a > b",
+        "measured": {"a": 2.0, "b": "inf"}, "holds": False, "reason": "", "scale": "quick", "seeds": 3,
+    }  # fmt: skip
+    return fields | changes
 
 
 def section(tmp_path, **changes):
     figure = tmp_path / "figure.svg"
     figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    claim = {
-        "experiment": "p.fig1", "claim": "a", "text": "Norms <b>help</b>.", "source": "P 2020", "expected": "a > b",
-        "measured": {"a": 2.0, "b": "inf"}, "holds": False, "reason": "", "scale": "quick", "seeds": 3,
-    }  # fmt: skip
     fields = {
-        "id": "p.fig1", "title": "a title", "source": "P 2020, Fig. 1", "caption": "A caption.", "scale": "quick",
-        "settings": {"data": "digits"}, "claims": [claim], "figure": figure, "failures": {},
+        "id": "p.fig1", "place": "Fig. 1", "title": "a title", "question": "Do norms help?", "method": "We look.",
+        "caption": "A caption.", "scale": "quick", "settings": {"data": "digits"}, "claims": [claim()],
+        "figure": figure, "failures": {},
     }  # fmt: skip
     return Section(**(fields | changes))
 
 
-def page(tmp_path, *sections):
-    return write_page(tmp_path, sections, {"torch": "2"}).read_text()
+def page(tmp_path, *sections, **changes):
+    fields = {
+        "id": "p",
+        "title": "On Norms",
+        "reference": "P. Author. Journal, 2020.",
+        "summary": "They help.",
+    }
+    chapter = Chapter(sections=sections, **(fields | changes))
+    return write_page(tmp_path, [chapter], {"torch": "2"}).read_text()
 
 
-def test_the_page_holds_figure_claims_settings_and_versions(tmp_path):
-    text = page(tmp_path, section(tmp_path))
-    for part in (
-        "a title",
-        "A caption.",
-        "does not hold",
-        "a: <b>2</b>",
-        "b: <b>inf</b>",
-        "digits",
-        "median of 3 seeds",
-        "torch",
-    ):
-        assert part in text
+class Outline(html.parser.HTMLParser):
+    """What a page is made of: anchors, links, headings, tags left open, and the text in reading order."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.images, self.headings, self.open, self.words = [], [], [], [], [], []
+        self.tags = Counter()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags[tag] += 1
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes[name] for name in ("href", "src") if name in attributes]
+        self.images += [attributes] if tag == "img" else []
+        self.headings += [int(tag[1])] if re.fullmatch(r"h[1-6]", tag) else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words += data.split()
+
+    @property
+    def text(self):
+        return " ".join(self.words)
+
+
+def test_the_tour_runs_from_the_paper_over_question_method_figure_and_claims_to_what_did_not_hold(tmp_path):
+    claims = [claim("bad", text="Bad.", reason="Our scale."), claim("good", text="Good.", holds=True)]
+    text = Outline(page(tmp_path, section(tmp_path, claims=claims))).text
+    parts = (
+        "On Norms", "P. Author. Journal, 2020.", "They help.", "Overview", "Do norms help?", "We look.", "A caption.",
+        "What holds", "Good.", "a > b", "median of 3 seeds", "What did not hold", "Bad.", "Our scale.", "digits",
+        "What did not hold, taken together", "Bad.", "Our scale.", "Made with", "torch",
+    )  # fmt: skip
+    place = 0
+    for part in parts:
+        place = text.index(part, place) + len(part)
+
+
+def test_the_markup_is_closed_and_the_headings_step_down_one_at_a_time(tmp_path):
+    outline = Outline(page(tmp_path, section(tmp_path), section(tmp_path, id="p.fig2")))
+    assert outline.open == []
+    assert outline.headings[0] == 1
+    assert all(
+        after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False)
+    )
+
+
+def test_every_link_leads_to_a_place_on_the_page_and_no_place_is_there_twice(tmp_path):
+    strange = section(tmp_path, id="my grid: <1>", claims=[claim("x y", experiment="my grid: <1>")])
+    outline = Outline(page(tmp_path, section(tmp_path), strange))
+    links = [link for link in outline.links if not link.startswith("data:")]
+    assert links
+    assert all(link.startswith("#") and link[1:] in outline.ids for link in links)
+    assert len(set(outline.ids)) == len(outline.ids)
+
+
+def test_every_claim_is_told_once_and_marked_once_in_the_overview(tmp_path):
+    claims = [claim(name, holds=holds) for name, holds in (("a", True), ("b", False), ("c", None))]
+    text = page(tmp_path, section(tmp_path, claims=claims))
+    assert Outline(text).tags["article"] == 3
+    for name in "abc":
+        assert text.count(f'<article class="claim" id="p.fig1.{name}">') == 1
+        marks = re.search(r'<span class="marks">.*', text).group()
+        assert marks.count(f'href="#p.fig1.{name}"') == 1
 
 
 def test_the_page_needs_nothing_beside_it(tmp_path):
     text = page(tmp_path, section(tmp_path))
     assert "data:image/svg+xml;base64," in text
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", text)
-    assert "http" not in re.sub(r"data:[^\"]*", "", text)
+    assert not re.search(r"https?:|url\(|@import", re.sub(r"data:[^\"]*", "", text))
+    assert "<script" not in text
+
+
+def test_every_figure_has_words_for_those_who_do_not_see_it(tmp_path):
+    (image,) = Outline(page(tmp_path, section(tmp_path))).images
+    assert image["alt"] == "Fig. 1, measured here: a title. Enlarge."
+
+
+def test_a_heavy_drawing_gives_way_to_its_bitmap(tmp_path):
+    drawn = section(tmp_path)
+    drawn.figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'>" + " " * 2_000_000 + "</svg>")
+    assert "data:image/svg+xml" in page(tmp_path, drawn)
+    drawn.figure.with_suffix(".png").write_bytes(b"\x89PNG")
+    text = page(tmp_path, drawn)
+    assert "data:image/png;base64,iVBORw==" in text
+    assert "data:image/svg+xml" not in text
 
 
 def test_what_comes_from_outside_is_escaped(tmp_path):
-    text = page(tmp_path, section(tmp_path, failures={"train(x=1)": "<script>alert(1)</script>"}))
+    hostile = "<script>alert(1)</script>\" onload='x"
+    text = page(
+        tmp_path,
+        section(
+            tmp_path, id=hostile, title=hostile, question=hostile, failures={hostile: hostile}, notes=[hostile],
+            settings={hostile: hostile}, claims=[claim(hostile, reason=hostile, measured={hostile: 1.0})],
+        ),
+        absent={hostile: hostile},
+    )  # fmt: skip
     assert "<b>help</b>" not in text
-    assert "<script>" not in text
-    assert "1 cell failed" in text
+    assert "<script" not in text
+    assert "alert(1)" in text
+    assert Outline(text).open == []
+
+
+def test_failed_cells_are_counted_by_error(tmp_path):
+    text = Outline(page(tmp_path, section(tmp_path, failures={"a": "slow", "b": "gone", "c": "gone"}))).text
+    assert "3 cells failed" in text
+    assert text.index("gone") < text.index("slow")
+    assert "2 cells b c" in text
 
 
 def test_an_experiment_without_a_figure_says_so(tmp_path):
     assert "not enough data to draw" in page(tmp_path, section(tmp_path, figure=None))
 
 
-def test_the_summary_counts_the_verdicts(tmp_path):
-    assert "0 claims hold on this machine, 2 do not, 0 could not be judged" in page(
-        tmp_path, section(tmp_path), section(tmp_path)
-    )
+def test_an_experiment_of_the_papers_that_is_not_there_is_named_with_the_reason(tmp_path):
+    text = Outline(page(tmp_path, section(tmp_path), absent={"p.fig2": "cannot be read"})).text
+    assert "Not on this page: p.fig2 (cannot be read)" in text
+
+
+def test_experiments_without_claims_have_no_verdicts(tmp_path):
+    text = Outline(page(tmp_path, section(tmp_path, claims=[]), reference="", summary="")).text
+    assert "What did not hold" not in text
+    assert "the source" not in text
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        ((True, False), "1 holds 1 does not hold 0 not judged"),
+        ((False, False, None, None), "0 hold 2 do not hold 2 not judged"),
+    ],
+)
+def test_the_head_counts_the_verdicts(tmp_path, verdicts, words):
+    claims = [claim(str(number), holds=holds) for number, holds in enumerate(verdicts)]
+    assert words in Outline(page(tmp_path, section(tmp_path, claims=claims))).text
+
+
+def test_where_all_claims_hold_the_end_says_so(tmp_path):
+    text = page(tmp_path, section(tmp_path, claims=[claim(holds=True)]))
+    assert "Every claim that could be judged holds here." in text
+
+
+def test_letters_and_numbers_are_set_as_in_print(tmp_path):
+    judged = claim(text="Suppress's λ_max & more", measured={"error λ_min": 0.0375, "b": -1.5e-7})
+    text = page(tmp_path, section(tmp_path, claims=[judged]))
+    assert "Suppress’s λ<sub>max</sub> &amp; more" in text
+    assert "error λ<sub>min</sub></th><td>3.75\N{NO-BREAK SPACE}%</td>" in text
+    assert "−1.5×10⁻⁷" in text

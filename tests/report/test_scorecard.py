@@ -46,10 +46,34 @@ def test_no_temporary_file_stays(tmp_path):
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_verdicts_and_numbers_for_a_reader():
+def test_verdicts_for_a_reader():
     assert [verdict(row(holds=holds)) for holds in (True, False, None)] == [
         "holds",
         "does not hold",
         "not judged",
     ]
-    assert measured_numbers(row(measured={"a": 0.123456, "b": "inf"})) == [("a", "0.1235"), ("b", "inf")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("a", 0.123456, "0.1235"),
+        ("a", 1.0, "1"),
+        ("a", -0.00012345, "−0.0001234"),
+        ("a", 12345.678, "12,346"),
+        ("a", 999_999.6, "1×10⁶"),
+        ("a", 1.2344e-9, "1.234×10⁻⁹"),
+        ("a", 0, "0"),
+        ("a", "inf", "∞"),
+        ("a", "-inf", "−∞"),
+        ("a", "nan", "NaN"),
+        ("error Baseline", 0.0375, "3.75 %"),
+        ("error Baseline", 0.9, "90 %"),
+        ("accuracy", 1, "100 %"),
+        ("error Baseline / BatchNorm", 0.5, "0.5"),
+        ("errors", 0.5, "0.5"),
+        ("", 0.5, "0.5"),
+    ],
+)
+def test_numbers_for_a_reader_have_four_digits_and_shares_are_in_percent(name, value, words):
+    assert measured_numbers({name: value}) == [(name, words.replace(" ", "\N{NO-BREAK SPACE}"))]

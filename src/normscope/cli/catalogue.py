@@ -21,6 +21,6 @@ def list_experiments(
     table = Table("experiment", "measures", "source", box=None, pad_edge=False, header_style="bold")
     table.columns[0].no_wrap = True
     for entry in catalogue.find(prefix):
-        table.add_row(entry.id, entry.title, f"{entry.paper}, {entry.place}")
+        table.add_row(entry.id, entry.title, f"{entry.paper.citation}, {entry.place}")
     console = Console()
     Console(width=None if console.is_terminal else 200).print(table)

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from normscope.report.scorecard import measured_numbers
 from normscope.sweep.observer import Observer, SilentObserver
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def show_scorecard(results: Sequence[Result]) -> None:
     for result in results:
         for claim in result.claims:
             mark, color = _MARKS[claim.holds]
-            numbers = ", ".join(f"{name} {value:.4g}" for name, value in claim.measured.items())
+            numbers = ", ".join(f"{name} {value}" for name, value in measured_numbers(claim.measured))
             table.add_row(
                 Text(f"{result.id} {claim.id}"),
                 Text(f"{mark} {claim.verdict}", style=color),

@@ -7,9 +7,9 @@ import importlib
 from collections.abc import Iterable
 
 from normscope.errors import UnknownNameError
+from normscope.papers.sources import CHAI2020 as _CHAI
+from normscope.papers.sources import Paper
 from normscope.protocol import Experiment
-
-_CHAI = "Chai, Pilanci & Murmann 2020, Separating the Effects of Batch Normalization"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entry:
     id: str
     module: str
     title: str
-    paper: str
+    paper: Paper
     place: str
 
     def load(self) -> Experiment:

@@ -26,7 +26,7 @@ class Claim:
         expected: the comparison that decides it.
         measured: the numbers compared, by name.
         holds: whether it holds; ``None`` when it could not be judged.
-        reason: why it could not be judged, or what else a reader should know.
+        reason: why it could not be judged, why it may not hold, or what else a reader should know.
         seeds: over how many seeds the numbers are medians.
     """
 
@@ -71,13 +71,21 @@ class NotJudgedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class ClaimRule:
-    """A claim before it is measured; calling it on a table gives the :class:`Claim`."""
+    """A claim before it is measured; calling it on a table gives the :class:`Claim`.
+
+    Attributes:
+        id, text, source, expected: as the claim's own.
+        judge: the comparison.
+        discussion: what is known of why it may not hold: our reading, our scale, or the source. It becomes part of
+            the reason of a claim that does not hold.
+    """
 
     id: str
     text: str
     source: str
     expected: str
     judge: Callable[[pd.DataFrame], Judgement]
+    discussion: str = ""
 
     def __call__(self, table: pd.DataFrame) -> Claim:
         """Judge a table."""
@@ -86,13 +94,15 @@ class ClaimRule:
         except NotJudgedError as missing:
             found = Judgement({}, None, 0, str(missing))
         holds = None if found.holds is None else bool(found.holds)
+        remarks = (found.reason, self.discussion if holds is False else "")
+        reason = ". ".join(remark for remark in remarks if remark)
         return Claim(
-            self.id, self.text, self.source, self.expected, found.measured, holds, found.reason, found.seeds
+            self.id, self.text, self.source, self.expected, found.measured, holds, reason, found.seeds
         )
 
 
 def claim(
-    id: str, text: str, source: str, expected: str
+    id: str, text: str, source: str, expected: str, discussion: str = ""
 ) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
     """Make a function that judges a table into a :class:`ClaimRule`."""
-    return lambda judge: ClaimRule(id, text, source, expected, judge)
+    return lambda judge: ClaimRule(id, text, source, expected, judge, discussion)

@@ -19,8 +19,12 @@ DATA_NAME = "data.parquet"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in one piece."""
-    _write(path, lambda file: file.write(text.encode()))
+    """Write a text file in one piece; where ``path`` is a link, what it leads to; a pipe or device as it is."""
+    target = path.resolve()
+    if target.is_fifo() or target.is_char_device():
+        target.write_text(text, encoding="utf-8")
+    else:
+        _write(target, lambda file: file.write(text.encode()))
 
 
 def write_table(path: Path, table: pd.DataFrame, about: Mapping[str, Any]) -> None:

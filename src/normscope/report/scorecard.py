@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ _FIELDS = (
     "scale",
     "seeds",
 )
+_SHARES = ("error", "accuracy")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def read_scorecard(folder: Path) -> list[dict[str, Any]]:
@@ -75,6 +78,33 @@ def verdict(row: Mapping[str, Any]) -> str:
     return VERDICTS[row["holds"]]
 
 
-def measured_numbers(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A row's measured numbers, each with its name and four digits."""
-    return [(name, f"{float(value):.4g}") for name, value in row["measured"].items()]
+def measured_numbers(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Measured numbers for a reader, each with its name: four digits, and shares in percent.
+
+    A number is a share when the first word of its name is ``error`` or ``accuracy`` and it is no ratio (``A / B``).
+    """
+    return [(name, _in_words(name, float(value))) for name, value in measured.items()]
+
+
+def _in_words(name: str, value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if name.partition(" ")[0] in _SHARES and "/" not in name:
+        return f"{_four_digits(100 * value)}\N{NO-BREAK SPACE}%"
+    return _four_digits(value)
+
+
+def _four_digits(value: float) -> str:
+    """Four significant digits, written out from 0.0001 to 999,999 and as a power of ten beyond."""
+    mantissa, exponent = f"{value:.3e}".split("e")
+    power = int(exponent)
+    if -4 <= power < 6:
+        digits = f"{value:,.{max(0, 3 - power)}f}"
+        return _trim(digits).replace("-", "−")
+    return f"{_trim(mantissa)}×10{str(power).translate(_SUPERSCRIPTS)}".replace("-", "−")
+
+
+def _trim(digits: str) -> str:
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits

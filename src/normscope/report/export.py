@@ -1,0 +1,91 @@
+"""The scorecard for other programs: CSV for spreadsheets and scripts, a LaTeX table for a manuscript."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from normscope.report.latex import escape
+from normscope.report.scorecard import measured_numbers, verdict
+
+CSV_COLUMNS = (
+    "experiment", "claim", "verdict", "measured", "expected", "text", "source", "reason", "scale", "seeds",
+)  # fmt: skip
+
+_MARKS = {True: r"$\checkmark$", False: r"$\times$", None: "--"}
+
+_HEAD = r"""% The scorecard of a normscope run. In the preamble: \usepackage{amssymb,array,booktabs,longtable}
+\begingroup
+\small
+\setlength{\LTleft}{0pt}
+\setlength{\LTright}{0pt}
+\begin{longtable}{@{}>{\raggedright\arraybackslash}p{0.47\linewidth}c>{\raggedright\arraybackslash}p{0.39\linewidth}@{}}
+\toprule
+Claim & Holds & Measured \\
+\midrule
+\endhead
+\bottomrule
+\addlinespace
+\multicolumn{3}{@{}l}{\footnotesize $\checkmark$~holds, $\times$~does not hold, --~not judged} \\
+\endlastfoot
+"""
+_FOOT = r"""\end{longtable}
+\endgroup
+"""
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A scorecard as CSV, one line a claim.
+
+    The measured numbers stand in one field, as a JSON object of their names and unrounded values, so that nothing is
+    lost: ``json.loads`` gives them back. Non-finite ones are strings there, as in ``scorecard.json``.
+
+    Args:
+        rows: the scorecard, as :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or the file has it.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        measured = json.dumps(row["measured"], ensure_ascii=False)
+        fields = {**row, "verdict": verdict(row), "measured": measured}
+        writer.writerow({column: fields[column] for column in CSV_COLUMNS})
+    return text.getvalue()
+
+
+def to_latex(rows: Iterable[Mapping[str, Any]]) -> str:
+    r"""A scorecard as a LaTeX table that breaks across pages, for ``\input`` in a manuscript.
+
+    It needs the packages amssymb, array, booktabs and longtable, and compiles with pdflatex.
+
+    Args:
+        rows: the scorecard, as :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or the file has it.
+    """
+    groups = itertools.groupby(rows, key=lambda row: (row["experiment"], row["scale"]))
+    bodies = [_latex_group(*name, list(group)) for name, group in groups]
+    return _HEAD + "\\midrule\n".join(bodies) + _FOOT
+
+
+def _latex_group(experiment: str, scale: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    head = (
+        rf"\multicolumn{{3}}{{@{{}}l}}{{\texttt{{{escape(experiment)}}}, {escape(scale)} scale}} \\*[2pt]"
+        "\n"
+    )
+    return head + "\\addlinespace\n".join(_latex_row(row) for row in rows)
+
+
+def _latex_row(row: Mapping[str, Any]) -> str:
+    claim = (
+        rf"{escape(row['text'])} ({escape(row['source'])})\newline \emph{{Test:}} {escape(row['expected'])}"
+    )
+    if row["reason"]:
+        claim += rf"\newline \emph{{Note:}} {escape(row['reason'])}"
+    numbers = measured_numbers(row["measured"])
+    measured = r" \newline ".join(
+        rf"{escape(name)} \hspace*{{\fill}}\mbox{{{escape(value)}}}" for name, value in numbers
+    )
+    return rf"{claim} & {_MARKS[row['holds']]} & {measured} \\" "\n"

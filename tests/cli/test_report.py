@@ -1,0 +1,85 @@
+"""Building the report again, and exporting its scorecard."""
+
+import csv
+import io
+import json
+import shutil
+
+import pytest
+
+from normscope.cli import main
+
+
+@pytest.fixture
+def report(capsys):
+    """Runs ``normscope report`` here, without the start of another process: status, output, complaints."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main(["report", *map(str, arguments)])
+        return end.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    copy = tmp_path / "runs"
+    shutil.copytree(finished, copy, ignore=shutil.ignore_patterns("cells"))
+    return copy
+
+
+def test_the_scorecard_is_exported_as_csv_and_latex(folder, report, tmp_path):
+    table, manuscript = tmp_path / "new" / "card.csv", tmp_path / "card.tex"
+    status, out, complaints = report(folder, "--csv", table, "--latex", manuscript)
+    assert status == 0, complaints
+    assert {str(table), str(manuscript)} <= set(out.splitlines())
+    rows = json.loads((folder / "scorecard.json").read_text())
+    found = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
+    assert [json.loads(line["measured"]) for line in found] == [row["measured"] for row in rows]
+    assert r"\texttt{chai2020.fig6}, quick scale" in manuscript.read_text(encoding="ascii")
+
+
+def test_a_dash_prints_the_export_and_nothing_else(folder, report):
+    status, out, _ = report(folder, "--csv", "-")
+    assert status == 0
+    assert len(list(csv.DictReader(io.StringIO(out)))) == 3
+    assert out.startswith("experiment,claim,verdict")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--csv", "-", "--latex", "-"], "only one of --csv and --latex"),
+        (["--csv", "."], "cannot write"),
+        (["--latex", "scorecard.json/card.tex"], "cannot write"),
+    ],
+)
+def test_an_export_that_cannot_be_written_gets_one_line_and_exit_two(
+    folder, report, arguments, words, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    status, out, complaints = report(folder, *arguments)
+    assert status == 2
+    assert words in complaints
+    assert len(complaints.strip().splitlines()) == 1
+    assert out == ""
+
+
+def test_a_table_that_cannot_be_read_is_named_and_the_others_are_reported(folder, report):
+    broken = folder / "chai2020.fig7" / "data.parquet"
+    broken.parent.mkdir()
+    broken.write_bytes(b"PAR1 torn")
+    status, out, _ = report(folder)
+    assert status == 0
+    assert "chai2020.fig7 (Fig. 7, its stored table cannot be read)" in " ".join(out.split())
+    page = (folder / "report.html").read_text()
+    assert "its stored table cannot be read" in page
+    assert 'id="chai2020.fig6"' in page
+
+
+def test_where_no_table_can_be_read_the_first_is_named_and_the_exit_status_is_two(folder, report):
+    (folder / "chai2020.fig6" / "data.parquet").write_bytes(b"")
+    status, _, complaints = report(folder)
+    assert status == 2
+    assert "is not a table of normscope's" in complaints

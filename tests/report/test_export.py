@@ -1,0 +1,118 @@
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from normscope.report.export import to_csv, to_latex
+from normscope.report.latex import escape
+
+AWKWARD = 'a "quoted"; one, two\nλ_max ≤ 2×10⁻³ & 50 % of {x}_i^2 \\ ~ # $ [y] *z 漢'
+
+
+def row(**changes):
+    fields = {
+        "experiment": "p.fig_1", "claim": "a", "text": "t", "source": "s", "expected": "e", "measured": {"x": 1.5},
+        "holds": True, "reason": "", "scale": "quick", "seeds": 3,
+    }  # fmt: skip
+    return fields | changes
+
+
+def test_csv_gives_every_field_back_as_it_was():
+    measured = {"λ_min A": 0.1 + 0.2, "b": "inf", AWKWARD: 1.0}
+    rows = [
+        row(text=AWKWARD, reason=AWKWARD, measured=measured),
+        row(claim="b", holds=None, measured={}),
+        row(holds=False),
+    ]
+    found = list(csv.DictReader(io.StringIO(to_csv(rows), newline="")))
+    for line, told in zip(found, rows, strict=True):
+        for column in ("experiment", "claim", "text", "source", "expected", "reason", "scale"):
+            assert line[column] == told[column]
+        assert json.loads(line["measured"]) == told["measured"]
+        assert int(line["seeds"]) == told["seeds"]
+    assert [line["verdict"] for line in found] == ["holds", "not judged", "does not hold"]
+
+
+def test_pandas_reads_the_csv():
+    pd = pytest.importorskip("pandas")
+    frame = pd.read_csv(io.StringIO(to_csv([row(text=AWKWARD), row(claim="b")])))
+    assert frame["claim"].tolist() == ["a", "b"]
+    assert frame["text"][0] == AWKWARD
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [
+        ("50 % of a_b & #1 {x} $5", r"50 \% of a\_b \& \#1 \{x\} \$5"),
+        ("a\\b~c^d", r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d"),
+        ("λ_max ≤ 2", r"$\lambda_{\max}$ $\le$ 2"),
+        ("τ_k, λ_ab", r"$\tau_{k}$, $\lambda_{\mathrm{ab}}$"),
+        ("BN_Amplify < Baseline", r"BN\_Amplify $<$ Baseline"),
+        ("σ² × 10⁻³, x₁₂", r"$\sigma$$^{2}$ $\times$ 10$^{-3}$, x$_{12}$"),
+        ("γ ≥ ∞", r"$\gamma$ $\ge$ $\infty$"),
+        ("--strict", "-{}-strict"),
+        ("Müller, Żak", r"M\"{u}ller, \.{Z}ak"),
+        ("漢\x00\n", "(U+6F22)  "),
+    ],
+)
+def test_text_for_latex(text, set_as):
+    assert escape(text) == set_as
+
+
+def test_latex_is_plain_ascii_whatever_it_is_told():
+    everything = "".join(map(chr, [*range(0x250), *range(0x370, 0x400), *range(0x2000, 0x2300)]))
+    assert escape(everything).isascii()
+
+
+def test_the_latex_table_has_a_row_a_claim_grouped_by_experiment():
+    rows = [
+        row(),
+        row(claim="b", holds=False),
+        row(experiment="q", holds=None, reason="no data", measured={"m": "nan"}),
+    ]
+    text = to_latex(rows)
+    assert text.count(r"\multicolumn{3}{@{}l}{\texttt{") == 2
+    assert r"\texttt{p.fig\_1}, quick scale" in text
+    assert [mark for mark in re.findall(r"& (\S+) & ", text) if mark != "Holds"] == [
+        r"$\checkmark$",
+        r"$\times$",
+        "--",
+    ]
+    assert r"\emph{Note:} no data" in text
+    assert r"\mbox{NaN}" in text
+
+
+def latex_is_here():
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return False
+    needed = ("amssymb.sty", "array.sty", "booktabs.sty", "longtable.sty")
+    return subprocess.run(["kpsewhich", *needed], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not latex_is_here(), reason="needs pdflatex with booktabs")
+def test_pdflatex_sets_the_table(tmp_path):
+    every = "".join(map(chr, [*range(0x250), *range(0x370, 0x400), *range(0x2000, 0x2300)]))
+    told = [
+        row(text=AWKWARD, reason="[a]", measured={AWKWARD: "-inf"}),
+        row(text="*b", experiment=AWKWARD, source=every),
+    ]
+    (tmp_path / "card.tex").write_text(
+        r"\documentclass{article}\usepackage{amssymb,array,booktabs,longtable}\begin{document}"
+        + to_latex(told)
+        + to_latex([])
+        + r"\end{document}"
+    )
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "card.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert "Missing character" not in (tmp_path / "card.log").read_text(errors="replace")
