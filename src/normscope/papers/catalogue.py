@@ -79,6 +79,20 @@ ENTRIES = (
         _CHAI,
         "Fig. 8",
     ),
+    Entry(
+        "chai2020.fig10",
+        "normscope.papers.chai2020.fig10",
+        "validation error by epoch, and its sensitivity to noise in the second convolution's local error",
+        _CHAI,
+        "Figs. 9 and 10",
+    ),
+    Entry(
+        "chai2020.pmd",
+        "normscope.papers.chai2020.pmd",
+        "how close plain weight steps come to NLMS's, step by step",
+        _CHAI,
+        "§4, eqs. 7 to 10",
+    ),
 )
 
 
