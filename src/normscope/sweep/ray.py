@@ -1,0 +1,287 @@
+"""The Ray engine: cells are tasks of a Ray cluster, started here or joined.
+
+Each task hands its cell to a worker process like the local engine's, kept for the next task of the same Ray worker; so
+rows are the same bits, a cell that dies leaves its last words, and a time-out runs from the cell's own start. With Ray
+started here the workers write to the store. Nodes of a cluster that was joined send each finished cell's file back, and
+get the data sets and the user's own modules through Ray's object store, once each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from normscope.atomic import atomic_write
+from normscope.errors import InputError
+from normscope.protocol import Cell
+from normscope.protocol.cell import torch_minor_version
+from normscope.sweep.ledger import Ledger, Task
+from normscope.sweep.local import available_cores
+from normscope.sweep.observer import Observer
+from normscope.sweep.planning import Plan
+from normscope.sweep.processes import Worker
+from normscope.sweep.shipping import Consignment, Freight, consign, deliver, own_modules
+from normscope.sweep.store import Store, StoreError
+
+# Ray reads these when it is imported or started: no usage reports, no warning about accelerators it was not asked for.
+_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_LISTENING_SECONDS, _JOINING_SECONDS = 5.0, 30.0
+_POLL_SECONDS = 1.0
+_OBJECT_STORE = 100_000_000  # Nothing travels through it when Ray is started here.
+_LONGEST_SOCKET_FOLDER = 40
+
+
+class RayEngine:
+    """Runs cells as Ray tasks.
+
+    Args:
+        address: of a cluster this machine belongs to, ``"host:port"`` or ``"auto"``; ``None``: Ray is started here.
+            Where the program has started or joined Ray already, that is used and left as it is.
+        freight: how the nodes of a cluster that is joined get the data sets that cells read.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+
+    def __init__(self, address: str | None = None, freight: Freight | None = None) -> None:
+        os.environ.update(_SETTINGS)
+        self._ray = _import_ray()
+        self._address, self._freight = address, freight
+        self._folder: str | None = None
+        self._connected = False
+        self._consignments: dict[str, Consignment] = {}
+
+    def cores(self) -> int:
+        """The cluster's processor cores; this machine's when Ray is to be started here.
+
+        Raises:
+            InputError: no cluster can be reached at the address.
+        """
+        if self._address is None and not self._ray.is_initialized():
+            return available_cores()
+        self._connect(0)
+        return max(1, int(self._ray.cluster_resources().get("CPU", 0)))
+
+    def run(self, plan: Plan, store: Store, observer: Observer, timeout: float | None) -> dict[str, str]:
+        """As :func:`normscope.sweep.run`; results come back while others run, and a bounded number is under way."""
+        self._connect(plan.workers)
+        ledger = Ledger(plan, observer)
+        job = self._job(plan.new.values(), timeout)
+        follows_the_cluster = plan.workers >= self.cores()
+        task = self._ray.remote(num_cpus=1, max_retries=0)(_run_cell)
+        running: dict[Any, Task] = {}
+        try:
+            while True:
+                # A second cell a core waits in Ray's queue, so that no core waits for the driver.
+                at_most = 2 * self.cores() if follows_the_cluster else plan.workers
+                while len(running) < at_most and (cell := ledger.take()) is not None:
+                    running[task.remote(cell.request(store.folder), job)] = cell
+                if not running:
+                    break
+                for reference in self._finished(running):
+                    cell = running.pop(reference)
+                    ledger.settle(cell, self._answer(reference, cell, store))
+                ledger.check()
+        except BaseException:
+            for reference in running:
+                self._ray.cancel(reference, force=True)
+            self.close()
+            raise
+        return ledger.failures
+
+    def close(self) -> None:
+        """End Ray where it was started here, else leave the cluster."""
+        if self._connected:
+            self._ray.shutdown()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._connected, self._folder = False, None
+        self._consignments.clear()
+
+    def _connect(self, cores: int) -> None:
+        if self._ray.is_initialized():
+            return
+        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        if self._address is not None:
+            _check_address(self._address)
+            self._ray.init(address=self._address, **quiet)
+        else:
+            self._folder = _short_folder()
+            self._ray.init(
+                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE,
+                _temp_dir=self._folder, **quiet,
+            )  # fmt: skip
+        self._connected = True
+
+    def _job(self, cells: Iterable[Cell], timeout: float | None) -> Any:
+        """What all tasks of a plan share, put where every node fetches it once."""
+        path = tuple(os.path.abspath(entry) for entry in sys.path)
+        if self._folder is not None:
+            return self._ray.put(_Job(path, timeout, torch_minor_version(), directory=os.getcwd()))
+        cells = list(cells)
+        variable = self._freight.variable if self._freight is not None else ""
+        if self._freight is not None:
+            for name in {name for cell in cells for name in cell.data} - self._consignments.keys():
+                self._consignments[name] = consign(self._freight.files(name))
+        modules = None
+        if any(cell.files or not cell.function.startswith("normscope.") for cell in cells):
+            modules = consign(own_modules(Path.cwd()))
+        data = tuple(self._consignments.values())
+        return self._ray.put(_Job(path, timeout, torch_minor_version(), None, modules, data, variable))
+
+    def _finished(self, running: Mapping[Any, Task]) -> list[Any]:
+        """The tasks that have ended, after a wait for the first."""
+        waiting = list(running)
+        self._ray.wait(waiting, num_returns=1, timeout=_POLL_SECONDS)
+        ended: list[Any] = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
+        return ended
+
+    def _answer(self, reference: Any, task: Task, store: Store) -> Mapping[str, Any]:
+        errors = self._ray.exceptions
+        try:
+            answer, content = self._ray.get(reference)
+        except errors.RayTaskError as error:
+            return {"error": str(error).strip().splitlines()[-1]}
+        except errors.RayError as error:
+            return {
+                "died": f"its node or worker was lost: {str(error).strip().splitlines()[0]}",
+                "again": True,
+            }
+        if content is not None:
+            _keep(store, task.key, content)
+        reply: Mapping[str, Any] = answer
+        return reply
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What a node needs to run a plan's cells.
+
+    Attributes:
+        path: the driver's import path.
+        timeout: of each cell, in seconds.
+        torch: the driver's minor version of torch, which the cells' keys name.
+        directory: the driver's working directory, where it is this node's; ``None`` for other machines.
+        modules: the user's own modules, the cells' working directory then.
+        data: the data sets.
+        variable: tells a cell's process where they are.
+    """
+
+    path: tuple[str, ...]
+    timeout: float | None
+    torch: str
+    directory: str | None
+    modules: Consignment | None = None
+    data: tuple[Consignment, ...] = ()
+    variable: str = ""
+
+    def settings(self) -> tuple[tuple[str, ...], dict[str, str], str | None]:
+        """Import path, environment and working directory of the worker process on this node."""
+        directory, path = self.directory, self.path
+        if self.modules is not None:
+            directory = str(deliver(self.modules))
+            path = (directory, *path)
+        folders = [str(deliver(consignment)) for consignment in self.data]
+        return path, {self.variable: os.pathsep.join(folders)} if folders else {}, directory
+
+
+class _Kept:
+    """The worker process that a Ray worker keeps between its tasks; it ends with the Ray worker, at the latest."""
+
+    worker: Worker | None = None
+    settings: Any = None
+
+    @classmethod
+    def for_job(cls, job: _Job) -> Worker:
+        settings = job.settings()
+        if cls.worker is not None and (cls.settings != settings or not cls.worker.alive):
+            cls.worker.stop()
+            cls.worker = None
+        if cls.worker is None:
+            cls.worker, cls.settings = Worker(*settings), settings
+        return cls.worker
+
+
+def _run_cell(request: dict[str, Any], job: _Job) -> tuple[dict[str, Any], bytes | None]:
+    """The task: a worker's answer, and the cell's file unless the worker has written it to the store itself."""
+    if (here := torch_minor_version()) != job.torch:
+        return {"error": f"{socket.gethostname()} has torch {here}, the cells are for {job.torch}."}, None
+    if job.directory is not None:
+        return _Kept.for_job(job).ask(request, job.timeout), None
+    try:
+        with tempfile.TemporaryDirectory(prefix="normscope-cell-") as folder:
+            answer = _Kept.for_job(job).ask({**request, "store": folder}, job.timeout)
+            if "fatal" in answer:
+                return _on_this_node(answer["fatal"]), None
+            written = Store(Path(folder)).path(request["key"])
+            return answer, written.read_bytes() if "seconds" in answer else None
+    except OSError as error:
+        return _on_this_node(str(error)), None
+
+
+def _on_this_node(error: str) -> dict[str, Any]:
+    """An error of one node's disk, from which another node need not suffer."""
+    return {"died": f"on {socket.gethostname()}: {error}", "again": True}
+
+
+def _keep(store: Store, key: str, content: bytes) -> None:
+    try:
+        with atomic_write(store.path(key)) as file:
+            file.write(content)
+    except OSError as error:
+        raise StoreError(f"cannot write to {store.folder}: {error.strerror or error}.") from error
+
+
+def _import_ray() -> ModuleType:
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError("Ray is not installed: pip install 'normscope[ray]'.") from error
+    return ray
+
+
+def _check_address(address: str) -> None:
+    """Try a cluster out in a process of its own, since Ray itself would try again for minutes.
+
+    Raises:
+        InputError: nothing answers there, or what answers is no cluster that this machine can join.
+    """
+    advice = "give host:port of a Ray cluster that this machine belongs to, or 'auto'"
+    host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and port.isdigit() and "/" not in host):
+        raise InputError(f"{address!r} is no address of a Ray cluster: {advice}.")
+    try:
+        if address != "auto":
+            socket.create_connection((host, int(port)), timeout=_LISTENING_SECONDS).close()
+        script = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
+        subprocess.run(
+            [sys.executable, "-c", script, address], check=True, capture_output=True, timeout=_JOINING_SECONDS
+        )
+    except subprocess.CalledProcessError as error:
+        words = error.stderr.decode(errors="replace").strip().splitlines()
+        raise InputError(
+            f"no Ray cluster to join at {address} ({words[-1] if words else ''}): {advice}."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        reason = f"no answer within {_JOINING_SECONDS:g} s"
+        raise InputError(f"no Ray cluster to join at {address} ({reason}): {advice}.") from error
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no Ray cluster to join at {address} ({error}): {advice}.") from error
+
+
+def _short_folder() -> str:
+    """A new folder for Ray's own files; its name is short enough for the sockets that Ray makes there."""
+    with contextlib.suppress(OSError):
+        if len(tempfile.gettempdir()) <= _LONGEST_SOCKET_FOLDER:
+            return tempfile.mkdtemp(prefix="ns-")
+    return tempfile.mkdtemp(prefix="ns-", dir="/tmp")
