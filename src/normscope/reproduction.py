@@ -117,23 +117,46 @@ class Reproduction:
             observer: hears of the progress.
         """
         watching = observer or SilentObserver()
-        self._store.check_writable()
         scorecard.read_scorecard(self.out)
-        while (plan := self.plan()).new or plan.reused:
-            watching.planned(plan)
-            self._failures |= sweep.run(plan, self._store, watching, self._timeout)
-            self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
-        results = [self._result(experiment) for experiment in self.experiments]
-        _write_results(self.out, results)
-        write_report(self.out)
+        with self._store.in_use():
+            kept = self._run_missing(watching) or not files.is_read_only(self.out)
+            results = [self._result(experiment, kept) for experiment in self.experiments]
+            if kept:
+                _write_results(self.out, results)
         return results
 
-    def _result(self, experiment: Experiment) -> Result:
+    def _run_missing(self, observer: Observer) -> bool:
+        """Run what the store lacks, round by round; tells whether there was anything."""
+        ran = False
+        while (plan := self.plan()).new or plan.reused:
+            if plan.new:
+                ran = True
+                self._store.check_writable()
+                for id, cells in self._cells.items():
+                    files.write_unfinished(self.out / id, cells.keys())
+            observer.planned(plan)
+            self._failures |= sweep.run(plan, self._store, observer, self._timeout)
+            self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
+        return ran
+
+    def _result(self, experiment: Experiment, kept: bool) -> Result:
         table, cells = self._tables[experiment.id], self._cells[experiment.id]
         failures = {cells[key].describe(): error for key, error in self._failures.items() if key in cells}
         settings = experiment.profile(self.scale).describe()
         claims = tuple(experiment.claims(table))
-        return Result(experiment.id, self.scale, table, claims, failures, settings, experiment)
+        notes = [sweep.mixture([about.provenance for about in self._store.find(cells).values()])]
+        if not kept:
+            notes.append(f"{self.out} is read-only: nothing was written.")
+        return Result(
+            experiment.id,
+            self.scale,
+            table,
+            claims,
+            failures,
+            settings,
+            experiment,
+            tuple(filter(None, notes)),
+        )
 
 
 def rebuild(out: Path) -> list[Result]:
@@ -146,7 +169,6 @@ def rebuild(out: Path) -> list[Result]:
     if not results:
         raise InputError(f"{out} holds no results: name a folder that 'normscope reproduce' has written.")
     _write_results(out, results)
-    write_report(out)
     return results
 
 
@@ -180,6 +202,7 @@ def write_report(out: Path) -> Path:
             claims=[row for row in rows if row["experiment"] == entry.id],
             figure=figure if figure.exists() else None,
             failures=about["failures"],
+            notes=about.get("notes", ()),
         )
         sections.append(section)
     return page.write_page(out, sections, environment())
@@ -199,18 +222,31 @@ def _stored_result(path: Path) -> Result:
     table, about = files.read_table(path)
     experiment = catalogue.entry(path.parent.name).load()
     claims = tuple(experiment.claims(table))
-    scale = Scale(about["scale"])
-    return Result(experiment.id, scale, table, claims, about["failures"], about["settings"], experiment)
+    scale, notes = Scale(about["scale"]), tuple(about.get("notes", ()))
+    return Result(
+        experiment.id, scale, table, claims, about["failures"], about["settings"], experiment, notes
+    )
 
 
 def _write_results(out: Path, results: Sequence[Result]) -> None:
-    for result in results:
-        folder = out / result.id
-        about = {"scale": result.scale, "settings": dict(result.settings), "failures": dict(result.failures)}
-        files.write_table(folder / files.DATA_NAME, result.table, about)
-        try:
-            files.write_figure(folder, result.figure())
-        except NotJudgedError:
-            files.remove_figure(folder)
-    rows = [row for result in results for row in result.scorecard()]
-    scorecard.update_scorecard(out, rows, [entry.id for entry in catalogue.ENTRIES])
+    with files.writing(out):
+        for result in results:
+            _write_result(out / result.id, result)
+        rows = [row for result in results for row in result.scorecard()]
+        scorecard.update_scorecard(out, rows, [entry.id for entry in catalogue.ENTRIES])
+        write_report(out)
+
+
+def _write_result(folder: Path, result: Result) -> None:
+    about = {
+        "scale": result.scale,
+        "settings": dict(result.settings),
+        "failures": dict(result.failures),
+        "notes": result.notes,
+    }
+    files.write_table(folder / files.DATA_NAME, result.table, about)
+    files.remove_unfinished(folder)
+    try:
+        files.write_figure(folder, result.figure())
+    except NotJudgedError:
+        files.remove_figure(folder)

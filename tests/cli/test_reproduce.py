@@ -32,17 +32,17 @@ def test_it_writes_scorecard_page_table_and_figures(finished):
 
 
 def test_again_it_finds_every_cell_and_trains_nothing(finished, normscope):
-    before = {path: path.stat().st_mtime_ns for path in (finished / "cells").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (finished / "cells").glob("*.parquet")}
     run = normscope("reproduce", "chai2020.fig6", "--out", finished)
     assert run.returncode == 0
     assert f"{len(before)} cells found, none to run" in run.stderr
-    assert {path: path.stat().st_mtime_ns for path in (finished / "cells").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in (finished / "cells").glob("*.parquet")} == before
 
 
 def test_a_dry_run_lists_found_and_new_cells_and_writes_nothing(finished, normscope, tmp_path):
     partly = tmp_path / "runs"
     shutil.copytree(finished, partly)
-    for path in sorted((partly / "cells").iterdir())[:5]:
+    for path in sorted((partly / "cells").glob("*.parquet"))[:5]:
         path.unlink()
     before = sorted(partly.rglob("*"))
     run = normscope("reproduce", "chai2020.fig6", "--out", partly, "--dry-run")
@@ -112,7 +112,7 @@ def test_one_worker_gives_the_same_bits_as_two(finished, normscope, tmp_path):
 def test_a_failed_cell_is_listed_and_the_exit_status_is_one(finished, normscope, tmp_path):
     partly = tmp_path / "runs"
     shutil.copytree(finished, partly)
-    next((partly / "cells").iterdir()).unlink()
+    next((partly / "cells").glob("*.parquet")).unlink()
     run = normscope("reproduce", "chai2020.fig6", "--out", partly, "--cell-timeout", "0.001")
     assert run.returncode == 1
     assert "1 cell failed: stopped after 0.001 s" in run.stdout

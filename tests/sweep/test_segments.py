@@ -5,18 +5,12 @@ import pytest
 from sample_cells import Numbers, numbers
 
 from normscope.sweep import Store
-from normscope.sweep import store as store_module
 from normscope.sweep.store import run_and_store
-
-
-@pytest.fixture(autouse=True)
-def _few_are_many(monkeypatch):
-    monkeypatch.setattr(store_module, "_MANY_FILES", 3)
 
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "cells")
+    return Store(tmp_path / "cells", compact_at=3)
 
 
 def keep(store, starts):
@@ -106,7 +100,7 @@ def test_a_cell_that_was_run_anew_replaces_its_older_rows_compacted_or_not(store
     for _ in range(2):
         assert store.table({key: cells[key]})["value"].tolist() == [50.0, float("inf")]
         assert store.read(key).rows["value"].to_pylist() == [50.0, float("inf")]
-        assert store.find([key])[key]["seconds"] == 7.0
+        assert store.find([key])[key].seconds == 7.0
         keep(store, range(10, 14))
         store.compact()
     assert len(files(store, "segment-*")) == 2 + 1

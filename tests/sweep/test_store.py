@@ -79,15 +79,6 @@ def test_a_table_without_finished_cells_is_empty_with_the_schema(store):
     assert "measure" in table
 
 
-def test_leftovers_of_dead_writers_are_removed_and_those_of_living_ones_stay(store):
-    store.check_writable()
-    dead, alive = store.folder / ".k.999999999.tmp", store.folder / f".k.{os.getpid()}.tmp"
-    dead.touch()
-    alive.touch()
-    store.remove_leftovers()
-    assert (dead.exists(), alive.exists()) == (False, True)
-
-
 def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write to"):

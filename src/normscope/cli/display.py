@@ -175,6 +175,8 @@ def plan_sentence(plan: Plan) -> str:
     """A plan in a sentence: how many cells are found and new, and what the new ones take."""
     estimate = plan.estimate
     found = f"{len(plan.reused)} cells found"
+    if plan.set_aside:
+        found += f" ({counted(plan.set_aside, 'damaged file')} set aside in cells/_unreadable)"
     if not plan.new:
         return f"{found}, none to run."
     basis = "going by the finished ones" if estimate.measured else "a rough guess before the first run here"
@@ -218,6 +220,8 @@ def show_scorecard(results: Sequence[Result]) -> None:
             )
     screen.print(table)
     for result in results:
+        for note in result.notes:
+            screen.print(f"{result.id}: {note}", markup=False)
         for error, count in Counter(result.failures.values()).items():
             screen.print(
                 f"{result.id}: {count} cell{'s' if count != 1 else ''} failed: {error}", markup=False
@@ -229,6 +233,11 @@ def show_places(out: Path) -> None:
     screen = console()
     for name in ("scorecard.json", "report.html"):
         screen.print(str(out / name), markup=False, soft_wrap=True)
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things in words, such as ``"1 cell"`` or ``"2 cells"``."""
+    return f"{count:,} {thing}{'s' if count != 1 else ''}"
 
 
 def duration(seconds: float) -> str:

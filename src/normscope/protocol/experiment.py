@@ -140,6 +140,7 @@ class Result:
         claims: the judged claims.
         failures: the cells that failed, each with its error; empty when all went well.
         settings: the profile in words.
+        notes: what else a reader should know of the rows, a sentence each.
     """
 
     id: str
@@ -149,6 +150,7 @@ class Result:
     failures: Mapping[str, str]
     settings: Mapping[str, str]
     experiment: Experiment = dataclasses.field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def figure(self) -> Figure:
         """The figure, drawn afresh."""

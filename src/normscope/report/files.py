@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from normscope.atomic import atomic_write
+from filelock import FileLock
+
+from normscope.atomic import atomic_write, check_writable
 from normscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,7 +19,68 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _METADATA = b"normscope"
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 DATA_NAME = "data.parquet"
+UNFINISHED_NAME = "unfinished.json"
+
+
+def is_read_only(folder: Path) -> bool:
+    """Whether the system lets nobody write to a folder; any other trouble shows when something is written."""
+    try:
+        check_writable(folder)
+    except OSError as error:
+        return error.errno in _READ_ONLY
+    return False
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Holds a results folder, so that what two processes write there never comes half from each.
+
+    Raises:
+        InputError: when the folder cannot be written.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    with contextlib.ExitStack() as stack:
+        stack.callback(lock.release)
+        yield
+
+
+def write_unfinished(folder: Path, keys: Collection[str]) -> None:
+    """Note the cells of an experiment's run that has not ended, so that they count as referred to."""
+    write_text(folder / UNFINISHED_NAME, json.dumps(list(keys)))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Take :func:`write_unfinished`'s note back once the experiment's table refers to the cells."""
+    (folder / UNFINISHED_NAME).unlink(missing_ok=True)
+
+
+def referred_cells(folder: Path) -> set[str]:
+    """The keys of the cells that an experiment's folder refers to: its table's and those of a run that has not ended.
+
+    Raises:
+        InputError: when one of the two files is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    keys: set[str] = set()
+    unfinished, table = folder / UNFINISHED_NAME, folder / DATA_NAME
+    try:
+        if unfinished.exists():
+            keys.update(json.loads(unfinished.read_text()))
+        if table.exists():
+            read_about(table)
+            keys.update(pq.ParquetFile(table).read(columns=["cell"])["cell"].unique().to_pylist())
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise _not_a_table(folder) from error
+    return keys
 
 
 def write_text(path: Path, text: str) -> None:
@@ -91,4 +156,8 @@ def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
         with atomic_write(path) as file:
             fill(file)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {path}: {error.strerror or error}.")

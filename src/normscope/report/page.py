@@ -27,6 +27,7 @@ class Section:
         claims: its rows of the scorecard.
         figure: the SVG file; ``None`` when the figure could not be drawn.
         failures: what failed, each with its error.
+        notes: what else a reader should know of the rows.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Section:
     claims: Sequence[Mapping[str, Any]]
     figure: Path | None
     failures: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 def write_page(folder: Path, sections: Sequence[Section], environment: Mapping[str, str]) -> Path:

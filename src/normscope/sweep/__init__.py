@@ -8,6 +8,7 @@
 from normscope.sweep.engine import ENGINES, Engine, make_engine, run
 from normscope.sweep.observer import Observer, SilentObserver
 from normscope.sweep.planning import Estimate, Plan, plan
+from normscope.sweep.provenance import mixture
 from normscope.sweep.shipping import Freight
 from normscope.sweep.store import Store, StoreError
 
@@ -22,6 +23,7 @@ __all__ = [
     "Store",
     "StoreError",
     "make_engine",
+    "mixture",
     "plan",
     "run",
 ]

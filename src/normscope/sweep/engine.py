@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Protocol
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.sweep.claims import Claims
+from normscope.sweep.housekeeping import housekeeping
+from normscope.sweep.ledger import Ledger
 from normscope.sweep.local import LocalEngine
 from normscope.sweep.observer import Observer
 from normscope.sweep.planning import Plan
@@ -21,8 +25,8 @@ class Engine(Protocol):
     def cores(self) -> int:
         """How many cells it can run side by side."""
 
-    def run(self, plan: Plan, store: Store, observer: Observer, timeout: float | None) -> dict[str, str]:
-        """As :func:`run`; called only when there are new cells and the store can be written."""
+    def run(self, ledger: Ledger, store: Store, timeout: float | None) -> None:
+        """Run what the ledger hands out, as many cells side by side as its plan says, and settle each there."""
 
     def close(self) -> None:
         """End what it has started; it may be used again."""
@@ -76,10 +80,16 @@ def run(
     store.check_writable()
     store.remove_leftovers()
     chosen = engine or LocalEngine()
-    try:
-        failures = chosen.run(plan, store, observer, timeout)
-    finally:
+    with (
+        contextlib.ExitStack() as ending,
+        store.in_use(),
+        housekeeping(store, observer) as watching,
+        Claims(store, store.keys()) as claims,
+    ):
         if engine is None:
-            chosen.close()
+            ending.callback(chosen.close)
+        ledger = Ledger(plan, watching, claims)
+        chosen.run(ledger, store, timeout)
+    ledger.check()
     store.compact()
-    return failures
+    return ledger.failures

@@ -8,8 +8,6 @@ import sys
 import threading
 
 from normscope.sweep.ledger import Ledger
-from normscope.sweep.observer import Observer
-from normscope.sweep.planning import Plan
 from normscope.sweep.processes import Worker
 from normscope.sweep.store import Store
 
@@ -27,11 +25,10 @@ class LocalEngine:
         """The processor cores that this process may use."""
         return available_cores()
 
-    def run(self, plan: Plan, store: Store, observer: Observer, timeout: float | None) -> dict[str, str]:
-        """As :func:`normscope.sweep.run`."""
-        ledger = Ledger(plan, observer)
+    def run(self, ledger: Ledger, store: Store, timeout: float | None) -> None:
+        """Run the cells that the ledger hands out."""
         self._stopped = False
-        side_by_side = min(plan.workers, len(plan.new))
+        side_by_side = min(ledger.plan.workers, len(ledger.plan.new))
         with concurrent.futures.ThreadPoolExecutor(side_by_side) as pool:
             feeders = [pool.submit(self._feed, ledger, store, timeout) for _ in range(side_by_side)]
             try:
@@ -41,8 +38,6 @@ class LocalEngine:
                 ledger.close()
                 self.close()
                 raise
-        ledger.check()
-        return ledger.failures
 
     def close(self) -> None:
         """End every worker at once."""
@@ -56,7 +51,7 @@ class LocalEngine:
     def _feed(self, ledger: Ledger, store: Store, timeout: float | None) -> None:
         """Run cells until none is left, with a worker that is replaced when it dies."""
         worker: Worker | None = None
-        while (task := ledger.take()) is not None:
+        while (task := ledger.take_or_wait()) is not None:
             worker = worker or self._hire()
             ledger.settle(task, worker.ask(task.request(store.folder), timeout))
             if not worker.alive:

@@ -30,12 +30,16 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The cells of a sweep by key: those the store has and those it lacks, the longest first."""
+    """The cells of a sweep by key: those the store has and those it lacks, the longest first.
+
+    ``set_aside`` counts the damaged files that were come across in the store; their cells are new.
+    """
 
     reused: Mapping[str, Cell]
     new: Mapping[str, Cell]
     workers: int
     estimate: Estimate
+    set_aside: int = 0
 
 
 def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool = False) -> Plan:
@@ -47,15 +51,17 @@ def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool =
         workers: how many will run side by side.
         fresh: leave the store's cells aside and run every one anew.
     """
+    set_aside_before = store.set_aside
     found = {} if fresh else store.find(cells)
     reused = {key: cell for key, cell in cells.items() if key in found}
     durations: dict[str, list[float]] = defaultdict(list)
     for key, cell in reused.items():
-        durations[cell.function].append(float(found[key]["seconds"]) / cell.cost)
+        durations[cell.function].append(found[key].seconds / cell.cost)
     missing = [item for item in cells.items() if item[0] not in reused]
     new = dict(sorted(missing, key=lambda item: -item[1].cost))
     pace = {function: statistics.median(ratios) for function, ratios in durations.items()}
-    return Plan(reused, new, workers, _estimate(new.values(), pace, workers))
+    estimate = _estimate(new.values(), pace, workers)
+    return Plan(reused, new, workers, estimate, store.set_aside - set_aside_before)
 
 
 def _estimate(cells: Iterable[Cell], pace: Mapping[str, float], workers: int) -> Estimate:

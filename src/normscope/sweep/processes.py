@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,8 @@ class Worker:
         self._errors.seek(max(0, self._errors.tell() - _LAST_WORDS))
         words = self._errors.read().decode(errors="replace").strip().splitlines()
         cause = f"signal {-status}" if status < 0 else f"exit status {status}"
+        if -status == signal.SIGKILL:
+            cause += " (killed; perhaps out of memory: fewer workers need less)"
         return f"its worker ended with {cause}" + (f": {words[-1]}" if words else "")
 
     def _run_out(self) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,8 +29,6 @@ from normscope.protocol import Cell
 from normscope.protocol.cell import torch_minor_version
 from normscope.sweep.ledger import Ledger, Task
 from normscope.sweep.local import available_cores
-from normscope.sweep.observer import Observer
-from normscope.sweep.planning import Plan
 from normscope.sweep.processes import Worker
 from normscope.sweep.shipping import Consignment, Freight, consign, deliver, own_modules
 from normscope.sweep.store import Store, StoreError
@@ -72,32 +72,32 @@ class RayEngine:
         self._connect(0)
         return max(1, int(self._ray.cluster_resources().get("CPU", 0)))
 
-    def run(self, plan: Plan, store: Store, observer: Observer, timeout: float | None) -> dict[str, str]:
-        """As :func:`normscope.sweep.run`; results come back while others run, and a bounded number is under way."""
+    def run(self, ledger: Ledger, store: Store, timeout: float | None) -> None:
+        """Run the cells that the ledger hands out; a bounded number of them is under way at any time."""
+        plan = ledger.plan
         self._connect(plan.workers)
-        ledger = Ledger(plan, observer)
         job = self._job(plan.new.values(), timeout)
-        follows_the_cluster = plan.workers >= self.cores()
+        size = _ClusterSize(self.cores, plan.workers)
         task = self._ray.remote(num_cpus=1, max_retries=0)(_run_cell)
         running: dict[Any, Task] = {}
         try:
             while True:
-                # A second cell a core waits in Ray's queue, so that no core waits for the driver.
-                at_most = 2 * self.cores() if follows_the_cluster else plan.workers
-                while len(running) < at_most and (cell := ledger.take()) is not None:
+                while len(running) < size.at_most() and (cell := ledger.take()) is not None:
                     running[task.remote(cell.request(store.folder), job)] = cell
                 if not running:
-                    break
+                    if not ledger.waiting:
+                        break
+                    time.sleep(_POLL_SECONDS)
                 for reference in self._finished(running):
                     cell = running.pop(reference)
                     ledger.settle(cell, self._answer(reference, cell, store))
                 ledger.check()
         except BaseException:
+            ledger.close()
             for reference in running:
                 self._ray.cancel(reference, force=True)
             self.close()
             raise
-        return ledger.failures
 
     def close(self) -> None:
         """End Ray where it was started here, else leave the cluster."""
@@ -141,7 +141,8 @@ class RayEngine:
 
     def _finished(self, running: Mapping[Any, Task]) -> list[Any]:
         """The tasks that have ended, after a wait for the first."""
-        waiting = list(running)
+        if not (waiting := list(running)):
+            return []
         self._ray.wait(waiting, num_returns=1, timeout=_POLL_SECONDS)
         ended: list[Any] = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
         return ended
@@ -161,6 +162,25 @@ class RayEngine:
             _keep(store, task.key, content)
         reply: Mapping[str, Any] = answer
         return reply
+
+
+class _ClusterSize:
+    """How many tasks may be under way: as many as the user has asked for, where that is fewer than the cluster's cores.
+
+    Otherwise two a core, whatever the cluster grows or shrinks to: the second waits in Ray's queue, so that no core
+    waits for the driver.
+    """
+
+    def __init__(self, cores: Callable[[], int], workers: int) -> None:
+        self._cores, self._workers = cores, workers
+        self._follows = workers >= cores()
+        self._read_at = -math.inf
+        self._at_most = workers
+
+    def at_most(self) -> int:
+        if self._follows and time.monotonic() - self._read_at > _POLL_SECONDS:
+            self._at_most, self._read_at = 2 * self._cores(), time.monotonic()
+        return self._at_most
 
 
 @dataclasses.dataclass(frozen=True)

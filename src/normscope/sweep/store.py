@@ -1,53 +1,52 @@
 """The store: a folder that holds one Parquet file for each finished cell, named by the cell's key.
 
 A file is written under a temporary name, flushed to the disk and renamed into place, so that a file under its final
-name is whole, whenever the run was killed. A file that cannot be read all the same is set aside and its cell is run
-again. The cell's function, configuration, duration and the versions it ran with travel in the file's metadata. When
-there are many files they are compacted into :mod:`segments <normscope.sweep.segments>`; a file wins over a segment, and
-a newer segment over an older one. ``pandas.read_parquet`` reads
-the folder: every row bears its cell's key.
+name is whole, whenever the run was killed. A file that cannot be read all the same, or that is another cell's, is set
+aside in ``_unreadable/`` and its cell is run again. The cell's function, configuration, duration and the versions it
+ran with travel in the file's metadata. When there are many files they are compacted into
+:mod:`segments <normscope.sweep.segments>`; a file wins over a segment, and a newer segment over an older one.
+``pandas.read_parquet`` reads the folder: every row bears its cell's key. Files that are not named like the store's are
+never touched.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from normscope.atomic import atomic_write
+from normscope.atomic import check_writable, leftovers
 from normscope.errors import InputError
 from normscope.protocol import Cell, empty_table, resolve_function
-from normscope.sweep.segments import METADATA, Segments, is_segment
+from normscope.sweep.cellfile import StoredCell, read_cell, write_cell
+from normscope.sweep.provenance import current_provenance
+from normscope.sweep.segments import About, Segments, read_segment
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_MANY_FILES = 256
+MANY_FILES = 256
+"""At how many files a store gathers them into a segment."""
+
+ASIDE = "_unreadable"
+"""The folder, within the store's, for what could not be read."""
+
+_SEGMENT_BYTES = 2**26
+_KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class StoreError(InputError):
     """The store's folder cannot be written or read: one sentence with the system's reason."""
-
-
-@dataclasses.dataclass(frozen=True)
-class StoredCell:
-    """A finished cell as it stands in the store."""
-
-    rows: pa.Table
-    """The schema's columns, then ``cell``, the key."""
-    metadata: Mapping[str, Any]
-
-    @property
-    def seconds(self) -> float:
-        """How long the cell took."""
-        return float(self.metadata["seconds"])
 
 
 class Store:
@@ -55,11 +54,18 @@ class Store:
 
     Args:
         folder: made, with its parents, on the first write.
+        compact_at: at how many files :meth:`compact` gathers them into a segment.
+
+    Attributes:
+        set_aside: how many damaged files this object came across.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, compact_at: int = MANY_FILES) -> None:
         self.folder = Path(folder)
-        self._segments = Segments(self.folder)
+        self.compact_at = compact_at
+        self.set_aside = 0
+        self.lock = FileLock(self.folder / ".lock")
+        self.segments = Segments(self.folder, self._set_aside)
 
     def check_writable(self) -> None:
         """Make the folder and write to it, so that a run that could not keep its results never starts.
@@ -67,15 +73,36 @@ class Store:
         Raises:
             StoreError: when the folder cannot be made or written.
         """
-        probe = self.folder / f".writable.{os.getpid()}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
+            check_writable(self.folder)
         except OSError as error:
             raise StoreError(
                 f"cannot write to {self.folder}: {error.strerror or error}; name a folder that can be written."
             ) from error
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Holds off whoever wants the folder for himself; a folder that cannot be written needs no such care."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                fcntl.flock(stack.enter_context(self._usage_file()), fcntl.LOCK_SH)
+            yield
+
+    @contextlib.contextmanager
+    def for_oneself(self) -> Iterator[None]:
+        """The folder while nobody else uses it.
+
+        Raises:
+            StoreError: at once, when somebody does, or when the folder cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                fcntl.flock(stack.enter_context(self._usage_file()), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(f"a run is using {self.folder}: wait until it has ended.") from None
+            except OSError as error:
+                raise self._refusal(error) from error
+            yield
 
     def path(self, key: str) -> Path:
         """Where the cell of that key stands."""
@@ -87,60 +114,64 @@ class Store:
         Raises:
             StoreError: when the disk is full or the folder cannot be written; no torn file is left behind.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        labelled = rows.append_column("cell", pa.repeat(pa.scalar(key), len(rows)))
-        labelled = labelled.replace_schema_metadata({METADATA: json.dumps(metadata).encode()})
         try:
-            with atomic_write(self.path(key)) as file:
-                pq.write_table(labelled, file)
+            write_cell(self.path(key), rows, metadata)
         except OSError as error:
-            raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
+            raise self._refusal(error) from error
 
-    def find(self, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-        """The metadata of those cells that are finished, by key.
+    def keys(self) -> set[str]:
+        """The keys under which there are files or rows in segments; the files are not read."""
+        return {*self.single_files(), *self.segments.cells()}
+
+    def find(self, keys: Collection[str]) -> dict[str, About]:
+        """What a plan needs to know of those cells that are finished, by key.
 
         Raises:
             StoreError: when the folder cannot be read.
         """
-        single, compacted = set(self._single_files()), self._segments.metadata()
-        found: dict[str, Mapping[str, Any]] = {}
+        single, files = self.single_files(), {}
         for key in keys:
-            if key in compacted and key not in single:
-                found[key] = compacted[key]
-            elif (stored := self.read(key)) is not None:
-                found[key] = stored.metadata
-        return found
+            if key in single and (stored := self._read_file(key)) is not None:
+                files[key] = About.of(stored.metadata)
+        # Read after the files: whatever was compacted meanwhile is in these.
+        compacted = self.segments.cells()
+        return {key: files.get(key) or compacted[key] for key in keys if key in files or key in compacted}
 
     def read(self, key: str) -> StoredCell | None:
         """The finished cell of that key, or ``None``.
-
-        A file that is torn or not ours is set aside in ``_unreadable/`` and counts as missing.
 
         Raises:
             StoreError: when the folder cannot be read.
         """
         stored = self._read_file(key)
-        if stored is None and (metadata := self._segments.metadata().get(key)) is not None:
-            (rows,) = self._segments.rows([key])
-            stored = StoredCell(rows, metadata)
+        if stored is None:
+            for path, cells in self.segments.contents().items():
+                if key in cells:
+                    rows, metadata = read_segment(path, [key])
+                    return StoredCell(rows, metadata[key])
         return stored
 
     def table(self, cells: Mapping[str, Cell]) -> pd.DataFrame:
         """The rows of every finished cell among ``cells`` (by key), in their order, the configuration joined to each.
 
         Columns: the schema's, then ``cell`` (the key), ``function``, and each configuration's fields.
+
+        Raises:
+            StoreError: when the folder cannot be read.
         """
         import pandas as pd
         import pyarrow as pa
 
-        compacted = self._segments.metadata().keys() - self._single_files()
-        tables = self._segments.rows(cells.keys() & compacted)
-        tables += [
-            stored.rows for key in cells if key not in compacted and (stored := self.read(key)) is not None
+        single = self.single_files()
+        read = {key: self._read_file(key) for key in cells if key in single}
+        found = {key: stored.rows for key, stored in read.items() if stored is not None}
+        try:
+            compacted = list(self.segments.rows(cells.keys() - found.keys()))
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"cannot read {self.folder}: {error}; run the same command again.") from error
+        tables = [
+            table.replace_schema_metadata(None) for table in (*found.values(), *compacted) if len(table)
         ]
-        tables = [table.replace_schema_metadata(None) for table in tables if len(table)]
         if not tables:
             return empty_table()
         rows = pa.concat_tables(tables).to_pandas()
@@ -159,75 +190,87 @@ class Store:
         Raises:
             StoreError: when the disk refuses; nothing is lost.
         """
-        if len(self._single_files()) < _MANY_FILES:
+        if len(self.single_files()) < self.compact_at:
             return
-        with FileLock(self.folder / ".lock"):
-            keys = self._single_files()
-            stored = {key: self._read_file(key) for key in keys}
-            finished = {key: cell for key, cell in stored.items() if cell is not None}
-            try:
-                if finished:
-                    metadata = {key: cell.metadata for key, cell in finished.items()}
-                    self._segments.write([cell.rows for cell in finished.values()], metadata)
-                for key in keys:
-                    self.path(key).unlink(missing_ok=True)
-            except OSError as error:
-                raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}.") from error
-
-    def _single_files(self) -> list[str]:
-        return [path.stem for path in self.folder.glob("*.parquet") if not is_segment(path)]
+        try:
+            with self.lock:
+                self._gather()
+        except OSError as error:
+            raise self._refusal(error) from error
 
     def remove_leftovers(self) -> None:
         """Remove the temporary files of writers that are no more."""
-        for path in self._leftovers():
+        for path in leftovers(self.folder):
             path.unlink(missing_ok=True)
+
+    def single_files(self) -> set[str]:
+        """The keys of the cells that stand in files of their own."""
+        return {path.stem for path in self.folder.glob("*.parquet") if _KEY.fullmatch(path.stem)}
+
+    def _gather(self) -> None:
+        """Turn the single files into segments of a bounded size, one after another."""
+        batch: dict[str, tuple[StoredCell, os.stat_result]] = {}
+        size = 0
+        for key in sorted(self.single_files()):
+            path = self.path(key)
+            with contextlib.suppress(FileNotFoundError):
+                state = path.stat()
+                if (stored := self._read_file(key)) is not None:
+                    batch[key] = stored, state
+                    size += stored.rows.nbytes
+            if size > _SEGMENT_BYTES:
+                self._seal(batch)
+                batch, size = {}, 0
+        if batch:
+            self._seal(batch)
+
+    def _seal(self, batch: Mapping[str, tuple[StoredCell, os.stat_result]]) -> None:
+        """Write a segment, then remove the files that are in it, except where a cell was run anew meanwhile."""
+        cells = {key: stored for key, (stored, _) in batch.items()}
+        metadata = {key: stored.metadata for key, stored in cells.items()}
+        self.segments.write([stored.rows for stored in cells.values()], metadata)
+        for key, (_, state) in batch.items():
+            with contextlib.suppress(FileNotFoundError):
+                now = self.path(key).stat()
+                if (now.st_ino, now.st_mtime_ns) == (state.st_ino, state.st_mtime_ns):
+                    self.path(key).unlink()
 
     def _read_file(self, key: str) -> StoredCell | None:
         path = self.path(key)
         try:
-            with path.open("rb") as file:
-                stored = _parse(file)
-            if stored is None:
-                aside = self.folder / "_unreadable"
-                aside.mkdir(exist_ok=True)
-                path.replace(aside / path.name)
+            stored = read_cell(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror or error}.") from error
+        if stored is None:
+            self._set_aside(path)
         return stored
 
-    def _leftovers(self) -> Iterator[Path]:
-        for path in self.folder.glob(".*.tmp"):
-            writer = path.name.split(".")[-2]
-            if not (writer.isdigit() and _is_running(int(writer))):
-                yield path
+    def _set_aside(self, path: Path) -> None:
+        """Move a damaged file out of the way; one that cannot be moved is left and counts as missing all the same."""
+        self.set_aside += 1
+        with contextlib.suppress(OSError), self.lock:
+            aside = self.folder / ASIDE
+            aside.mkdir(exist_ok=True)
+            if not _KEY.fullmatch(path.stem) or read_cell(path) is None:
+                path.replace(aside / path.name)
+
+    def _usage_file(self) -> IO[str]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return (self.folder / ".in-use").open("a")
+
+    def _refusal(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot write to {self.folder}: {error.strerror or error}.")
 
 
-def run_and_store(function: str, config: Any, key: str, store: Store, provenance: Mapping[str, Any]) -> float:
+def run_and_store(function: str, config: Any, key: str, store: Store, metadata: Mapping[str, Any]) -> float:
     """Run one cell here and now and keep its rows; gives the seconds it took."""
     started = time.perf_counter()
     rows = resolve_function(function)(config)
     seconds = time.perf_counter() - started
-    store.write(key, rows, {**provenance, "key": key, "function": function, "seconds": seconds})
+    store.write(key, rows, {**current_provenance(), **metadata, "function": function, "seconds": seconds})
     return seconds
-
-
-def _parse(file: IO[bytes]) -> StoredCell | None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        parquet = pq.ParquetFile(file)
-        metadata = json.loads((parquet.schema_arrow.metadata or {})[METADATA])
-        rows = parquet.read(use_threads=False)
-        return (
-            StoredCell(rows, {**metadata, "seconds": float(metadata["seconds"])})
-            if "cell" in rows.column_names
-            else None
-        )
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError):
-        return None
 
 
 def _columns(cell: Cell) -> dict[str, Any]:
@@ -235,13 +278,3 @@ def _columns(cell: Cell) -> dict[str, Any]:
     config = dataclasses.asdict(cell.config)
     texts = {name: json.dumps(value) if isinstance(value, tuple) else value for name, value in config.items()}
     return {"function": cell.function, **texts}
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -7,10 +7,8 @@ whatever they print goes to the standard error. When its input ends, the driver 
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import queue
 import sys
 import threading
@@ -48,28 +46,18 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         config = resolve_function(request["function"]).config_from(request["config"])
         store = Store(Path(request["store"]))
-        seconds = run_and_store(request["function"], config, request["key"], store, _provenance(request))
+        metadata = {"version": request["version"], "config": request["config"]}
+        seconds = run_and_store(request["function"], config, request["key"], store, metadata)
         return {"seconds": seconds}
     except StoreError as error:
         return {"fatal": str(error)}
     except NormscopeError as error:
         return {"error": str(error)}
+    except MemoryError:
+        return {"error": "out of memory: fewer workers leave more for each."}
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
         return {"error": "".join(traceback.format_exception_only(error)).strip()}
-
-
-def _provenance(request: dict[str, Any]) -> dict[str, Any]:
-    import torch
-
-    return {
-        "version": request["version"],
-        "config": request["config"],
-        "normscope": importlib.metadata.version("normscope"),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-    }
 
 
 def _end_line(stream: TextIO) -> None:

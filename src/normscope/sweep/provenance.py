@@ -1,0 +1,57 @@
+"""With what a cell's rows were made, and whether a table's cells were made alike."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+
+class Provenance(NamedTuple):
+    """What may move the bits of a cell's rows without moving its key."""
+
+    normscope: str
+    torch: str
+    python: str
+    threads: int | None
+    """torch's threads; ``None`` for a cell that ran without torch."""
+
+
+@functools.cache
+def _shared(provenance: Provenance) -> Provenance:
+    return provenance
+
+
+def provenance_of(metadata: Mapping[str, Any]) -> Provenance:
+    """What a cell's metadata say; an equal one is the same object, so that many cells share it."""
+    normscope, torch, python = (
+        str(metadata.get(name, "unknown")) for name in ("normscope", "torch", "python")
+    )
+    return _shared(Provenance(normscope, torch, python, metadata.get("threads")))
+
+
+def current_provenance() -> dict[str, Any]:
+    """What this process runs with, as metadata. torch is asked for its threads only where it is loaded."""
+    torch = sys.modules.get("torch")
+    return {
+        "normscope": importlib.metadata.version("normscope"),
+        "torch": importlib.metadata.version("torch"),
+        "python": platform.python_version(),
+        "threads": None if torch is None else torch.get_num_threads(),
+    }
+
+
+def mixture(provenances: Collection[Provenance]) -> str:
+    """A sentence that says in what cells differ, each value with its number of cells; empty when they are alike."""
+    differences = []
+    for name in Provenance._fields:
+        counts = Counter(getattr(provenance, name) for provenance in provenances)
+        counts.pop(None, None)
+        if len(counts) > 1:
+            values = " and ".join(f"{value} ({count} cells)" for value, count in sorted(counts.items()))
+            differences.append(f"{name} {values}")
+    return f"Cells of mixed versions: {'; '.join(differences)}." if differences else ""
