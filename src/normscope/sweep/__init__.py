@@ -6,6 +6,7 @@
 """
 
 from normscope.sweep.engine import ENGINES, Engine, make_engine, run
+from normscope.sweep.local import available_cores
 from normscope.sweep.observer import Observer, SilentObserver
 from normscope.sweep.planning import Estimate, Plan, plan
 from normscope.sweep.provenance import mixture
@@ -22,6 +23,7 @@ __all__ = [
     "SilentObserver",
     "Store",
     "StoreError",
+    "available_cores",
     "make_engine",
     "mixture",
     "plan",
