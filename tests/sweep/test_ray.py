@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -66,6 +67,13 @@ def cluster(here):
         found.shutdown()
 
 
+@pytest.fixture(scope="module")
+def joined(cluster):
+    engine = sweep.make_engine("ray", cluster.address)
+    yield engine
+    engine.close()
+
+
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "cells")
@@ -92,16 +100,49 @@ def columns(store, cells):
     return found
 
 
+def test_an_unknown_engine_and_an_address_for_another_are_refused():
+    with pytest.raises(UnknownNameError, match="did you mean local"):
+        sweep.make_engine("lokal")
+    with pytest.raises(InputError, match="needs --engine ray"):
+        sweep.make_engine("local", "127.0.0.1:6379")
+
+
+def test_without_ray_the_message_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'normscope\[ray\]'"):
+        sweep.make_engine("ray")
+
+
+@pytest.mark.parametrize("address", ["rubbish", "ray://127.0.0.1:10001", "127.0.0.1:99999999"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(InputError, match=r"host:port") as refusal:
+        sweep.make_engine("ray", address)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_where_nothing_or_something_else_listens_the_wait_is_bounded(monkeypatch):
+    monkeypatch.setattr(engine_file, "_JOINING_SECONDS", 4.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(
+            InputError, match=rf"no Ray cluster to join at {address} \(no answer within 4 s\)"
+        ):
+            sweep.make_engine("ray", address).cores()
+    with pytest.raises(InputError, match=rf"no Ray cluster to join at {address} \(.*refused"):
+        sweep.make_engine("ray", address).cores()
+
+
 def test_one_worker_two_workers_and_ray_give_the_same_bits(here, tmp_path):
     cells = [numbers.cell(Numbers(0.1 * start)) for start in range(4)]
     cells += [
         train_lenet.cell(LeNetTraining(norm, 0.5, 0, "mnist5k", 1000, 1)) for norm in ("none", "suppress")
     ]
-    found = []
-    for name, engine, workers in (("one", None, 1), ("two", None, 2), ("ray", here, 2)):
+    local, found = sweep.make_engine(), []
+    for name, engine, workers in (("one", local, 1), ("two", local, 2), ("ray", here, 2)):
         store = Store(tmp_path / name)
         assert run(cells, store, engine, workers) == {}
         found.append(columns(store, cells))
+    local.close()
     assert found[0] == found[1] == found[2]
 
 
@@ -135,22 +176,17 @@ def test_a_cell_that_hangs_is_stopped_at_its_time_out(here, store):
     assert len(store.table(keyed([fine]))) == 4
 
 
-def test_no_more_cells_run_than_workers_were_asked_for(cluster, store, tmp_path):
-    engine = sweep.make_engine("ray", cluster.address)
+def test_no_more_cells_run_than_workers_were_asked_for(joined, store, tmp_path):
     cells = [deed.cell(Deed("fine", str(tmp_path), seconds=0.01 * index)) for index in range(6)]
-    try:
-        assert engine.cores() == 2
-        under_way, most = set(), []
+    assert joined.cores() == 2
+    under_way, most = set(), []
 
-        def begin(cell):
-            under_way.add(cell)
-            most.append(len(under_way))
+    def begin(cell):
+        under_way.add(cell)
+        most.append(len(under_way))
 
-        observer = Listener(begin, under_way.discard)
-        assert run(cells, store, engine, workers=1, observer=observer) == {}
-        assert max(most) == 1
-    finally:
-        engine.close()
+    assert run(cells, store, joined, workers=1, observer=Listener(begin, under_way.discard)) == {}
+    assert max(most) == 1
 
 
 @pytest.fixture
@@ -172,7 +208,8 @@ def own_modules(tmp_path, monkeypatch):
                 rows = Rows()
                 rows.add("module", 1.0, layer=__file__)
                 loaded = data.load(config.data)
-                rows.add("images", float(loaded.train_images.sum(dtype="int64")), layer=str(loaded.train_images.filename))
+                images = loaded.train_images
+                rows.add("images", float(images.sum(dtype="int64")), layer=str(images.filename))
                 return rows.table()
         """)
     )
@@ -181,7 +218,8 @@ def own_modules(tmp_path, monkeypatch):
     return f"own_cells_{os.getpid()}"
 
 
-def test_nodes_get_data_and_the_users_modules_through_ray(cluster, store, own_modules, tmp_path):
+def test_nodes_get_data_and_the_users_modules_through_ray(cluster, joined, store, own_modules, tmp_path):
+    joined.close()
     lent = tmp_path / "lent"
     lent.mkdir()
 
@@ -206,24 +244,19 @@ def test_nodes_get_data_and_the_users_modules_through_ray(cluster, store, own_mo
         shutil.rmtree(folder)
 
 
-def test_a_full_disk_at_the_driver_ends_the_run_with_one_line(cluster, store):
+def test_a_driver_that_cannot_write_ends_the_run_with_one_line(joined, store):
     cells = [numbers.cell(Numbers(float(start))) for start in range(4)]
 
     def obstruct(cell):
         store.path(cell.key(str)).mkdir()
 
-    engine = sweep.make_engine("ray", cluster.address)
-    try:
-        with pytest.raises(StoreError, match="cannot write to"):
-            run(cells, store, engine, observer=Listener(on_start=obstruct))
-    finally:
-        engine.close()
+    with pytest.raises(StoreError, match="cannot write to"):
+        run(cells, store, joined, observer=Listener(on_start=obstruct))
 
 
-def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(cluster, store, tmp_path):
+def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(cluster, joined, store, tmp_path):
     node = cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
     cells = [deed.cell(Deed("fine", str(tmp_path), seconds=0.5 + 0.001 * index)) for index in range(16)]
-    engine = sweep.make_engine("ray", cluster.address)
     killing = []
 
     def kill(cell):
@@ -232,59 +265,30 @@ def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(clust
             killing[0].start()
 
     listener = Listener(on_end=kill)
-    try:
-        assert engine.cores() == 3
-        assert run(cells, store, engine, workers=3, observer=listener) == {}
-    finally:
-        engine.close()
-        for thread in killing:
-            thread.join()
+    assert joined.cores() == 3
+    assert run(cells, store, joined, workers=3, observer=listener) == {}
+    killing[0].join()
     assert listener.retries
     assert all("lost" in words for words in listener.retries)
     assert sorted(store.table(keyed(cells))["cell"]) == sorted(keyed(cells))
     assert listener.ended == len(cells)
 
 
-def test_an_unknown_engine_and_an_address_for_another_are_refused():
-    with pytest.raises(UnknownNameError, match="did you mean local"):
-        sweep.make_engine("lokal")
-    with pytest.raises(InputError, match="needs --engine ray"):
-        sweep.make_engine("local", "127.0.0.1:6379")
+@pytest.fixture
+def temporary():
+    """A folder for temporary files whose name leaves room for the names of Ray's sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
 
 
-def test_without_ray_the_message_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"pip install 'normscope\[ray\]'"):
-        sweep.make_engine("ray")
-
-
-@pytest.mark.parametrize("address", ["rubbish", "ray://127.0.0.1:10001", "127.0.0.1:99999999"])
-def test_what_is_no_address_is_refused(address):
-    with pytest.raises(InputError, match=r"host:port") as refusal:
-        sweep.make_engine("ray", address).cores()
-    assert len(str(refusal.value).splitlines()) == 1
-
-
-def test_where_nothing_or_something_else_listens_the_wait_is_bounded(monkeypatch):
-    monkeypatch.setattr(engine_file, "_JOINING_SECONDS", 4.0)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        address = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(
-            InputError, match=rf"no Ray cluster to join at {address} \(no answer within 4 s\)"
-        ):
-            sweep.make_engine("ray", address).cores()
-    with pytest.raises(InputError, match=rf"no Ray cluster to join at {address} \(.*refused"):
-        sweep.make_engine("ray", address).cores()
-
-
-def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path):
+def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path, temporary):
     out = tmp_path / "runs"
     driver = subprocess.Popen(
         [sys.executable, "-m", "normscope", "reproduce", "chai2020.fig6", "--engine", "ray", "--out", out],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(_short(tmp_path))},
+        env={**os.environ, "TMPDIR": str(temporary)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 120
@@ -300,14 +304,7 @@ def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path):
     while left := [command for process, command in started.items() if _command(process) == command]:
         assert time.monotonic() < end, left
         time.sleep(0.1)
-    assert list(_short(tmp_path).iterdir()) == []
-
-
-def _short(folder):
-    """A folder for temporary files whose name leaves room for the names of Ray's sockets."""
-    short = Path("/tmp") / f"t{abs(hash(str(folder))) % 10**8}"
-    short.mkdir(exist_ok=True)
-    return short
+    assert list(temporary.glob("ns-*")) == []
 
 
 def _descendants(process):

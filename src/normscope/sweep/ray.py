@@ -39,6 +39,7 @@ _LISTENING_SECONDS, _JOINING_SECONDS = 5.0, 30.0
 _POLL_SECONDS = 1.0
 _OBJECT_STORE = 100_000_000  # Nothing travels through it when Ray is started here.
 _LONGEST_SOCKET_FOLDER = 40
+_ADVICE = "give host:port of a Ray cluster that this machine belongs to, or 'auto'"
 
 
 class RayEngine:
@@ -50,10 +51,12 @@ class RayEngine:
         freight: how the nodes of a cluster that is joined get the data sets that cells read.
 
     Raises:
-        InputError: Ray is not installed.
+        InputError: Ray is not installed, or the address is none.
     """
 
     def __init__(self, address: str | None = None, freight: Freight | None = None) -> None:
+        if address is not None:
+            _check_form(address)
         os.environ.update(_SETTINGS)
         self._ray = _import_ray()
         self._address, self._freight = address, freight
@@ -113,7 +116,7 @@ class RayEngine:
             return
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address is not None:
-            _check_address(self._address)
+            _check_cluster(self._address)
             self._ray.init(address=self._address, **quiet)
         else:
             self._folder = _short_folder()
@@ -270,33 +273,34 @@ def _import_ray() -> ModuleType:
     return ray
 
 
-def _check_address(address: str) -> None:
+def _check_form(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and "/" not in host and port.isdigit() and int(port) < 2**16):
+        raise InputError(f"{address!r} is no address of a Ray cluster: {_ADVICE}.")
+
+
+def _check_cluster(address: str) -> None:
     """Try a cluster out in a process of its own, since Ray itself would try again for minutes.
 
     Raises:
         InputError: nothing answers there, or what answers is no cluster that this machine can join.
     """
-    advice = "give host:port of a Ray cluster that this machine belongs to, or 'auto'"
-    host, _, port = address.rpartition(":")
-    if address != "auto" and not (host and port.isdigit() and "/" not in host):
-        raise InputError(f"{address!r} is no address of a Ray cluster: {advice}.")
+    script = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
+    probe = [sys.executable, "-c", script, address]
     try:
         if address != "auto":
+            host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=_LISTENING_SECONDS).close()
-        script = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
-        subprocess.run(
-            [sys.executable, "-c", script, address], check=True, capture_output=True, timeout=_JOINING_SECONDS
-        )
+        subprocess.run(probe, check=True, capture_output=True, timeout=_JOINING_SECONDS)
     except subprocess.CalledProcessError as error:
-        words = error.stderr.decode(errors="replace").strip().splitlines()
-        raise InputError(
-            f"no Ray cluster to join at {address} ({words[-1] if words else ''}): {advice}."
-        ) from error
-    except subprocess.TimeoutExpired as error:
+        reason = (error.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+    except subprocess.TimeoutExpired:
         reason = f"no answer within {_JOINING_SECONDS:g} s"
-        raise InputError(f"no Ray cluster to join at {address} ({reason}): {advice}.") from error
-    except (OSError, OverflowError) as error:
-        raise InputError(f"no Ray cluster to join at {address} ({error}): {advice}.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return
+    raise InputError(f"no Ray cluster to join at {address} ({reason}): {_ADVICE}.")
 
 
 def _short_folder() -> str:
