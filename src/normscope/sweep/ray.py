@@ -9,7 +9,6 @@ get the data sets and the user's own modules through Ray's object store, once ea
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import os
 import shutil
@@ -20,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from normscope.atomic import atomic_write
@@ -29,8 +27,8 @@ from normscope.protocol import Cell
 from normscope.protocol.cell import torch_minor_version
 from normscope.sweep.ledger import Ledger, Task
 from normscope.sweep.local import available_cores
-from normscope.sweep.processes import Worker
-from normscope.sweep.shipping import Consignment, Freight, consign, deliver, own_modules
+from normscope.sweep.node import Job, run_cell
+from normscope.sweep.shipping import Consignment, Freight, consign, own_modules
 from normscope.sweep.store import Store, StoreError
 
 # Ray reads these when it is imported or started: no usage reports, no warning about accelerators it was not asked for.
@@ -81,7 +79,7 @@ class RayEngine:
         self._connect(plan.workers)
         job = self._job(plan.new.values(), timeout)
         size = _ClusterSize(self.cores, plan.workers)
-        task = self._ray.remote(num_cpus=1, max_retries=0)(_run_cell)
+        task = self._ray.remote(num_cpus=1, max_retries=0)(run_cell)
         running: dict[Any, Task] = {}
         try:
             while True:
@@ -130,7 +128,7 @@ class RayEngine:
         """What all tasks of a plan share, put where every node fetches it once."""
         path = tuple(os.path.abspath(entry) for entry in sys.path)
         if self._folder is not None:
-            return self._ray.put(_Job(path, timeout, torch_minor_version(), directory=os.getcwd()))
+            return self._ray.put(Job(path, timeout, torch_minor_version(), directory=os.getcwd()))
         cells = list(cells)
         variable = self._freight.variable if self._freight is not None else ""
         if self._freight is not None:
@@ -140,7 +138,7 @@ class RayEngine:
         if any(cell.files or not cell.function.startswith("normscope.") for cell in cells):
             modules = consign(own_modules(Path.cwd()))
         data = tuple(self._consignments.values())
-        return self._ray.put(_Job(path, timeout, torch_minor_version(), None, modules, data, variable))
+        return self._ray.put(Job(path, timeout, torch_minor_version(), None, modules, data, variable))
 
     def _finished(self, running: Mapping[Any, Task]) -> list[Any]:
         """The tasks that have ended, after a wait for the first."""
@@ -186,77 +184,6 @@ class _ClusterSize:
         return self._at_most
 
 
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """What a node needs to run a plan's cells.
-
-    Attributes:
-        path: the driver's import path.
-        timeout: of each cell, in seconds.
-        torch: the driver's minor version of torch, which the cells' keys name.
-        directory: the driver's working directory, where it is this node's; ``None`` for other machines.
-        modules: the user's own modules, the cells' working directory then.
-        data: the data sets.
-        variable: tells a cell's process where they are.
-    """
-
-    path: tuple[str, ...]
-    timeout: float | None
-    torch: str
-    directory: str | None
-    modules: Consignment | None = None
-    data: tuple[Consignment, ...] = ()
-    variable: str = ""
-
-    def settings(self) -> tuple[tuple[str, ...], dict[str, str], str | None]:
-        """Import path, environment and working directory of the worker process on this node."""
-        directory, path = self.directory, self.path
-        if self.modules is not None:
-            directory = str(deliver(self.modules))
-            path = (directory, *path)
-        folders = [str(deliver(consignment)) for consignment in self.data]
-        return path, {self.variable: os.pathsep.join(folders)} if folders else {}, directory
-
-
-class _Kept:
-    """The worker process that a Ray worker keeps between its tasks; it ends with the Ray worker, at the latest."""
-
-    worker: Worker | None = None
-    settings: Any = None
-
-    @classmethod
-    def for_job(cls, job: _Job) -> Worker:
-        settings = job.settings()
-        if cls.worker is not None and (cls.settings != settings or not cls.worker.alive):
-            cls.worker.stop()
-            cls.worker = None
-        if cls.worker is None:
-            cls.worker, cls.settings = Worker(*settings), settings
-        return cls.worker
-
-
-def _run_cell(request: dict[str, Any], job: _Job) -> tuple[dict[str, Any], bytes | None]:
-    """The task: a worker's answer, and the cell's file unless the worker has written it to the store itself."""
-    if (here := torch_minor_version()) != job.torch:
-        return {"error": f"{socket.gethostname()} has torch {here}, the cells are for {job.torch}."}, None
-    if job.directory is not None:
-        return _Kept.for_job(job).ask(request, job.timeout), None
-    try:
-        with tempfile.TemporaryDirectory(prefix="normscope-cell-") as folder:
-            answer = _Kept.for_job(job).ask({**request, "store": folder}, job.timeout)
-            if "fatal" in answer:
-                return _on_this_node(answer["fatal"]), None
-            written = Store(Path(folder)).path(request["key"])
-            return answer, written.read_bytes() if "seconds" in answer else None
-    except OSError as error:
-        return _on_this_node(str(error)), None
-
-
-def _on_this_node(error: str) -> dict[str, Any]:
-    """An error of one node's disk, from which another node need not suffer."""
-    return {"died": f"on {socket.gethostname()}: {error}", "again": True}
-
-
 def _keep(store: Store, key: str, content: bytes) -> None:
     try:
         with atomic_write(store.path(key)) as file:
@@ -265,7 +192,7 @@ def _keep(store: Store, key: str, content: bytes) -> None:
         raise StoreError(f"cannot write to {store.folder}: {error.strerror or error}.") from error
 
 
-def _import_ray() -> ModuleType:
+def _import_ray() -> Any:
     try:
         import ray
     except ImportError as error:
