@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--fault-seed`` repeats the choices of a fault campaign."""
+    parser.addoption("--fault-seed", type=int, default=None, help="seed of the kill campaign in tests/faults")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked ``needs_data(name)`` where the official files of that data set are not at hand."""
     for marker in item.iter_markers("needs_data"):

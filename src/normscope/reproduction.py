@@ -120,7 +120,7 @@ class Reproduction:
         Args:
             offline: take the published digest of a data set that is not here, rather than download it.
         """
-        digest = _digest_offline if offline else data.digest
+        digest = digest_offline if offline else data.digest
         seen = {key for cells in self._cells.values() for key in cells}
         for experiment in self.experiments:
             asked = experiment.cells(self.scale, self._tables[experiment.id])
@@ -223,7 +223,8 @@ def write_report(out: Path) -> Path:
     return page.write_page(out, sections, environment())
 
 
-def _digest_offline(name: str) -> str:
+def digest_offline(name: str) -> str:
+    """A data set's digest, the published one where it is not at hand."""
     return data.digest(name) if data.available(name)[0] else data.CATALOGUE[name].digest
 
 

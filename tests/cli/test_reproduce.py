@@ -174,6 +174,7 @@ def test_python_gives_the_same_result(finished):
         (["list", "chia2020"], "did you mean chai2020"),
         (["report", "."], "holds no results"),
         (["report", "nowhere"], "holds no results"),
+        (["clean", "."], "holds no results"),
         (["data", "fetch", "mnits"], "did you mean mnist"),
         (["nosuch"], "No such command"),
     ],

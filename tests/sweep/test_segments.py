@@ -1,5 +1,7 @@
 """Compaction: many files become one, and nobody can tell."""
 
+import os
+
 import pandas as pd
 import pytest
 from sample_cells import Numbers, numbers
@@ -114,12 +116,71 @@ def test_a_torn_file_is_left_out_of_a_segment(store):
     assert store.find(cells).keys() == cells.keys() - {torn}
 
 
-def test_a_torn_segment_means_that_its_cells_run_again(store):
+@pytest.mark.parametrize("damage", ["torn", "a bit", "renamed"])
+def test_a_damaged_segment_is_set_aside_and_its_cells_run_again(store, damage):
     cells = keep(store, range(4))
     store.compact()
     (segment,) = store.folder.glob("segment-*")
-    segment.write_bytes(segment.read_bytes()[:100])
-    assert Store(store.folder).find(cells) == {}
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 3] ^= 4
+    if damage == "renamed":
+        segment = segment.rename(segment.with_name("segment-00000001-0123456789abcdef.parquet"))
+    else:
+        segment.write_bytes(content if damage == "a bit" else content[:100])
+    found = Store(store.folder)
+    assert found.find(cells) == {}
+    assert found.table(cells).empty
+    assert (found.set_aside, files(store)) == (1, [])
+    assert (store.folder / "_unreadable" / segment.name).exists()
+
+
+def test_which_segment_is_newer_does_not_hang_on_the_clock(store):
+    (key, cell), *_ = keep(store, range(4)).items()
+    store.compact()
+    for value in (60.0, 50.0):
+        keep(store, range(10, 14))
+        store.write(key, numbers(Numbers(value, count=1)), {"seconds": value})
+        store.compact()
+    for age, path in enumerate(sorted(store.folder.glob("segment-*"))):
+        os.utime(path, (1e9 - age, 1e9 - age))
+    reader = Store(store.folder)
+    assert reader.find([key])[key].seconds == 50.0
+    assert reader.table({key: cell})["value"].tolist() == [50.0, float("inf")]
+
+
+def test_segments_of_before_they_had_numbers_are_read_and_count_as_the_oldest(store):
+    key, *others = keep(store, range(4))
+    store.compact()
+    (segment,) = store.folder.glob("segment-*")
+    segment.rename(store.folder / f"segment-{'f' * 32}.parquet")
+    keep(store, range(10, 14))
+    store.write(key, numbers(Numbers(50.0, count=1)), {"seconds": 7.0})
+    store.compact()
+    assert Store(store.folder).find([key])[key].seconds == 7.0
+    assert len(store.find(others)) == 3
+
+
+def test_a_cell_that_is_run_anew_while_it_is_compacted_keeps_its_file(store, monkeypatch):
+    key, *_ = keep(store, range(4))
+    write = store.segments.write
+
+    def write_and_disturb(*arguments):
+        write(*arguments)
+        store.write(key, numbers(Numbers(50.0, count=1)), {"seconds": 7.0})
+
+    monkeypatch.setattr(store.segments, "write", write_and_disturb)
+    store.compact()
+    assert files(store, f"{key}.parquet")
+    assert store.find([key])[key].seconds == 7.0
+
+
+def test_large_cells_make_several_segments(store, monkeypatch):
+    monkeypatch.setattr("normscope.sweep.store._SEGMENT_BYTES", 1)
+    cells = keep(store, range(4))
+    table = store.table(cells)
+    store.compact()
+    assert len(files(store, "segment-*")) == len(files(store)) == 4
+    pd.testing.assert_frame_equal(store.table(cells), table)
 
 
 def test_pandas_reads_files_and_segments_together(store):

@@ -38,17 +38,51 @@ def test_pandas_reads_a_cell_without_normscope(store):
     assert pd.read_parquet(path)["value"].tolist()[:3] == [2.0, 3.0, 4.0]
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "other parquet"])
+@pytest.mark.parametrize("damage", ["torn", "empty", "foreign", "bit", "other parquet", "other cell"])
 def test_a_torn_or_foreign_file_is_set_aside_and_counts_as_missing(store, damage):
     key, path = kept(store, Numbers(2.0))
     whole = path.read_bytes()
     if damage == "other parquet":
         pd.DataFrame({"a": [1]}).to_parquet(path)
+    elif damage == "other cell":
+        kept(store, Numbers(3.0))[1].replace(path)
     else:
-        path.write_bytes({"torn": whole[: len(whole) // 2], "empty": b"", "foreign": b"not parquet"}[damage])
+        middle = whole.index(b"number") + 1
+        flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+        path.write_bytes(
+            {"torn": whole[: len(whole) // 2], "empty": b"", "foreign": b"no", "bit": flipped}[damage]
+        )
+    assert store.find([key]) == {}
     assert store.read(key) is None
     assert not path.exists()
     assert (store.folder / "_unreadable" / path.name).exists()
+    assert store.set_aside == 1
+
+
+def test_files_with_other_names_are_neither_read_nor_moved(store):
+    key, _ = kept(store, Numbers(2.0))
+    mine = [
+        store.folder / name for name in ("mine.parquet", "segment-of-mine.parquet", "f" * 31 + ".parquet")
+    ]
+    for path in mine:
+        path.write_bytes(b"mine")
+    everything = Store(store.folder, compact_at=1)
+    everything.compact()
+    assert everything.keys() == {key}
+    assert all(path.read_bytes() == b"mine" for path in mine)
+
+
+def test_whoever_wants_the_folder_for_himself_waits_for_nobody(store):
+    mine = Store(store.folder).for_oneself()
+    with (
+        store.in_use(),
+        Store(store.folder).in_use(),
+        pytest.raises(StoreError, match="a run is using"),
+        mine,
+    ):
+        pass
+    with store.for_oneself():
+        pass
 
 
 def test_the_table_joins_the_configuration_defaults_included(store):
@@ -91,5 +125,5 @@ def test_a_failed_write_leaves_no_torn_file(store, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left on device"):
-        store.write("k", Rows().table(), {"seconds": 1.0})
+        store.write("0" * 32, Rows().table(), {"seconds": 1.0})
     assert list(store.folder.iterdir()) == []

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from normscope.atomic import atomic_write, check_writable
+from normscope.atomic import atomic_write, check_writable, leftovers
 from normscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def is_read_only(folder: Path) -> bool:
 def writing(folder: Path) -> Iterator[None]:
     """Holds a results folder, so that what two processes write there never comes half from each.
 
+    What killed writers have left behind is removed.
+
     Raises:
         InputError: when the folder cannot be written.
     """
@@ -48,6 +50,9 @@ def writing(folder: Path) -> Iterator[None]:
         raise _cannot_write(folder, error) from error
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
+        for place in (folder, *filter(Path.is_dir, folder.iterdir())):
+            for path in leftovers(place):
+                path.unlink(missing_ok=True)
         yield
 
 

@@ -52,6 +52,9 @@ def mixture(provenances: Collection[Provenance]) -> str:
         counts = Counter(getattr(provenance, name) for provenance in provenances)
         counts.pop(None, None)
         if len(counts) > 1:
-            values = " and ".join(f"{value} ({count} cells)" for value, count in sorted(counts.items()))
+            values = " and ".join(
+                f"{value} ({count} cell{'s' if count != 1 else ''})"
+                for value, count in sorted(counts.items())
+            )
             differences.append(f"{name} {values}")
     return f"Cells of mixed versions: {'; '.join(differences)}." if differences else ""

@@ -101,7 +101,10 @@ class Segments:
         except FileNotFoundError:
             return {}
         try:
-            if (match := _NAME.fullmatch(path.name)) and match[2] not in (None, _digest(content)):
+            match = _NAME.fullmatch(path.name)
+            if match is None or match[2] is None:
+                pq.read_table(io.BytesIO(content))
+            elif match[2] != _digest(content):
                 raise ValueError("its bytes are not those that its name says")
             cells = json.loads(pq.read_schema(io.BytesIO(content)).metadata[METADATA])["cells"]
             return {key: About.of(metadata) for key, metadata in cells.items()}

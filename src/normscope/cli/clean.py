@@ -1,0 +1,27 @@
+"""``normscope clean``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def clean(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder that 'normscope reproduce' has written.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
+    ] = False,
+) -> None:
+    """Remove cells that no experiment refers to, superseded copies, and what crashes have left behind."""
+    from normscope import cleaning
+
+    removals = cleaning.clean(folder, dry_run=dry_run)
+    verb = "would remove" if dry_run else "removed"
+    for removal in removals:
+        print(f"{verb} {removal.what}: {removal.count:,} ({removal.bytes / 1e6:,.2f} MB)")
+    if not removals:
+        print("nothing to remove")

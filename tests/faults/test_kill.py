@@ -1,0 +1,70 @@
+"""Runs killed at random moments, each gone on with: nothing lost, nothing twice, nothing torn, the same bits."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import trial
+from killing import KINDS, Run, files_of, results_of
+
+from normscope.sweep import Store
+
+pytestmark = pytest.mark.faults
+
+ALWAYS, ALL = 10, 100
+KEYS = {cell.key(str): cell.config.start for cell in trial.experiment().cells("quick", None)}
+
+
+def trials():
+    return [pytest.param(index, marks=[pytest.mark.long] if index >= ALWAYS else []) for index in range(ALL)]
+
+
+@pytest.mark.parametrize("index", trials())
+def test_a_killed_run_is_gone_on_with_as_if_nothing_had_been(index, undisturbed, dice, deaths, tmp_path):
+    reference, duration = undisturbed
+    out = tmp_path / "runs"
+    run = Run(out)
+    death = run.kill(KINDS[index % len(KINDS)], duration, dice)
+    deaths.append(death)
+    if death.kind == "worker":
+        ended = run.end()
+        assert ended.returncode == 0, ended.stderr
+    for path in files_of(out):
+        assert_whole(path)
+    done = finished(out)
+    again = Run(out)
+    ended = again.end()
+    assert ended.returncode == 0, ended.stderr
+    assert f"{len(done)} cells found" in ended.stderr
+    assert sorted(again.begun()) == sorted(set(KEYS.values()) - done)
+    assert finished(out) == set(KEYS.values())
+    assert not (out / "cells" / "_unreadable").exists()
+    assert not list(out.rglob("*.tmp"))
+    assert results_of(out) == results_of(reference), death
+
+
+def finished(out: Path) -> set[int]:
+    """The cells whose rows the store has, each with all of them, and once."""
+    store = Store(out / "cells")
+    found = store.find(KEYS)
+    assert store.set_aside == 0
+    table = store.table({cell.key(str): cell for cell in trial.experiment().cells("quick", None)})
+    assert (
+        table["cell"].value_counts().to_dict() == dict.fromkeys(found, trial.ROWS + 1)
+        if found
+        else table.empty
+    )
+    return {KEYS[key] for key in found}
+
+
+def assert_whole(path: Path) -> None:
+    """A file under its final name is complete."""
+    content = path.read_bytes()
+    if path.suffix == ".parquet":
+        assert pq.ParquetFile(path).read().num_rows >= trial.ROWS
+    elif path.suffix == ".json":
+        json.loads(content)
+    else:
+        endings = {".html": b"</html>", ".svg": b"</svg>", ".png": b"IEND\xaeB`\x82"}
+        assert content.rstrip().endswith(endings[path.suffix]), path
