@@ -94,8 +94,8 @@ def overhead(rounds: int, count: int = 500) -> None:
     print(f"\nengine overhead, {count} empty cells on {CORES} workers (bar {OVERHEAD_BAR:g} ms a cell)")
     for name in sweep.ENGINES:
         engine = sweep.make_engine(name)
-        _run_empty(engine, 4 * CORES)
-        measured = [_run_empty(engine, count) for _ in range(rounds)]
+        run_empty(engine, 4 * CORES)
+        measured = [run_empty(engine, count) for _ in range(rounds)]
         engine.close()
         wall = statistics.median(seconds for seconds, _ in measured)
         driver = statistics.median(cpu for _, cpu in measured)
@@ -177,7 +177,11 @@ def _tune(configs: Sequence[LeNetTraining]) -> list[float]:
 
 @contextlib.contextmanager
 def _ray() -> Iterator[None]:
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1")
+    os.environ.update(
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_raylet_start_wait_time_s="120",
+        TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+    )
     import ray
 
     ray.init(
@@ -188,7 +192,7 @@ def _ray() -> Iterator[None]:
     ray.shutdown()
 
 
-def _run_empty(engine: Engine, count: int) -> tuple[float, float]:
+def run_empty(engine: Engine, count: int) -> tuple[float, float]:
     """Seconds, and the driver's CPU seconds."""
     cells = empty_cells(count)
     with tempfile.TemporaryDirectory() as folder:

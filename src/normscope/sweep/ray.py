@@ -31,8 +31,13 @@ from normscope.sweep.node import Job, run_cell
 from normscope.sweep.shipping import Consignment, Freight, consign, own_modules
 from normscope.sweep.store import Store, StoreError
 
-# Ray reads these when it is imported or started: no usage reports, no warning about accelerators it was not asked for.
-_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Ray reads these when it is imported or started: no usage reports, no warning about accelerators it was not
+# asked for, patience with a busy machine.
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_raylet_start_wait_time_s": "120",
+}
 _LISTENING_SECONDS, _JOINING_SECONDS = 5.0, 30.0
 _POLL_SECONDS = 1.0
 _OBJECT_STORE = 100_000_000  # Nothing travels through it when Ray is started here.
@@ -112,17 +117,25 @@ class RayEngine:
     def _connect(self, cores: int) -> None:
         if self._ray.is_initialized():
             return
-        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address is not None:
             _check_cluster(self._address)
-            self._ray.init(address=self._address, **quiet)
+            settings = {"address": self._address}
         else:
             self._folder = _short_folder()
-            self._ray.init(
-                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE,
-                _temp_dir=self._folder, **quiet,
-            )  # fmt: skip
+            settings = {
+                "address": "local",
+                "num_cpus": cores,
+                "include_dashboard": False,
+                "object_store_memory": _OBJECT_STORE,
+                "_temp_dir": self._folder,
+            }
         self._connected = True
+        try:
+            self._ray.init(**settings, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:
+            self.close()
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise InputError(f"Ray did not start: {reason}") from error
 
     def _job(self, cells: Iterable[Cell], timeout: float | None) -> Any:
         """What all tasks of a plan share, put where every node fetches it once."""
