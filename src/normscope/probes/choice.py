@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from normscope.probes.geometry import Geometry
 from normscope.probes.overlap import WHOLE
-from normscope.probes.products import CHUNK, SQUARE, plan, stacked_dimension
+from normscope.probes.products import SQUARE, images_at_a_time, plan, stacked_dimension
 
 # Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how
 # many multiplications a call, a copied value or a scattered sum is worth.
@@ -52,7 +52,7 @@ def seconds(
     stack = stacked_dimension(geometry, depth, width)
     multiply = MULTIPLY * itemsize / 4 * (1 + (HALF_SPEED if stack is None else STACKED)[itemsize] / width)
     copied = n * width * math.prod(size[:depth])
-    rounds = 1 if depth == geometry.dims else math.ceil(copied / CHUNK)
+    rounds = math.ceil(batch / images_at_a_time(geometry, batch, channels, size, depth, itemsize, True))
     if not depth:
         share = min(1, 0.5 + 0.5 * SQUARE / width)
         return n * width**2 * multiply * share + copied * COPY + rounds * CALL
