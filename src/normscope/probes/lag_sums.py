@@ -19,6 +19,9 @@ WIDE = 128
 SCRATCH = 2**17
 """Values of a batched product's results before they are summed."""
 
+KEPT = 0.75
+"""Sums that are kept from one part of the batch to the next, as a share of the input's values, at the most."""
+
 Lags = tuple[Lag, ...]
 
 
@@ -42,7 +45,7 @@ class LagSums:
         self.room = max(values // 4, SCRATCH)
         self.combinations = [c for c in itertools.product(*plans) if sign(c) >= 0]
         results = sum(math.prod(len(lag.segments) for lag in c) for c in self.combinations) * width**2
-        self.kept = results <= values // 2
+        self.kept = results <= KEPT * values
         self._sums: dict[tuple[int, int], Tensor] = {}
 
     def add(self, last: bool) -> None:
@@ -88,7 +91,7 @@ class StackSums:
                     stack = _Stack(outer, found, column)
                     self.stacks.append(stack)
                     results += math.prod(stack.counts) * stack.height * width**2
-        self.kept = results <= values // 2
+        self.kept = results <= KEPT * values
         self._sums: dict[int, Tensor] = {}
 
     def add(self, last: bool) -> None:
@@ -101,7 +104,8 @@ class StackSums:
             self._multiply(stack, sums)
             if last or not self.kept:
                 for lag in stack.lags:
-                    self.blocks.add((*stack.outer, lag, stack.column), stack.of(lag, sums, width))
+                    at = (lag.shift - stack.first) * width
+                    self.blocks.add((*stack.outer, lag, stack.column), sums[..., at : at + width])
             else:
                 self._sums[number] = sums
 
@@ -131,22 +135,17 @@ class _Stack:
     Attributes:
         first: the least shift; height: how many rows are beside one another, from that one on.
         cuts: where a segment of any of the lags begins or ends.
+        lags: those of the rows, with the cells between cuts as their segments.
         counts: the segments of each dimension, the cells between cuts for the rows.
     """
 
     def __init__(self, outer: Lags, rows: Sequence[Lag], column: Lag) -> None:
-        self.outer, self.lags, self.column = outer, rows, column
+        self.outer, self.column = outer, column
         self.first = min(lag.shift for lag in rows)
         self.height = max(lag.shift for lag in rows) - self.first + 1
         self.cuts = sorted({cut for lag in rows for segment in lag.segments for cut in segment})
         self.counts = (*(len(lag.segments) for lag in outer), len(self.cuts) - 1, len(column.segments))
-
-    def of(self, lag: Lag, sums: Tensor, width: int) -> Tensor:
-        """One lag's part of the sums, by its own segments."""
-        at, dim = (lag.shift - self.first) * width, len(self.outer)
-        part = sums[..., at : at + width]
-        cells = [(self.cuts.index(a), self.cuts.index(b)) for a, b in lag.segments]
-        return torch.stack([part.narrow(dim, a, b - a).sum(dim) for a, b in cells], dim)
+        self.lags = [lag.cut(self.cuts) for lag in rows]
 
 
 def sign(combination: Sequence[Lag]) -> int:
