@@ -20,7 +20,8 @@ class Image:
     each; behind one another in its columns lie the last lagged dimension, if it is not among the rows, the batch and
     the unfolded positions: a range of that dimension is a range of columns, whatever the batch. In memory the
     channels of a pixel are neighbours, and with ``spare`` the last of the rows' dimensions comes next, so that the
-    pixels of neighbouring rows are one longer vector.
+    pixels of neighbouring rows are one longer vector. With all dimensions unfolded the columns are neighbours: of k²
+    copies most then keep their order.
 
     Attributes:
         matrices: (*lagged size of the rows, channels, columns).
@@ -49,16 +50,18 @@ class Image:
         self.channels = windows.shape[: 1 + taps].numel()
         self.pixels = x.shape[1 + self.depth] if self.rows < self.depth else 1
         self.n = behind.numel() // self.pixels
-        outer = self.rows - (self.spare > 0)
+        first, outer = 1 + taps, self.rows - (self.spare > 0)
+        if not self.depth:
+            self._store = self._fresh(x, windows.shape, dtype)
+            self.matrices = self._store.copy_(windows).view(self.channels, -1)
+            return
         beside = [n + self.front + self.spare for n in lead[outer:]]
-        shape = (*lead[:outer], *behind, *beside, self.channels)
-        if self._store.shape != shape or self._store.dtype != dtype:
-            self._store = self._fresh(x, shape, dtype)
+        self._store = self._fresh(x, (*lead[:outer], *behind, *beside, self.channels), dtype)
         body = self._store.narrow(-2, self.front, lead[-1]) if self.spare else self._store
-        body = body.view(*body.shape[:-1], *windows.shape[: 1 + taps])
-        first, between = 1 + taps, 1 + taps + outer
-        order = (*range(first, between), *range(first + self.rows, windows.ndim), *range(between, first + self.rows))
-        body.copy_(windows.permute(*order, *range(first)))
+        order = [*range(first, windows.ndim), *range(first)]
+        if self.spare:
+            order.insert(len(order) - first - 1, order.pop(outer))
+        body.view(*body.shape[:-1], *windows.shape[:first]).copy_(windows.permute(order))
         columns = self._store.view(*lead[:outer], behind.numel(), *beside, self.channels)
         self.matrices = columns.movedim(outer, -1)
 
@@ -92,6 +95,8 @@ class Image:
     def _fresh(self, x: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Room for so many values, with zeros around the last of the rows' dimensions."""
         values, spent = math.prod(shape), self._store
+        if spent.dtype == dtype and spent.shape == tuple(shape):
+            return spent
         flat = spent.view(-1)[:values] if spent.dtype == dtype and spent.numel() >= values else None
         store = x.new_empty(shape, dtype=dtype) if flat is None else flat.view(shape)
         if self.spare:
