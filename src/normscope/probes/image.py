@@ -20,8 +20,8 @@ class Image:
     each; behind one another in its columns lie the last lagged dimension, if it is not among the rows, the batch and
     the unfolded positions: a range of that dimension is a range of columns, whatever the batch. In memory the
     channels of a pixel are neighbours, and with ``spare`` the last of the rows' dimensions comes next, so that the
-    pixels of neighbouring rows are one longer vector. With all dimensions unfolded the columns are neighbours: of k²
-    copies most then keep their order.
+    pixels of neighbouring rows are one longer vector. Where dimensions are unfolded and there is no ``spare``, the columns are
+    neighbours: copies then keep the order of the image.
 
     Attributes:
         matrices: (*lagged size of the rows, channels, columns).
@@ -51,9 +51,11 @@ class Image:
         self.pixels = x.shape[1 + self.depth] if self.rows < self.depth else 1
         self.n = behind.numel() // self.pixels
         first, outer = 1 + taps, self.rows - (self.spare > 0)
-        if not self.depth:
+        if self.depth < self.geometry.dims and not self.spare:
+            order = (*range(first, first + self.rows), *range(first), *range(first + self.rows, windows.ndim))
+            windows = windows.permute(order)
             self._store = self._fresh(x, windows.shape, dtype)
-            self.matrices = self._store.copy_(windows).view(self.channels, -1)
+            self.matrices = self._store.copy_(windows).view(*lead, self.channels, -1)
             return
         beside = [n + self.front + self.spare for n in lead[outer:]]
         self._store = self._fresh(x, (*lead[:outer], *behind, *beside, self.channels), dtype)
