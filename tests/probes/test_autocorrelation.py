@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError
-from normscope.probes import products
+from normscope.probes import lag_sums, products
 from normscope.probes.geometry import Geometry
 from normscope.probes.products import sum_of_products
 
@@ -111,7 +111,9 @@ def test_every_path_gives_the_same_exact_sums(case):
 @given(case=convolutions(dims=(2, 3)))
 def test_sizes_of_chunks_and_batched_products_change_nothing(monkeypatch, case, wide, chunk):
     monkeypatch.setattr(products, "CHUNK", chunk)
-    monkeypatch.setattr(products, "WIDE", wide)
+    monkeypatch.setattr(lag_sums, "WIDE", wide)
+    monkeypatch.setattr(lag_sums, "SCRATCH", chunk)
+    monkeypatch.setattr(products, "COLUMNS", 1)
     monkeypatch.setattr(products, "SQUARE", 5)
     test_every_path_gives_the_same_exact_sums.hypothesis.inner_test(case)
 

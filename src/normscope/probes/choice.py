@@ -8,23 +8,27 @@ from functools import lru_cache
 
 from normscope.probes.geometry import Geometry
 from normscope.probes.overlap import WHOLE
-from normscope.probes.products import CHUNK, SQUARE, plan, stacked_dimension
+from normscope.probes.products import SQUARE, images_at_a_time, plan, stacked_dimension
 
 # Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how
 # many multiplications a call, a copied value or a scattered sum is worth.
 MULTIPLY = 2e-11
 """A multiplication and addition at full speed in float32; float64 takes twice that."""
-HALF_SPEED = {4: 14, 8: 22}
+HALF_SPEED = {4: 24, 8: 24}
 """Channels at which a C by C product runs at half its full speed, by bytes a value."""
-STACKED = {4: 5, 8: 12}
+STACKED = {4: 14, 8: 8}
 """The same where the rows' lags are stacked into one product."""
-COPY = 1e-9
+UNFOLDED = 60
+"""The same where all dimensions are unfolded."""
+COPY = 1.2e-9
 """A value copied into another order."""
-SCATTER = 1.5e-9
+SCATTER = 2e-9
 """A sum added to its places in R."""
-CALL = 1.0e-5
+UNFOLD = 2.5e-9
+"""A value copied where taps become neighbours."""
+CALL = 2e-5
 """A product called for from Python, its views included."""
-SEGMENT = 4e-6
+SEGMENT = 1.2e-5
 """A segment of a batched product, summed."""
 
 
@@ -50,23 +54,27 @@ def seconds(
     width = channels * inner
     n = batch * math.prod(out[depth:])
     stack = stacked_dimension(geometry, depth, width)
-    multiply = MULTIPLY * itemsize / 4 * (1 + (HALF_SPEED if stack is None else STACKED)[itemsize] / width)
+    half = UNFOLDED if not depth else (HALF_SPEED if stack is None else STACKED)[itemsize]
+    multiply = MULTIPLY * itemsize / 4 * (1 + half / width)
     copied = n * width * math.prod(size[:depth])
-    rounds = 1 if depth == geometry.dims else math.ceil(copied / CHUNK)
+    copies = copied * (UNFOLD if stack is not None and depth < geometry.dims else COPY)
+    parts = math.ceil(batch / images_at_a_time(geometry, batch, channels, size, depth, itemsize, True))
     if not depth:
         share = min(1, 0.5 + 0.5 * SQUARE / width)
-        return n * width**2 * multiply * share + copied * COPY + rounds * CALL
+        return n * width**2 * multiply * share + copies + parts * CALL
     lengths, segments, calls, pairs = _counts(
         geometry, tuple(size), depth, depth < geometry.dims and stack is not None
     )
     results = segments if depth == 1 == geometry.dims else calls * size[depth - 2 if stack is None else stack]
     if stack is not None:
         calls /= geometry.kernel[stack]
+        segments = calls * (2 * geometry.kernel[stack] - 1)
     return (
         lengths * n * width**2 * multiply
-        + copied * COPY
-        + rounds * (results + pairs) * width**2 * SCATTER * itemsize / 4
-        + rounds * ((calls + pairs) * CALL + segments * SEGMENT)
+        + copies
+        + (parts * results + pairs) * width**2 * SCATTER * itemsize / 4
+        + parts * (calls * CALL + segments * SEGMENT)
+        + pairs * CALL
     )
 
 

@@ -11,70 +11,68 @@ from torch import Tensor
 from normscope.probes.geometry import Geometry
 from normscope.probes.overlap import Lag
 
-LINE = 64
-"""Bytes of a cache line."""
-
-CHUNK = 2**17
-"""Values of a batch that are transposed at a time."""
-
-LEAST = 4
-"""Examples that are transposed at a time at the least."""
-
 
 class Image:
-    """The batch as one image whose pixels are the vectors that are multiplied.
+    """Some examples at a time as one image whose pixels are the vectors that are multiplied.
 
     The leading ``depth`` spatial dimensions keep their pixels. The others are unfolded, so that each channel and
     offset is a channel of its own. The leading ``rows`` of those dimensions lead to a matrix of channels and columns
-    each; behind one another in its columns lie the last lagged dimension, if it is not among the rows, the unfolded
-    positions and the batch: a range of that dimension is a range of columns, whatever the batch.
+    each; behind one another in its columns lie the last lagged dimension, if it is not among the rows, the batch and
+    the unfolded positions: a range of that dimension is a range of columns, whatever the batch. In memory the
+    channels of a pixel are neighbours, and with ``spare`` the last of the rows' dimensions comes next, so that the
+    pixels of neighbouring rows are one longer vector. Where dimensions are unfolded and there is no ``spare``, the columns are
+    neighbours: copies then keep the order of the image.
 
     Attributes:
         matrices: (*lagged size of the rows, channels, columns).
+        channels: channels times unfolded taps.
         front: zeros before the last of the rows' dimensions.
 
     Args:
-        x: (B, C, *size).
         geometry: the convolution of one group, zero-padded.
         depth: how many dimensions keep their pixels.
         rows: depth or depth − 1.
         spare: zeros behind the last of the rows' dimensions, so that a view of rows may reach past the last.
-        front: zeros before it.
-        dtype: of the matrices.
+        front: zeros before it, with ``spare`` only.
     """
 
-    def __init__(
-        self,
-        x: Tensor,
-        geometry: Geometry,
-        depth: int,
-        rows: int,
-        spare: int = 0,
-        front: int = 0,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        self.front, dtype = front, dtype or x.dtype
+    def __init__(self, geometry: Geometry, depth: int, rows: int, spare: int = 0, front: int = 0) -> None:
+        self.geometry, self.depth, self.rows = geometry, depth, rows
+        self.spare, self.front = spare, front
         self.strides = (*geometry.stride[:depth], *(1,) * (rows == depth))
-        self.pixels = x.shape[1 + depth] if rows < depth else 1
-        if rows < depth == geometry.dims:
-            self.matrices, columns = _lagged(x, geometry.stride[-1], spare, front, dtype)
-        else:
-            windows = _windows(x, geometry, depth, rows)
-            self.matrices, columns = _copied(windows, geometry.dims - depth, rows, spare, front, dtype)
-        self.n = columns // self.pixels
-        self._scratch = self.matrices.new_empty(0)
+        self.channels = self.pixels = self.n = 0
+        self.matrices = self._store = self._scratch = torch.empty(0)
+
+    def load(self, x: Tensor, dtype: torch.dtype) -> None:
+        """Take in examples (B, C, *size), in the room of those before where it suffices."""
+        windows, taps = self._windows(x), self.geometry.dims - self.depth
+        lead, behind = windows.shape[1 + taps : 1 + taps + self.rows], windows.shape[1 + taps + self.rows :]
+        self.channels = windows.shape[: 1 + taps].numel()
+        self.pixels = x.shape[1 + self.depth] if self.rows < self.depth else 1
+        self.n = behind.numel() // self.pixels
+        first, outer = 1 + taps, self.rows - (self.spare > 0)
+        if self.depth < self.geometry.dims and not self.spare:
+            order = (*range(first, first + self.rows), *range(first), *range(first + self.rows, windows.ndim))
+            windows = windows.permute(order)
+            self._store = self._fresh(x, windows.shape, dtype)
+            self.matrices = self._store.copy_(windows).view(*lead, self.channels, -1)
+            return
+        beside = [n + self.front + self.spare for n in lead[outer:]]
+        self._store = self._fresh(x, (*lead[:outer], *behind, *beside, self.channels), dtype)
+        body = self._store.narrow(-2, self.front, lead[-1]) if self.spare else self._store
+        order = [*range(first, windows.ndim), *range(first)]
+        if self.spare:
+            order.insert(len(order) - first - 1, order.pop(outer))
+        body.view(*body.shape[:-1], *windows.shape[:first]).copy_(windows.permute(order))
+        columns = self._store.view(*lead[:outer], behind.numel(), *beside, self.channels)
+        self.matrices = columns.movedim(outer, -1)
 
     def scratch(self, *shape: int) -> Tensor:
         """Room for a result, the same room each time."""
         values = math.prod(shape)
-        if len(self._scratch) < values:
-            self._scratch = self.matrices.new_empty(values)
+        if len(self._scratch) < values or self._scratch.dtype != self._store.dtype:
+            self._scratch = self._store.new_empty(values)
         return self._scratch[:values].view(shape)
-
-    @property
-    def channels(self) -> int:
-        """Channels times unfolded taps."""
-        return self.matrices.shape[-2]
 
     def columns(self, lag: Lag, segment: tuple[int, int]) -> tuple[slice, slice]:
         """The columns of the left and of the right pixels of a segment of the last lagged dimension."""
@@ -85,46 +83,28 @@ class Image:
         first, last = segment
         return slice((left + first) * n, (left + last) * n), slice((right + first) * n, (right + last) * n)
 
+    def _windows(self, x: Tensor) -> Tensor:
+        """A view (C, *taps, *lagged size, B, *positions) with the dimensions behind ``depth`` unfolded."""
+        geometry, depth = self.geometry, self.depth
+        if self.rows < depth:
+            x = _by_phase(x, 1 + depth, geometry.stride[depth - 1])
+        inner = geometry.inner(depth)
+        windows = inner.windows(inner.pad(x))
+        positions = range(2 + depth, 2 + geometry.dims)
+        taps = range(2 + geometry.dims, 2 + geometry.dims + inner.dims)
+        return windows.permute(1, *taps, *range(2, 2 + depth), 0, *positions)
 
-def _lagged(x: Tensor, stride: int, spare: int, front: int, dtype: torch.dtype) -> tuple[Tensor, int]:
-    """The matrices of an image of which every dimension is lagged, some examples at a time; their columns.
-
-    A part is first transposed as a matrix, which is much faster than a general permutation, then put in its place.
-    """
-    batch, channels, *size = x.shape
-    columns = size[-1] * batch
-    matrices, body = _empty(x, channels, size[:-1], columns, spare, front, dtype)
-    body = body.view(*body.shape[:-1], size[-1], batch)
-    step = max(LEAST, CHUNK // x[0].numel())
-    for start in range(0, batch, step):
-        part = x[start : start + step]
-        pixels = part.reshape(len(part), -1).t().contiguous().view(channels, *size, len(part))
-        body[..., start : start + step].copy_(_by_phase(pixels, len(size), stride).movedim(0, len(size) - 1))
-    return matrices, columns
-
-
-def _windows(x: Tensor, geometry: Geometry, depth: int, rows: int) -> Tensor:
-    """A view (C, *taps, *lagged size, B, *positions) with the dimensions behind ``depth`` unfolded."""
-    if rows < depth:
-        x = _by_phase(x, 1 + depth, geometry.stride[depth - 1])
-    inner = geometry.inner(depth)
-    windows = inner.windows(inner.pad(x))
-    positions = range(2 + depth, 2 + geometry.dims)
-    taps = range(2 + geometry.dims, 2 + geometry.dims + inner.dims)
-    return windows.permute(1, *taps, *range(2, 2 + depth), 0, *positions)
-
-
-def _copied(
-    windows: Tensor, taps: int, rows: int, spare: int, front: int, dtype: torch.dtype
-) -> tuple[Tensor, int]:
-    """The matrices of such a view, whose dimensions 1 … ``taps`` are taps; their columns."""
-    channels, behind = windows.shape[: 1 + taps], windows.shape[1 + taps + rows :]
-    leading = range(1 + taps, 1 + taps + rows)
-    lead, columns = windows.shape[1 + taps : 1 + taps + rows], behind.numel()
-    matrices, body = _empty(windows, channels.numel(), lead, columns, spare, front, dtype)
-    order = (*leading, *range(1 + taps), *range(1 + taps + rows, windows.ndim))
-    body.view(*lead, *channels, *behind).copy_(windows.permute(order))
-    return matrices, columns
+    def _fresh(self, x: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Room for so many values, with zeros around the last of the rows' dimensions."""
+        values, spent = math.prod(shape), self._store
+        if spent.dtype == dtype and spent.shape == tuple(shape):
+            return spent
+        flat = spent.view(-1)[:values] if spent.dtype == dtype and spent.numel() >= values else None
+        store = x.new_empty(shape, dtype=dtype) if flat is None else flat.view(shape)
+        if self.spare:
+            store.narrow(-2, 0, self.front).zero_()
+            store.narrow(-2, store.shape[-2] - self.spare, self.spare).zero_()
+        return store
 
 
 def _by_phase(x: Tensor, dim: int, stride: int) -> Tensor:
@@ -133,24 +113,3 @@ def _by_phase(x: Tensor, dim: int, stride: int) -> Tensor:
         return x
     order = [u for phase in range(stride) for u in range(phase, x.shape[dim], stride)]
     return x.index_select(dim, torch.tensor(order, device=x.device))
-
-
-def _empty(
-    x: Tensor, channels: int, lead: Sequence[int], columns: int, spare: int, front: int, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Matrices (*lead, channels, columns), zeros around the last leading dimension, and the part to fill.
-
-    The channels' distance avoids powers of two, which would send all channels of a pixel to the same place of the
-    cache.
-    """
-    line = LINE // dtype.itemsize
-    length = -(-columns // line) * line
-    length += line if length // line % 2 == 0 else 0
-    if not lead:
-        body = x.new_empty(channels, length, dtype=dtype)[:, :columns]
-        return body, body
-    matrices = x.new_empty(*lead[:-1], front + lead[-1] + spare, channels, length, dtype=dtype)
-    dim = len(lead) - 1
-    matrices.narrow(dim, 0, front).zero_()
-    matrices.narrow(dim, front + lead[-1], spare).zero_()
-    return matrices, matrices.narrow(dim, front, lead[-1])[..., :columns]

@@ -11,6 +11,7 @@ nothing is subtracted.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,6 +38,12 @@ class Lag:
     def length(self) -> int:
         """The pixels multiplied."""
         return sum(last - first for first, last in self.segments)
+
+    def cut(self, cuts: Sequence[int]) -> Lag:
+        """The same with the cells between all ``cuts``, those of its segments among them, as its segments."""
+        begins, ends = ([cuts.index(segment[end]) for segment in self.segments] for end in (0, 1))
+        pairs = tuple((i, j, begins[first], ends[last - 1]) for i, j, first, last in self.pairs)
+        return Lag(self.phase, self.shift, tuple(itertools.pairwise(cuts)), pairs)
 
 
 @lru_cache(maxsize=1024)

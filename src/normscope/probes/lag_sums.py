@@ -1,0 +1,206 @@
+"""The products of lagged views of an image, summed over its segments."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from normscope.probes.blocks import Blocks
+from normscope.probes.image import Image
+from normscope.probes.overlap import Lag
+
+WIDE = 128
+"""Channels from which products one by one, each added in place, beat a batched product and its sum."""
+
+SCRATCH = 2**17
+"""Values of a batched product's results before they are summed."""
+
+KEPT = 0.75
+"""Sums that are kept from one part of the batch to the next, as a share of the input's values, at the most."""
+
+Lags = tuple[Lag, ...]
+
+
+class LagSums:
+    """The sums of one lag of each dimension after the other.
+
+    Attributes:
+        kept: the sums of all lags are small beside the input, and kept from one part of the batch to the next. Else
+            each part's are added to R at once.
+
+    Args:
+        plans: the lags of each dimension.
+        image: holds a part of the batch at each `add`.
+        blocks: where the sums belong.
+        width: channels of the image.
+        values: of the whole input.
+    """
+
+    def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
+        self.image, self.blocks = image, blocks
+        self.room = max(values // 4, SCRATCH)
+        self.combinations = [c for c in itertools.product(*plans) if sign(c) >= 0]
+        results = sum(math.prod(len(lag.segments) for lag in c) for c in self.combinations) * width**2
+        self.kept = results <= KEPT * values
+        self._sums: dict[tuple[int, int], Tensor] = {}
+
+    def add(self, last: bool) -> None:
+        """Add the part of the batch that the image holds; ``last``: no other follows."""
+        width, matrices, inner = self.image.channels, self.image.matrices, self.blocks.inner
+        for number, combination in enumerate(self.combinations):
+            counts = [len(lag.segments) for lag in combination]
+            square = not any(lag.shift for lag in combination)
+            fit = self.room // (math.prod(counts) * width * inner) * inner
+            step = width if self.kept else min(width, max(64 * inner, fit))
+            for start in range(0, width, step):
+                left = matrices.narrow(-2, start, min(step, width - start))
+                right = matrices.narrow(-2, start, width - start) if square else matrices
+                sums = self._sums.pop((number, start), None)
+                if sums is None:
+                    sums = matrices.new_zeros(*counts, left.shape[-2], right.shape[-2])
+                _add_products(sums, left, right, self.image, combination)
+                if last or not self.kept:
+                    self.blocks.add(combination, sums, start)
+                else:
+                    self._sums[number, start] = sums
+
+
+class StackSums:
+    """The sums of all lags of the rows at once: rows u, u+1, … beside one another are one vector of pixels.
+
+    Wider products are faster ones, and fewer. The rows are cut wherever a segment of any lag ends; the products of a
+    pixel with rows beyond the last, which hold zeros, are of no segment.
+
+    Attributes and arguments are those of `LagSums`; the last but one of ``plans`` is the rows'.
+    """
+
+    def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
+        self.image, self.blocks = image, blocks
+        self.room = min(max(values // 4, SCRATCH // 4), SCRATCH)
+        self.stacks = []
+        results = 0
+        for outer in itertools.product(*plans[:-2]):
+            for column in plans[-1]:
+                ahead = sign(outer)
+                found = [lag for lag in plans[-2] if ahead > 0 or (ahead == 0 and sign([lag, column]) >= 0)]
+                if ahead >= 0 and found:
+                    stack = _Stack(outer, found, column)
+                    self.stacks.append(stack)
+                    results += math.prod(stack.counts) * stack.height * width**2
+        self.kept = results <= KEPT * values
+        self._sums: dict[int, Tensor] = {}
+
+    def add(self, last: bool) -> None:
+        """Add the part of the batch that the image holds; ``last``: no other follows."""
+        width = self.image.channels
+        for number, stack in enumerate(self.stacks):
+            sums = self._sums.pop(number, None)
+            if sums is None:
+                sums = self.image.matrices.new_zeros(*stack.counts, width, stack.height * width)
+            self._multiply(stack, sums)
+            if last or not self.kept:
+                for lag in stack.lags:
+                    at = (lag.shift - stack.first) * width
+                    self.blocks.add((*stack.outer, lag, stack.column), sums[..., at : at + width])
+            else:
+                self._sums[number] = sums
+
+    def _multiply(self, stack: _Stack, sums: Tensor) -> None:
+        image, width = self.image, self.image.channels
+        step = max(1, self.room // (width * width * stack.height))
+        low, high = stack.cuts[0], stack.cuts[-1]
+        for where, left, right in _walk(image.matrices, image.matrices, stack.outer, image.strides):
+            for begin in range(low, high, step):
+                count = min(step, high - begin)
+                a = left[image.front + begin : image.front + begin + count]
+                b = right[image.front + begin + stack.first :]
+                b = b.as_strided((count, stack.height * width, b.shape[-1]), b.stride())
+                for index, segment in enumerate(stack.column.segments):
+                    here, there = image.columns(stack.column, segment)
+                    products = image.scratch(count, width, stack.height * width)
+                    torch.bmm(a[:, :, here], b[:, :, there].mT, out=products)
+                    for cell, (start, stop) in enumerate(itertools.pairwise(stack.cuts)):
+                        start, stop = max(start, begin) - begin, min(stop, begin + count) - begin
+                        if start < stop:
+                            sums[(*where, cell, index)] += _sum(products[start:stop])
+
+
+class _Stack:
+    """All lags of the rows, for one lag of each other dimension.
+
+    Attributes:
+        first: the least shift; height: how many rows are beside one another, from that one on.
+        cuts: where a segment of any of the lags begins or ends.
+        lags: those of the rows, with the cells between cuts as their segments.
+        counts: the segments of each dimension, the cells between cuts for the rows.
+    """
+
+    def __init__(self, outer: Lags, rows: Sequence[Lag], column: Lag) -> None:
+        self.outer, self.column = outer, column
+        self.first = min(lag.shift for lag in rows)
+        self.height = max(lag.shift for lag in rows) - self.first + 1
+        self.cuts = sorted({cut for lag in rows for segment in lag.segments for cut in segment})
+        self.counts = (*(len(lag.segments) for lag in outer), len(self.cuts) - 1, len(column.segments))
+        self.lags = [lag.cut(self.cuts) for lag in rows]
+
+
+def sign(combination: Sequence[Lag]) -> int:
+    """The sign of the first shift that is not zero. Of a lag and its negative only the positive one is computed."""
+    first = next((lag.shift for lag in combination if lag.shift), 0)
+    return (first > 0) - (first < 0)
+
+
+def _add_products(sums: Tensor, left: Tensor, right: Tensor, image: Image, combination: Lags) -> None:
+    """Add products of ``left`` (*size, a, columns) and ``right`` (*size, b, columns) to ``sums`` (*segments, a, b)."""
+    lag, *rest = combination
+    if not rest:
+        for index, segment in enumerate(lag.segments):
+            here, there = image.columns(lag, segment)
+            sums[index].addmm_(left[:, here], right[:, there].t())
+        return
+    results = left.shape[0] * left.shape[-2] * right.shape[-2]
+    if len(rest) == 1 and right.shape[-2] < WIDE and results <= max(right.numel(), 2**18):
+        _add_batched(sums, left, right, image, lag, rest[0])
+        return
+    stride = image.strides[-len(combination)]
+    for index, (first, last) in enumerate(lag.segments):
+        for q in range(first, last):
+            u = stride * q + lag.phase
+            _add_products(sums[index], left[u], right[u + lag.shift], image, tuple(rest))
+
+
+def _add_batched(sums: Tensor, left: Tensor, right: Tensor, image: Image, row: Lag, column: Lag) -> None:
+    """The last two dimensions at once: all rows of a column segment in one batched product."""
+    stride = image.strides[-2]
+    low, high = row.segments[0][0], row.segments[-1][1]
+    first, last = stride * low + row.phase, stride * (high - 1) + row.phase + 1
+    left, right = left[first:last:stride], right[first + row.shift : last + row.shift : stride]
+    for index, segment in enumerate(column.segments):
+        here, there = image.columns(column, segment)
+        products = image.scratch(high - low, left.shape[1], right.shape[1])
+        torch.bmm(left[:, :, here], right[:, :, there].mT, out=products)
+        for number, (begin, end) in enumerate(row.segments):
+            sums[number, index] += _sum(products[begin - low : end - low])
+
+
+def _walk(
+    left: Tensor, right: Tensor, outer: Sequence[Lag], strides: Sequence[int]
+) -> Iterator[tuple[tuple[int, ...], Tensor, Tensor]]:
+    """Every pair of pixels of the outer dimensions, with the segment that it belongs to."""
+    if not outer:
+        yield (), left, right
+        return
+    lag = outer[0]
+    for index, (first, last) in enumerate(lag.segments):
+        for q in range(first, last):
+            u = strides[0] * q + lag.phase
+            for where, a, b in _walk(left[u], right[u + lag.shift], outer[1:], strides[1:]):
+                yield (index, *where), a, b
+
+
+def _sum(products: Tensor) -> Tensor:
+    return products[0] if len(products) == 1 else products.sum(0)
