@@ -52,7 +52,7 @@ class Claims:
 
     def found(self, key: str) -> About | None:
         """A cell that another process has finished since this one planned to run it."""
-        return None if key in self._anew else self._store.find([key]).get(key)
+        return None if key in self._anew else self._store.find_one(key)
 
 
 def _offset(key: str) -> int:

@@ -34,12 +34,17 @@ def provenance_of(metadata: Mapping[str, Any]) -> Provenance:
     return _shared(Provenance(normscope, torch, python, metadata.get("threads")))
 
 
+@functools.cache
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
+
+
 def current_provenance() -> dict[str, Any]:
     """What this process runs with, as metadata. torch is asked for its threads only where it is loaded."""
     torch = sys.modules.get("torch")
     return {
-        "normscope": importlib.metadata.version("normscope"),
-        "torch": importlib.metadata.version("torch"),
+        "normscope": _version("normscope"),
+        "torch": _version("torch"),
         "python": platform.python_version(),
         "threads": None if torch is None else torch.get_num_threads(),
     }

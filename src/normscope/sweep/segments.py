@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -58,6 +59,10 @@ class Segments:
         oldest_first = reversed(self.contents().values())
         return {key: about for cells in oldest_first for key, about in cells.items()}
 
+    def find(self, key: str) -> About | None:
+        """One cell of them, at a cost that does not grow with the number of cells."""
+        return next((cells[key] for cells in self.contents().values() if key in cells), None)
+
     def contents(self) -> dict[Path, dict[str, About]]:
         """The cells of every segment, the newest segment first."""
         newest_first = sorted(self._paths(), key=lambda path: (_number(path), path.name), reverse=True)
@@ -89,7 +94,11 @@ class Segments:
         return path
 
     def _paths(self) -> list[Path]:
-        return [path for path in self._folder.glob("segment-*.parquet") if is_segment(path)]
+        try:
+            names = os.listdir(self._folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self._folder / name for name in names if _NAME.fullmatch(name)]
 
     def _index(self, path: Path) -> dict[str, About]:
         """The cells of a segment; none when it is damaged or gone, so that they are run again."""
@@ -111,11 +120,6 @@ class Segments:
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
             self._set_aside(path)
             return {}
-
-
-def is_segment(path: Path) -> bool:
-    """Whether a file of the store is a segment, going by its name."""
-    return _NAME.fullmatch(path.name) is not None
 
 
 def read_segment(path: Path, keys: Collection[str]) -> tuple[pa.Table, dict[str, dict[str, Any]]]:

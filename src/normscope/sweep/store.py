@@ -137,6 +137,15 @@ class Store:
         compacted = self.segments.cells()
         return {key: files.get(key) or compacted[key] for key in keys if key in files or key in compacted}
 
+    def find_one(self, key: str) -> About | None:
+        """The same for one cell, without a look at what else there is.
+
+        Raises:
+            StoreError: when the folder cannot be read.
+        """
+        stored = self._read_file(key)
+        return About.of(stored.metadata) if stored is not None else self.segments.find(key)
+
     def read(self, key: str) -> StoredCell | None:
         """The finished cell of that key, or ``None``.
 
