@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -11,6 +12,7 @@ from pathlib import Path
 from normscope import data, sweep
 from normscope.errors import InputError
 from normscope.papers import catalogue, tour
+from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, NotJudgedError, Result, Scale, empty_table
 from normscope.report import files, page, scorecard
 from normscope.sweep import Observer, Plan, SilentObserver, Store
@@ -19,7 +21,14 @@ DEFAULT_OUT = Path("normscope-runs")
 
 
 def reproduce(
-    id: str, scale: str = "quick", out: str | os.PathLike[str] | None = None, workers: int | None = None
+    id: str,
+    scale: str = "quick",
+    out: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    *,
+    engine: str = "local",
+    ray_address: str | None = None,
+    progress: bool | None = None,
 ) -> Result:
     """Reproduce one figure or table of a paper, using every finished cell there is.
 
@@ -27,7 +36,10 @@ def reproduce(
         id: the exact name, such as ``"chai2020.fig8"``.
         scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
         out: the results folder; by default ``normscope-runs`` here, as on the command line.
-        workers: worker processes; by default one a core.
+        workers: cells side by side; by default one a core.
+        engine: ``"local"``, worker processes of this machine, or ``"ray"``, Ray's tasks.
+        ray_address: a running Ray cluster to join; by default Ray is started here.
+        progress: whether to show how it gets on; by default in a notebook only.
 
     Returns:
         The table, the judged claims, and the figure on demand.
@@ -45,7 +57,9 @@ def reproduce(
         names = ", ".join(entry.id for entry in several)
         raise InputError(f"{id!r} stands for several experiments; in Python name one of them: {names}.")
     catalogue.entry(id)
-    (result,) = Reproduction([id], scale, out, workers).run()
+    reproduction = Reproduction([id], scale, out, workers, engine=engine, ray_address=ray_address)
+    with watching(progress) as observer:
+        (result,) = reproduction.run(observer)
     return result
 
 
@@ -56,9 +70,11 @@ class Reproduction:
         patterns: names, prefixes or ``"all"``.
         scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
         out: the results folder.
-        workers: worker processes; by default one a core.
+        workers: cells side by side; by default one a core.
         timeout: seconds after which a cell counts as failed.
         fresh: run every cell anew, finished or not.
+        engine: ``"local"`` or ``"ray"``.
+        ray_address: a running Ray cluster to join; by default Ray is started here.
     """
 
     def __init__(
@@ -70,15 +86,19 @@ class Reproduction:
         *,
         timeout: float | None = None,
         fresh: bool = False,
+        engine: str = "local",
+        ray_address: str | None = None,
     ) -> None:
         self.experiments = [entry.load() for entry in catalogue.find_all(patterns)]
         self.scale = Scale.parse(scale)
         self.out = Path(DEFAULT_OUT if out is None else out)
-        self._workers = default_workers() if workers is None else workers
-        if self._workers < 1:
-            raise InputError(f"{self._workers} workers cannot run anything: give 1 or more.")
+        if workers is not None and workers < 1:
+            raise InputError(f"{workers} workers cannot run anything: give 1 or more.")
         if timeout is not None and not timeout > 0:
             raise InputError(f"a cell time-out of {timeout:g} s is not positive.")
+        freight = sweep.Freight(data.portable, data.GIVEN_VARIABLE)
+        self._engine = sweep.make_engine(engine, ray_address, freight)
+        self._workers = self._engine.cores() if workers is None else workers
         self._timeout, self._fresh = timeout, fresh
         self._store = Store(self.out / "cells")
         self._tables = {experiment.id: empty_table() for experiment in self.experiments}
@@ -118,7 +138,7 @@ class Reproduction:
         """
         watching = observer or SilentObserver()
         scorecard.read_scorecard(self.out)
-        with self._store.in_use():
+        with self._store.in_use(), contextlib.closing(self._engine):
             kept = self._run_missing(watching) or not files.is_read_only(self.out)
             results = [self._result(experiment, kept) for experiment in self.experiments]
             if kept:
@@ -137,7 +157,7 @@ class Reproduction:
                 for id, cells in self._cells.items():
                     files.write_unfinished(self.out / id, cells.keys())
             observer.planned(plan)
-            self._failures |= sweep.run(plan, self._store, observer, self._timeout)
+            self._failures |= sweep.run(plan, self._store, observer, self._timeout, self._engine)
             self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
         return ran
 
@@ -181,11 +201,6 @@ def rebuild(out: Path) -> list[Result]:
         raise InputError(f"{out} holds no results: name a folder that 'normscope reproduce' has written.")
     _write_results(out, results)
     return results
-
-
-def default_workers() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def environment() -> dict[str, str]:

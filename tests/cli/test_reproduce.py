@@ -61,7 +61,7 @@ def test_a_dry_run_lists_found_and_new_cells_and_writes_nothing(finished, normsc
 def test_a_dry_run_needs_no_data(normscope, tmp_path):
     run = normscope(
         "reproduce",
-        "chai2020",
+        "chai2020.fig8",
         "--scale",
         "paper",
         "--dry-run",

@@ -1,9 +1,11 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,3 +230,19 @@ def test_processes_that_load_at_once_agree(folder, cache):
     assert [process.returncode for process in processes] == [0] * 4
     assert len(printed) == 1
     assert not list((cache / "arrays").glob(".*")), "no half-written files"
+
+
+def test_a_data_set_given_by_another_machine_is_taken_whatever_is_here(folder, cache, tmp_path, monkeypatch):
+    folder.fill()
+    there = data.load("mnist")
+    given = tmp_path / "given"
+    given.mkdir()
+    for name, path in data.portable("mnist").items():
+        shutil.copy(path, given / name)
+    folder.fill(seed=1)
+    assert data.digest("mnist") != there.digest
+    monkeypatch.setenv(data.GIVEN_VARIABLE, os.pathsep.join([str(tmp_path / "other"), str(given)]))
+    here = data.load("mnist")
+    assert here.digest == data.digest("mnist") == there.digest
+    assert all(np.array_equal(getattr(here, name), getattr(there, name)) for name in cache_module.ARRAYS)
+    assert Path(here.train_images.filename).parent == given

@@ -27,8 +27,8 @@ def bench_norm(
     from rich.table import Table
 
     from normscope import timing
-    from normscope.cli import display
     from normscope.nn import make
+    from normscope.progress import console
 
     counts = threads or [1]
     if min(counts) < 1 or not budget > 0:
@@ -49,4 +49,4 @@ def bench_norm(
         table.add_row("nn.BatchNorm2d", *(f"{seconds * 1e3:.2f} ms" for _, seconds in measured))
         for spec in makers:
             table.add_row(spec, *(f"{ratios[spec]:.2f}×" for ratios, _ in measured))
-        display.console().print(table)
+        console().print(table)

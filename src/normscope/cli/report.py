@@ -27,6 +27,7 @@ def report(
     from normscope.cli import display
     from normscope.errors import InputError
     from normscope.papers import tour
+    from normscope.progress import console
     from normscope.report import export, files, scorecard
 
     if csv == latex == _STDOUT:
@@ -42,7 +43,7 @@ def report(
     if _STDOUT in exports:
         return
     display.show_scorecard(results)
-    screen = display.console()
+    screen = console()
     if absent := tour.absent(folder):
         named = ", ".join(f"{id} ({why})" for id, why in absent.items())
         screen.print(f"not on the page: {named}", markup=False)

@@ -20,7 +20,14 @@ def reproduce(
         "normscope-runs"
     ),
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Worker processes; one a core by default.")
+        int | None, typer.Option(metavar="N", help="Cells side by side; one a core by default.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local: worker processes of this machine; ray: Ray's tasks, started here.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT|auto", help="With --engine ray: a running cluster to join instead."),
     ] = None,
     cell_timeout: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds after which a cell counts as failed.")
@@ -37,14 +44,24 @@ def reproduce(
     """
     from normscope.cli import display
     from normscope.cli.data import fetch_missing
+    from normscope.progress import watching
     from normscope.reproduction import Reproduction
 
-    reproduction = Reproduction(patterns, scale, out, workers, timeout=cell_timeout, fresh=fresh)
+    reproduction = Reproduction(
+        patterns,
+        scale,
+        out,
+        workers,
+        timeout=cell_timeout,
+        fresh=fresh,
+        engine=engine,
+        ray_address=ray_address,
+    )
     if dry_run:
         display.show_plan(reproduction.plan(offline=True))
         return
     fetch_missing(reproduction.datasets())
-    with display.progress() as observer:
+    with watching(progress=True) as observer:
         results = reproduction.run(observer)
     display.show_scorecard(results)
     display.show_places(out)

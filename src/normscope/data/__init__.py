@@ -12,7 +12,19 @@ To add a data set, add one entry to :mod:`normscope.data.catalogue`, and a reade
 knows its file format.
 """
 
+from normscope.data.cache import GIVEN_VARIABLE
 from normscope.data.catalogue import CATALOGUE, Entry, OfficialFile
-from normscope.data.loading import DataSet, available, digest, fetch, load
+from normscope.data.loading import DataSet, available, digest, fetch, load, portable
 
-__all__ = ["CATALOGUE", "DataSet", "Entry", "OfficialFile", "available", "digest", "fetch", "load"]
+__all__ = [
+    "CATALOGUE",
+    "GIVEN_VARIABLE",
+    "DataSet",
+    "Entry",
+    "OfficialFile",
+    "available",
+    "digest",
+    "fetch",
+    "load",
+    "portable",
+]

@@ -3,12 +3,16 @@
 An array's file is named for its content, so that whoever writes it writes the same bytes; a manifest, written
 last, says which files make up a data set and from which source files they were read. All of them appear
 whole, by a rename.
+
+Another machine can be given a data set as these files alone, in a folder that ``NORMSCOPE_ARRAYS`` names there:
+:func:`portable` lists them, :func:`given` finds them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
+GIVEN_VARIABLE = "NORMSCOPE_ARRAYS"
+"""Names folders, separated as in ``PATH``, with data sets as :func:`portable` lists them."""
+
 # Raised when a reader comes to read the same files differently.
 _FORMAT = 1
 
@@ -36,12 +43,14 @@ class Prepared:
         folder: that holds them.
         digest: SHA-256 of their contents.
         arrays: read-only memory maps, by name.
+        files: manifest and arrays.
 
     """
 
     folder: Path
     digest: str
     arrays: Mapping[str, np.ndarray]
+    files: tuple[Path, ...]
 
 
 def prepared(
@@ -61,15 +70,16 @@ def prepared(
     """
     stamps = [str(_FORMAT), *source.stamps()]
     for cache in cache_folders():
-        if found := _open(cache / "arrays", name, source, stamps, verify):
+        if found := _open(cache / "arrays" / _manifest_name(name, source), stamps, verify):
             return found
     folder = writable_cache() / "arrays"
+    manifest = folder / _manifest_name(name, source)
     with _explained(name, folder), _locked(folder, name):
         # Another process may have prepared them while this one waited.
-        if found := _open(folder, name, source, stamps, verify):
+        if found := _open(manifest, stamps, verify):
             return found
-        _write(folder, name, source, stamps, read())
-        found = _open(folder, name, source, stamps, verify)
+        _write(manifest, name, stamps, read())
+        found = _open(manifest, stamps, verify)
     if not found:
         raise DataError(
             f"what was just written to the cache folder {folder} cannot be read back: check that disk."
@@ -77,13 +87,30 @@ def prepared(
     return found
 
 
-def _open(folder: Path, name: str, source: Source, stamps: list[str], verify: bool) -> Prepared | None:
-    """The arrays as the manifest describes them, or None where anything is missing, outdated or torn."""
+def given(name: str) -> Prepared | None:
+    """A data set as another machine gave it, whatever this machine has under that name; None where it gave none."""
+    folders = filter(None, os.environ.get(GIVEN_VARIABLE, "").split(os.pathsep))
+    found = (_open(Path(folder) / f"{name}.json", None, verify=False) for folder in folders)
+    return next(filter(None, found), None)
+
+
+def portable(name: str, data: Prepared) -> dict[str, Path]:
+    """The files to give another machine, by the names they are to have there."""
+    manifest, *arrays = data.files
+    return {f"{name}.json": manifest} | {path.name: path for path in arrays}
+
+
+def _open(manifest_path: Path, stamps: list[str] | None, verify: bool) -> Prepared | None:
+    """The arrays as a manifest describes them, or None where anything is missing or torn.
+
+    None, too, where they are outdated: where ``stamps`` are given and are others than the manifest's.
+    """
     import numpy as np
 
+    folder, files = manifest_path.parent, [manifest_path]
     try:
-        manifest = json.loads((folder / _manifest_name(name, source)).read_bytes())
-        if manifest["stamps"] != stamps:
+        manifest = json.loads(manifest_path.read_bytes())
+        if stamps is not None and manifest["stamps"] != stamps:
             return None
         arrays = {}
         for array_name in ARRAYS:
@@ -97,27 +124,26 @@ def _open(folder: Path, name: str, source: Source, stamps: list[str], verify: bo
             if list(array.shape) != described["shape"] or array.dtype != np.uint8:
                 return None
             arrays[array_name] = array
+            files.append(path)
         if verify and content_digest(arrays) != manifest["digest"]:
             return None
-        return Prepared(folder, str(manifest["digest"]), arrays)
+        return Prepared(folder, str(manifest["digest"]), arrays, tuple(files))
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
 
-def _write(
-    folder: Path, name: str, source: Source, stamps: list[str], arrays: Mapping[str, np.ndarray]
-) -> None:
+def _write(manifest_path: Path, name: str, stamps: list[str], arrays: Mapping[str, np.ndarray]) -> None:
     import numpy as np
 
     digest = content_digest(arrays)
     described = {}
     for array_name in ARRAYS:
         array = np.ascontiguousarray(arrays[array_name])
-        path = folder / f"{name}-{digest[:16]}-{array_name}.npy"
+        path = manifest_path.with_name(f"{name}-{digest[:16]}-{array_name}.npy")
         with atomic_write(path) as file:
             np.save(file, array, allow_pickle=False)
         described[array_name] = {"file": path.name, "bytes": path.stat().st_size, "shape": list(array.shape)}
-    with atomic_write(folder / _manifest_name(name, source)) as file:
+    with atomic_write(manifest_path) as file:
         manifest = {"stamps": stamps, "digest": digest, "arrays": described}
         file.write(json.dumps(manifest, indent=1).encode())
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normscope.data.cache import Prepared, prepared
+from normscope.data.cache import Prepared, given, prepared
+from normscope.data.cache import portable as portable_files
 from normscope.data.catalogue import CATALOGUE, Entry, entry_of
 from normscope.data.downloads import Progress, download
 from normscope.data.locations import Source, find
@@ -66,7 +67,7 @@ def load(name: str, progress: Progress | None = None) -> DataSet:
 
     """
     entry = entry_of(name)
-    found = _prepared(entry, _find_or_download(entry, progress))
+    found = _present(entry, progress)
     return DataSet(entry.name, **found.arrays, mean=entry.mean, std=entry.std, digest=found.digest)
 
 
@@ -78,7 +79,21 @@ def digest(name: str) -> str:
 
     """
     entry = entry_of(name)
-    return _prepared(entry, _find_or_download(entry, None)).digest
+    return _present(entry, None).digest
+
+
+def portable(name: str) -> dict[str, Path]:
+    """The files that make up a data set on another machine, by the names they are to have there.
+
+    In a folder that ``NORMSCOPE_ARRAYS`` names on that machine, they are the data set that :func:`load` gives, bit for
+    bit, whatever else that machine has under the name.
+
+    Raises:
+        UnknownNameError, DataError: as :func:`load`.
+
+    """
+    entry = entry_of(name)
+    return portable_files(entry.name, _present(entry, None))
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
@@ -128,6 +143,11 @@ def _find_or_download(entry: Entry, progress: Progress | None) -> Source:
     if source := find(entry):
         return source
     raise DataError(f"the files of {entry.name} vanished from {folder} after their download: load it again.")
+
+
+def _present(entry: Entry, progress: Progress | None) -> Prepared:
+    """What another machine has given this one, or else what this machine has or can download."""
+    return given(entry.name) or _prepared(entry, _find_or_download(entry, progress))
 
 
 def _prepared(entry: Entry, source: Source, verify: bool = False) -> Prepared:

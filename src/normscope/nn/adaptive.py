@@ -204,15 +204,17 @@ def _normalized_gradient(
     groups: int,
 ) -> Tensor:
     """``Σ_{n,m} error[n,o,m] x[n,c,m,i] normal[n,c,m]``, unfolding a bounded number of samples at a time."""
-    kernel = (weight.shape[2], weight.shape[3])
-    patch = x.shape[1] * kernel[0] * kernel[1] * normal.shape[2]
-    at_once = max(1, _ELEMENTS_AT_ONCE // max(patch, 1))
+    blocks = x
+    for dim, kernel, step, gap in zip((2, 3), weight.shape[2:], stride, dilation, strict=True):
+        blocks = blocks.unfold(dim, gap * (kernel - 1) + 1, step)[..., ::gap]
+    blocks = blocks.permute(0, 1, 4, 5, 2, 3)  # sample, channel, place in the patch, position; a view of x
+    at_once = max(1, _ELEMENTS_AT_ONCE // max(blocks[:1].numel(), 1))
     total = torch.zeros_like(weight).view(groups, weight.shape[0] // groups, -1)
     for start in range(0, x.shape[0], at_once):
         part = slice(start, start + at_once)
-        patches = F.unfold(x[part], kernel, dilation=dilation, stride=stride)
-        patches = patches.view(patches.shape[0], x.shape[1], -1, normal.shape[2]) * normal[part].unsqueeze(2)
-        rows = patches.view(patches.shape[0], groups, -1, normal.shape[2])
+        rows = blocks.new_empty(blocks[part].shape)
+        torch.mul(blocks[part], normal[part].view(-1, x.shape[1], 1, 1, *error.shape[2:]), out=rows)
+        rows = rows.view(rows.shape[0], groups, -1, normal.shape[2])
         errors = error[part].reshape(rows.shape[0], groups, -1, normal.shape[2])
-        total = total + torch.einsum("ngom,ngkm->gok", errors, rows)
+        total = total + (errors @ rows.transpose(2, 3)).sum(0)
     return total.view(weight.shape)

@@ -38,6 +38,27 @@ class Entry:
 
 ENTRIES = (
     Entry(
+        "chai2020.natural_modes",
+        "normscope.papers.chai2020.natural_modes",
+        "decay of a convolution's natural modes under gradient descent, and the stability bound, against closed forms",
+        _CHAI,
+        "§3.1",
+    ),
+    Entry(
+        "chai2020.channel_scaling",
+        "normscope.papers.chai2020.channel_scaling",
+        "blocks and eigenvalues of the input autocorrelation when channels are scaled, correlated and not",
+        _CHAI,
+        "§3.2, Fig. 4",
+    ),
+    Entry(
+        "chai2020.fig5",
+        "normscope.papers.chai2020.fig5",
+        "power of the convolutions' channels before and after each variant of the norm",
+        _CHAI,
+        "Fig. 5",
+    ),
+    Entry(
         "chai2020.fig6",
         "normscope.papers.chai2020.fig6",
         "smallest eigenvalue of the second convolution's input autocorrelation after 5 steps, by learning rate",
@@ -57,6 +78,20 @@ ENTRIES = (
         "final validation error and largest eigenvalue after 5 steps, by learning rate",
         _CHAI,
         "Fig. 8",
+    ),
+    Entry(
+        "chai2020.fig10",
+        "normscope.papers.chai2020.fig10",
+        "validation error by epoch, and its sensitivity to noise in the second convolution's local error",
+        _CHAI,
+        "Figs. 9 and 10",
+    ),
+    Entry(
+        "chai2020.pmd",
+        "normscope.papers.chai2020.pmd",
+        "how close plain weight steps come to NLMS's, step by step",
+        _CHAI,
+        "§4, eqs. 7 to 10",
     ),
 )
 

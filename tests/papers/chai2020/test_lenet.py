@@ -21,14 +21,6 @@ TRAINING = LeNetTraining("batch", 0.1, seed=0, data="mnist5k", images=256, epoch
 SPECTRUM = EarlySpectrum("batch", 0.1, seed=0, data="mnist5k", images=512)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def values(table, measure, **where):
     frame = table.to_pandas()
     for column, wanted in {"measure": measure, **where}.items():

@@ -20,10 +20,14 @@ _RUN = ["norm", "rate", "seed"]
 
 def validation_errors(table: pd.DataFrame) -> pd.DataFrame:
     """Validation error of every run after every epoch: columns norm, rate, seed, epoch, value."""
-    rows = select(table, function=train_lenet.path)
+    return errors_by_epoch(select(table, function=train_lenet.path), _RUN)
+
+
+def errors_by_epoch(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
+    """Validation error after every epoch of the runs that the columns ``run`` tell apart; chance after a divergence."""
     epochs = pd.DataFrame({"epoch": range(1, int(rows["epochs"].max()) + 1)})
-    every = rows[_RUN].drop_duplicates().merge(epochs, how="cross")
-    measured = rows.loc[rows["measure"] == "validation_error", [*_RUN, "epoch", "value"]]
+    every = rows[run].drop_duplicates().merge(epochs, how="cross")
+    measured = rows.loc[rows["measure"] == "validation_error", [*run, "epoch", "value"]]
     errors = every.merge(measured.astype({"epoch": "int64"}), how="left")
     return errors.assign(value=errors["value"].fillna(CHANCE_ERROR))
 

@@ -1,0 +1,236 @@
+"""The sweep against a plain PyTorch loop and against Ray Tune, and what its engines cost.
+
+    python -m benchmarks.sweep [--rounds N] [--skip-tune] [--only training|overhead|resume]
+
+Training: the same LeNet cells of one epoch (4,000 digits, every variant of Chai et al. 2020), each contender once a
+round, in a random order; ratios of median times, with the bar each is held to. The sweep's time holds the start of its
+workers and the writing of its results; the plain loop's holds neither, nor its import of torch; Ray Tune's holds the
+start of its trials on a Ray that runs already. A ``!`` marks a bar that is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import plain
+from benchmarks.cells import empty_cells
+from normscope import data, networks, sweep
+from normscope.papers.chai2020.lenet import VARIANTS, LeNetTraining, train_lenet
+from normscope.sweep import Engine, SilentObserver, Store
+from normscope.sweep.store import run_and_store
+from normscope.timing import threads
+
+CORES = sweep.available_cores()
+PLAIN_BAR, TUNE_BAR, OVERHEAD_BAR, RESUME_BAR = 1.5, 1.3, 20.0, 10.0
+RATES, SEEDS, IMAGES = (0.01, 0.1, 0.5), 4, 4_000  # Rates at which no variant diverges: all do the same work.
+FINISHED = 10_000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--skip-tune", action="store_true", help="leave Ray Tune out (needs the extra 'bench')"
+    )
+    parser.add_argument("--only", choices=("training", "overhead", "resume"))
+    options = parser.parse_args(arguments)
+    print(f"{CORES} cores, torch {torch.__version__}, {torch.get_num_threads()} threads by default")
+    if options.only in (None, "training"):
+        training(options.rounds, with_tune=not options.skip_tune)
+    if options.only in (None, "overhead"):
+        overhead(options.rounds)
+    if options.only in (None, "resume"):
+        resume()
+
+
+def training(rounds: int, with_tune: bool) -> None:
+    """The sweep, the plain loop and Ray Tune on the same cells."""
+    configs = [
+        LeNetTraining(norm, rate, seed, "mnist5k", IMAGES, 1)
+        for norm in VARIANTS
+        for rate in RATES
+        for seed in range(SEEDS)
+    ]
+    found = plain.digits(configs[0])
+    peer = min(
+        (plain.in_memory, plain.with_loader), key=lambda loop: _seconds(lambda: loop(configs[0], found))
+    )
+    print(f"\n{len(configs)} LeNet runs of one epoch; the plain loop: {peer.__name__.replace('_', ' ')}")
+    errors: dict[str, list[float]] = {}
+    contenders: dict[str, Callable[[], list[float]]] = {
+        "sweep": lambda: _sweep(configs),
+        "plain": lambda: [peer(config, found) for config in configs],
+    }
+    with contextlib.ExitStack() as stack:
+        if with_tune:
+            stack.enter_context(_ray())
+            contenders["tune"] = lambda: _tune(configs)
+        seconds = _interleaved(contenders, rounds, errors)
+    per_image, peak = _flops_per_image(), _peak_flops()
+    for name, bar in (("sweep", None), ("plain", PLAIN_BAR), ("tune", TUNE_BAR)):
+        if name in seconds:
+            per_second = len(configs) * IMAGES / seconds[name]
+            share = per_second * per_image / peak
+            line = f"{name:6} {seconds[name]:7.1f} s {per_second:8.0f} images/s {share:6.1%} of peak FLOP/s"
+            print(line + _against(seconds[name] / seconds["sweep"], bar))
+    off = max(abs(a - b) for a, b in zip(errors["sweep"], errors["plain"], strict=True))
+    print(f"validation errors of sweep and plain loop differ by {off:.4f} at most")
+    print(f"peak: {peak / 1e9:.0f} GFLOP/s, measured by products of 1536x1536 matrices on {CORES} threads")
+
+
+def overhead(rounds: int, count: int = 500) -> None:
+    """What a cell costs beyond its own work: core time (seconds by cores, over cells), with the workers started."""
+    print(f"\nengine overhead, {count} empty cells on {CORES} workers (bar {OVERHEAD_BAR:g} ms a cell)")
+    for name in sweep.ENGINES:
+        engine = sweep.make_engine(name)
+        run_empty(engine, 4 * CORES)
+        measured = [run_empty(engine, count) for _ in range(rounds)]
+        engine.close()
+        wall = statistics.median(seconds for seconds, _ in measured)
+        driver = statistics.median(cpu for _, cpu in measured)
+        each = 1e3 * wall * CORES / count
+        mark = "" if each <= OVERHEAD_BAR else " !"
+        print(
+            f"{name:6} {each:6.1f} ms a cell{mark}; {count / wall:5.0f} cells/s, "
+            f"of which the driver's CPU {1e3 * driver / count:.2f} ms a cell"
+        )
+
+
+def resume() -> None:
+    """A run that finds all of its cells: plan them, read their rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        cells = empty_cells(FINISHED)
+        store = Store(Path(folder))
+        store.check_writable()
+        started = time.perf_counter()
+        for number, (key, cell) in enumerate(cells.items(), start=1):
+            run_and_store(cell.function, cell.config, key, store, {"version": cell.version})
+            if number % store.compact_at == 0:
+                store.compact()
+        written = time.perf_counter() - started
+        again = Store(Path(folder))
+        started = time.perf_counter()
+        plan = sweep.plan(cells, again, CORES)
+        planned = time.perf_counter() - started
+        rows = len(again.table(cells))
+        total = time.perf_counter() - started
+    assert not plan.new
+    mark = "" if total <= RESUME_BAR else " !"
+    print(
+        f"\n{FINISHED:,} finished cells: planned in {planned:.2f} s, {rows:,} rows read in {total - planned:.2f} s: "
+        f"{total:.2f} s (bar {RESUME_BAR:g} s){mark}; written and compacted at {1e3 * written / FINISHED:.2f} ms a cell"
+    )
+
+
+def _interleaved(
+    contenders: Mapping[str, Callable[[], list[float]]], rounds: int, errors: dict[str, list[float]]
+) -> dict[str, float]:
+    order, seconds = random.Random(0), {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name in order.sample(list(contenders), len(contenders)):
+            started = time.perf_counter()
+            errors[name] = contenders[name]()
+            seconds[name].append(time.perf_counter() - started)
+    print("  ".join(f"{name}: {', '.join(f'{s:.1f}' for s in series)} s" for name, series in seconds.items()))
+    return {name: statistics.median(series) for name, series in seconds.items()}
+
+
+def _sweep(configs: Sequence[LeNetTraining]) -> list[float]:
+    cells = {cell.key(data.digest): cell for cell in map(train_lenet.cell, configs)}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        failures = sweep.run(sweep.plan(cells, store, CORES), store, SilentObserver())
+        assert not failures, failures
+        table = store.table(cells)
+    errors = table[table["measure"] == "validation_error"].groupby("cell")["value"].last()
+    return [float(errors[key]) for key in cells]
+
+
+def _tune(configs: Sequence[LeNetTraining]) -> list[float]:
+    from ray import tune
+
+    def trial(settings: Mapping[str, int]) -> None:
+        config = configs[settings["number"]]
+        tune.report({"error": plain.in_memory(config, plain.digits(config))})
+
+    with tempfile.TemporaryDirectory() as folder:
+        results = tune.Tuner(
+            tune.with_resources(trial, {"cpu": 1}),
+            param_space={"number": tune.grid_search(list(range(len(configs))))},
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        ).fit()
+    assert not results.errors
+    by_number = {result.config["number"]: result.metrics["error"] for result in results}
+    return [by_number[number] for number in range(len(configs))]
+
+
+@contextlib.contextmanager
+def _ray() -> Iterator[None]:
+    os.environ.update(
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_raylet_start_wait_time_s="120",
+        TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+    )
+    import ray
+
+    ray.init(
+        address="local", num_cpus=CORES, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])}},
+    )  # fmt: skip
+    yield
+    ray.shutdown()
+
+
+def run_empty(engine: Engine, count: int) -> tuple[float, float]:
+    """Seconds, and the driver's CPU seconds."""
+    cells = empty_cells(count)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        plan = sweep.plan(cells, store, CORES)
+        started, cpu = time.perf_counter(), time.process_time()
+        failures = sweep.run(plan, store, SilentObserver(), engine=engine)
+        seconds = time.perf_counter() - started, time.process_time() - cpu
+    assert not failures, failures
+    return seconds
+
+
+def _flops_per_image() -> float:
+    """Floating-point operations of the network's forward and backward pass for one training image."""
+    model, counter = networks.lenet(norm="none", image=32), FlopCounterMode(display=False)
+    with counter:
+        model(torch.zeros(64, 1, 32, 32)).sum().backward()
+    return counter.get_total_flops() / 64
+
+
+def _peak_flops(size: int = 1536) -> float:
+    """Floating-point operations a second of the framework's own matrix product, on every core."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    with threads(CORES):
+        return 2 * size**3 / min(_seconds(lambda: a @ b) for _ in range(10))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _against(ratio: float, bar: float | None) -> str:
+    if bar is None:
+        return ""
+    return f"   sweep is {ratio:.2f}x as fast (bar {bar:g}x){'' if ratio >= bar else ' !'}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""One plain weight step held against the one that NLMS would have made at the same point (Chai et al. 2020, §4).
+
+NLMS divides each output position's contribution by the power of each input channel's block of its patch (eq. 9). Where
+the convolution's input is normalized, that power is 1 on average and the plain step is meant to be NLMS's without the
+division (eq. 10); with γ and β it is γ² + β². The input is therefore the convolution's own: behind the norm, for
+BN_Prior. This module imports torch: only a running cell imports it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from normscope import training
+from normscope.errors import InputError
+from normscope.networks import LeNet
+from normscope.nn import AdaptiveConv2d, BatchNorm
+
+Power = Literal["mean", "sum"]
+POWERS: tuple[Power, ...] = get_args(Power)
+
+
+class StepWatch:
+    """Keeps what the second convolution's last step was made of.
+
+    Args:
+        model: a LeNet whose second convolution takes plain steps; it trains on undisturbed.
+
+    Raises:
+        InputError: when the second convolution is none, or its steps are not plain.
+    """
+
+    def __init__(self, model: LeNet) -> None:
+        conv = model.conv2
+        if not isinstance(conv, nn.Conv2d) or getattr(conv, "normalizer", None) is not None:
+            raise InputError(f"the watched convolution must take plain steps; {conv} does not.")
+        self._weight = conv.weight
+        self._norms = [norm for norm in (model.before2, model.norm2) if isinstance(norm, BatchNorm)]
+        self._prior = isinstance(model.before2, BatchNorm)
+        with training.seeded(
+            0
+        ):  # their own weights do not matter: NLMS's step rests on input and error alone
+            self._adaptive = {power: _adaptive_like(conv, power) for power in POWERS}
+        model.before2.register_forward_pre_hook(self._keep_raw)
+        conv.register_forward_hook(self._keep_point)
+
+    def compare(self) -> dict[str, float]:
+        """The last step's measures, as the rows of :func:`~normscope.papers.chai2020.noise.compare_steps`."""
+        if self._weight.grad is None:
+            raise InputError("no step has been taken yet.")
+        plain = self._weight.grad.flatten()
+        update = self._nlms(self._input, "mean")
+        measured = {
+            "cosine_mean": cosine_similarity(plain, update, dim=0),
+            "cosine_sum": cosine_similarity(plain, self._nlms(self._input, "sum"), dim=0),
+            "length": plain.norm() / update.norm(),
+        }
+        if self._prior:
+            measured["cosine_raw"] = cosine_similarity(plain, self._nlms(self._raw, "mean"), dim=0)
+        for gain, bias in self._affine:
+            measured["gain_distance"] = (gain - 1).square().mean().sqrt()
+            measured["bias_distance"] = bias.square().mean().sqrt()
+        return {name: value.item() for name, value in measured.items()}
+
+    def _nlms(self, x: Tensor, power: Power) -> Tensor:
+        """NLMS_L2's weight gradient from input ``x`` and the step's local error; it does not depend on the weights."""
+        adaptive = self._adaptive[power]
+        (gradient,) = torch.autograd.grad(adaptive(x), adaptive.weight, self._gradient)
+        return gradient.flatten()
+
+    def _keep_raw(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._raw = inputs[0].detach()
+
+    def _keep_point(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._input = inputs[0].detach()
+        output.register_hook(self._keep_gradient)  # type: ignore[no-untyped-call]
+        self._affine = [
+            (norm.weight.detach().clone(), norm.bias.detach().clone())
+            for norm in self._norms
+            if norm.weight is not None and norm.bias is not None
+        ]
+
+    def _keep_gradient(self, gradient: Tensor) -> None:
+        self._gradient = gradient
+
+
+def _adaptive_like(conv: nn.Conv2d, power: Power) -> AdaptiveConv2d:
+    """A convolution of the same shape, NLMS-normalized with the trained arrangements' ε."""
+    height, width = conv.kernel_size
+    return AdaptiveConv2d(
+        conv.in_channels, conv.out_channels, (height, width), bias=False, normalizer="l2", power=power
+    )

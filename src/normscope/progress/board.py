@@ -1,0 +1,83 @@
+"""The observer behind every display: it keeps the tally; a display shows it, and words beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from normscope.progress.tally import Tally
+from normscope.progress.words import plan_sentence
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from normscope.protocol import Cell
+    from normscope.sweep import Plan
+
+_BAR = 20
+
+
+class Board:
+    """Counts what a sweep tells it.
+
+    Args:
+        say: prints a line that stays, in a style.
+        ended: hears of every round whose last cell has ended.
+
+    Attributes:
+        tally: of the present round of cells; ``None`` before the first.
+    """
+
+    def __init__(
+        self, say: Callable[[str, str], None], ended: Callable[[Tally], None] = lambda tally: None
+    ) -> None:
+        self.tally: Tally | None = None
+        self._say, self._ended = say, ended
+
+    def planned(self, plan: Plan) -> None:
+        """Say what is found and what is new, and begin this round."""
+        self._say(plan_sentence(plan), "")
+        self.tally = Tally(plan)
+
+    def started(self, cell: Cell) -> None:
+        """Count the cell."""
+        if self.tally is not None:
+            self.tally.start()
+
+    def finished(self, cell: Cell, seconds: float) -> None:
+        """Count the cell."""
+        self._end(cell, seconds)
+
+    def retried(self, cell: Cell, error: str) -> None:
+        """Say so."""
+        if self.tally is not None:
+            self.tally.put_back()
+        self._say(f"trying again {cell.describe()}: {error}", "")
+
+    def failed(self, cell: Cell, error: str) -> None:
+        """Say so, and count the cell."""
+        self._say(f"failed {cell.describe()}: {error}", "red")
+        self._end(cell, None)
+
+    def _end(self, cell: Cell, seconds: float | None) -> None:
+        if self.tally is not None:
+            self.tally.end(cell, seconds)
+            if self.tally.done == self.tally.total:
+                self._ended(self.tally)
+
+
+def drawn(tally: Tally | None) -> RenderableType:
+    """A tally as a bar with its numbers, and the cells that ended last below."""
+    if tally is None or not tally.total:
+        return Text("")
+    head = Table.grid(padding=(0, 1), expand=True)
+    head.add_column(width=_BAR)
+    head.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    head.add_row(ProgressBar(total=tally.total, completed=tally.done, width=_BAR), Text(tally.describe()))
+    last = [Text(f"  {words}", style="dim", no_wrap=True, overflow="ellipsis") for words in list(tally.last)]
+    return Group(head, *last)

@@ -1,0 +1,19 @@
+"""The display on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.live import Live
+
+from normscope.progress.board import Board, drawn
+
+
+@contextlib.contextmanager
+def live_display(screen: Console) -> Iterator[Board]:
+    """A display that stays at the foot of the terminal, and goes at the end; what it says stays above it."""
+    board = Board(lambda words, style: screen.print(words, markup=False, style=style))
+    with Live(get_renderable=lambda: drawn(board.tally), console=screen, transient=True):
+        yield board

@@ -1,0 +1,95 @@
+"""How far a sweep is: the numbers that every display shows."""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from normscope.progress.words import duration, rate
+
+if TYPE_CHECKING:
+    from normscope.protocol import Cell
+    from normscope.sweep import Plan
+
+_ENOUGH_DONE = 0.1
+_LAST = 3
+
+
+class Tally:
+    """Counts a plan's new cells as they start and end. One thread may read while another counts.
+
+    The time left is the plan's estimate until a tenth of the work is done, since before that the workers' start-up
+    would pass for slow cells; from then on it goes by the cells that are done. Work is measured in the cells' costs.
+
+    Attributes:
+        total: new cells in all.
+        done: those that ended, failed ones too.
+        failed: those that failed.
+        last: the cells that ended last, in words, the latest first.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.total, self.done, self.failed = len(plan.new), 0, 0
+        self.last: collections.deque[str] = collections.deque(maxlen=_LAST)
+        self._workers = plan.workers
+        self._under_way = 0
+        self._work = sum(cell.cost for cell in plan.new.values())
+        self._work_done = 0.0
+        self._started = self._counted = time.monotonic()
+        self._left = plan.estimate.seconds
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Count a cell that an engine has taken."""
+        self._under_way += 1
+
+    def put_back(self) -> None:
+        """Count a cell that will be tried again."""
+        self._under_way -= 1
+
+    def end(self, cell: Cell, seconds: float | None) -> None:
+        """Count a cell that has ended; ``seconds`` that it took, ``None`` when it failed."""
+        with self._lock:
+            self.done += 1
+            self.failed += seconds is None
+            self._under_way = max(0, self._under_way - 1)
+            self._work_done += cell.cost
+            took = "failed" if seconds is None else f"{seconds:.1f} s"
+            self.last.appendleft(f"{took}  {cell.describe()}")
+            now = time.monotonic()
+            if (share := self._work_done / self._work) >= _ENOUGH_DONE:
+                self._left, self._counted = (now - self._started) * (1 / share - 1), now
+
+    @property
+    def running(self) -> int:
+        """How many cells run; those that wait in an engine's own queue are not among them."""
+        return min(self._under_way, self._workers)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the plan."""
+        return time.monotonic() - self._started
+
+    @property
+    def left(self) -> str:
+        """About how long it still takes, in words."""
+        seconds = self._left - (time.monotonic() - self._counted)
+        if seconds < 0 and self._counted == self._started:
+            return "longer than estimated"
+        return f"about {duration(max(0.0, seconds))} left"
+
+    def describe(self) -> str:
+        """All of it in a line, what matters most first."""
+        with self._lock:
+            parts = [
+                f"{self.done}/{self.total} cells",
+                self.left,
+                f"{self.running} running",
+            ]
+            if self.failed:
+                parts.append(f"{self.failed} failed")
+            if self.done:
+                parts.append(rate(self.done / max(self.elapsed, 1e-9)))
+            return " · ".join([*parts, f"{duration(self.elapsed)} so far"])

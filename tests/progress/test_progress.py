@@ -1,0 +1,121 @@
+import io
+import re
+import time
+
+import pytest
+from rich.console import Console
+from sample_cells import Deed, deed
+
+from normscope import progress, sweep
+from normscope.progress import lines
+from normscope.progress.tally import Tally
+from normscope.sweep import SilentObserver, Store
+
+
+@pytest.fixture
+def plan(tmp_path):
+    cells = [deed.cell(Deed("fine", str(index), seconds=9.0)) for index in range(20)]
+    return sweep.plan({cell.key(str): cell for cell in cells}, Store(tmp_path), 2)
+
+
+@pytest.fixture
+def pipe():
+    return Console(file=io.StringIO(), width=160)
+
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def test_the_time_left_is_the_estimate_until_a_tenth_is_done_and_the_pace_from_then_on(plan, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    tally = Tally(plan)
+    cells = iter(plan.new.values())
+    assert plan.estimate.seconds == 100
+    now[0] += 30
+    tally.end(next(cells), 30.0)
+    assert tally.left == "about 70 s left"
+    now[0] += 75
+    assert tally.left == "longer than estimated"
+    now[0] -= 65
+    tally.end(next(cells), 10.0)
+    assert tally.left == "about 6 min left"
+    now[0] += 200
+    assert tally.left == "about 3 min left"
+    for cell in cells:
+        tally.end(cell, 1.0)
+    assert tally.left == "about 0 s left"
+
+
+def test_the_tally_counts_running_failed_and_retried_cells(plan):
+    tally = Tally(plan)
+    first, second, *_ = plan.new.values()
+    for _ in range(4):  # two on the workers, two in the engine's queue
+        tally.start()
+    assert tally.running == 2
+    tally.end(first, 2.0)
+    tally.end(second, None)
+    tally.put_back()
+    assert (tally.done, tally.failed, tally.running) == (2, 1, 1)
+    assert "2/20 cells" in tally.describe()
+    assert "1 failed" in tally.describe()
+    assert list(tally.last) == [f"failed  {second.describe()}", f"2.0 s  {first.describe()}"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_live_display_shows_bar_count_and_time_left_on_a_narrow_terminal(plan, width):
+    screen = Console(force_terminal=True, width=width, record=True, file=io.StringIO())
+    cell = next(iter(plan.new.values()))
+    with progress.watching(progress=True, screen=screen) as observer:
+        observer.planned(plan)
+        observer.started(cell)
+        observer.finished(cell, 4.0)
+    shown = screen.export_text()
+    assert "━" in shown
+    assert "1/20 cells" in shown
+    assert "s left" in shown
+    assert "4.0 s  deed(" in shown
+    assert all(len(line) <= width for line in shown.splitlines())
+
+
+def test_a_pipe_gets_lines_while_no_cell_ends_and_one_at_the_end(plan, pipe, monkeypatch):
+    monkeypatch.setattr(lines, "_SECONDS", 0.05)
+    cells = list(plan.new.values())
+    text = pipe.file.getvalue
+    with progress.watching(progress=True, screen=pipe) as observer:
+        observer.planned(plan)
+        observer.started(cells[0])
+        wait_for(lambda: text().count("0/20 cells") >= 2)
+        observer.retried(cells[0], "its worker ended with signal 9")
+        observer.failed(cells[0], "stopped after 1 s")
+        for cell in cells[1:]:
+            observer.finished(cell, 1.0)
+    said = text().splitlines()
+    assert said[0].startswith("0 cells found, 20 to run")
+    assert any(line.startswith("trying again deed(") and line.endswith("signal 9") for line in said)
+    assert any(line.startswith("failed deed(") for line in said)
+    assert re.match(r"20/20 cells .* 1 failed", said[-1])
+
+
+@pytest.mark.parametrize(("elapsed", "pause"), [(0, 5), (100, 5), (600, 10), (36_000, 60)])
+def test_lines_come_ever_rarer_in_a_long_run(plan, monkeypatch, elapsed, pause):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    tally = Tally(plan)
+    now[0] = elapsed
+    assert lines.pause(tally) == pause
+
+
+def test_nothing_is_shown_in_a_script_unless_asked_for(capfd):
+    with progress.watching() as observer:
+        assert isinstance(observer, SilentObserver)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(3, "3 s"), (99, "99 s"), (120, "2 min"), (7200, "2.0 h")])
+def test_a_duration_in_words(seconds, words):
+    assert progress.duration(seconds) == words
