@@ -143,6 +143,8 @@ class Reproduction:
             results = [self._result(experiment, kept) for experiment in self.experiments]
             if kept:
                 _write_results(self.out, results)
+                for result in results:
+                    files.remove_unfinished(self.out / result.id)
         return results
 
     def _run_missing(self, observer: Observer) -> bool:
@@ -251,7 +253,6 @@ def _write_result(folder: Path, result: Result) -> None:
         "notes": result.notes,
     }
     files.write_table(folder / files.DATA_NAME, result.table, about)
-    files.remove_unfinished(folder)
     try:
         files.write_figure(folder, result.figure())
     except NotJudgedError:

@@ -1,7 +1,6 @@
 """Disks that are full and folders that cannot be written."""
 
 import os
-import resource
 import shutil
 import subprocess
 
@@ -55,9 +54,7 @@ def one_line(ended):
 
 @pytest.mark.parametrize(("most", "what"), [(2_000, "cells"), (20_000, "figure.png")])
 def test_files_that_may_not_grow_stop_the_run_in_one_line(tmp_path, most, what):
-    limits = (most, resource.RLIM_INFINITY)
-    run = Run(tmp_path / "runs", prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
-    ended = run.end()
+    ended = Run(tmp_path / "runs", largest_file=most).end()
     assert ended.returncode == 2
     assert one_line(ended).startswith("normscope: cannot write ")
     assert one_line(ended).endswith(f"{what}: File too large.")

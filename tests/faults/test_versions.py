@@ -5,7 +5,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 import trial
-from killing import Run, command
+from killing import Run
 
 from normscope.sweep import Store
 
@@ -32,7 +32,7 @@ def test_clean_says_what_it_removes_and_keeps_what_the_experiments_need(undistur
     store = Store(out / "cells")
     cell = store.read(min(store.keys()))
     store.write("0" * 32, cell.rows.drop_columns("cell"), cell.metadata)
-    would, did, again = (command("clean", out, *options) for options in (["--dry-run"], [], []))
+    would, did, again = (Run(out, *words, command=["clean"]).end() for words in (["--dry-run"], [], []))
     assert would.stdout == did.stdout.replace("removed", "would remove")
     assert did.stdout.startswith("removed cells that no experiment refers to: 1 (0.0")
     assert again.stdout == "nothing to remove\n"

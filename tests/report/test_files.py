@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
 from normscope.errors import InputError
@@ -62,3 +63,26 @@ def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
 def test_a_device_is_written_to_and_not_replaced():
     files.write_text(Path("/dev/null"), "words")
     assert Path("/dev/null").is_char_device()
+
+
+def test_what_killed_writers_left_goes_before_a_folder_is_written_and_nothing_else(tmp_path):
+    (tmp_path / "p.fig1").mkdir()
+    left = [tmp_path / folder / ".x.0123456789abcdef.tmp" for folder in (".", "p.fig1")]
+    mine = tmp_path / "p.fig1" / ".mine.tmp"
+    for path in (*left, mine):
+        path.touch()
+    with files.writing(tmp_path):
+        assert [path.exists() for path in (*left, mine)] == [False, False, True]
+
+
+def test_two_processes_do_not_write_a_folder_at_once(tmp_path):
+    with files.writing(tmp_path), pytest.raises(Timeout), FileLock(tmp_path / ".lock", timeout=0):
+        pass
+    with files.writing(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_cannot_be_held(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"), files.writing(tmp_path / "file" / "x"):
+        pass

@@ -1,8 +1,4 @@
-"""An experiment of many small cells, for runs that are to be disturbed, and the command line that knows it.
-
-``python trial.py reproduce trial.numbers --out DIR`` is ``normscope reproduce`` with this experiment as the catalogue
-and a store that compacts at eight files.
-"""
+"""An experiment of many small cells, for runs that are to be disturbed, and the command line that knows it."""
 
 from __future__ import annotations
 
@@ -10,8 +6,10 @@ import dataclasses
 import functools
 import math
 import os
+import resource
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from normscope.protocol import FixedExperiment, Judgement, Rows, Scale, cell, claim, select
@@ -96,21 +94,33 @@ def experiment(*faults: str):
     )  # fmt: skip
 
 
-EXPERIMENT = experiment(*filter(None, os.environ.get("TRIAL_FAULTS", "").split(",")))
+EXPERIMENT = experiment()
 
 
-def main() -> None:
-    """The command line, with this experiment as the whole catalogue."""
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: str, largest_file: int | None
+) -> None:
+    """``normscope`` with this experiment as the catalogue and a store that compacts at eight files; ends the process.
+
+    Args:
+        arguments: of the command line.
+        environment: variables to set.
+        folder: where ``stdout`` and ``stderr`` go.
+        largest_file: bytes that no file may exceed.
+    """
+    global EXPERIMENT
     from normscope import cli, reproduction
     from normscope.papers import catalogue
     from normscope.papers.sources import Paper
     from normscope.sweep import Store
 
+    for stream, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT), stream)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+    os.environ.update(environment)
+    EXPERIMENT = experiment(*filter(None, environment.get("TRIAL_FAULTS", "").split(",")))
     paper = Paper("trial", "A. Nobody", "Nobody", 2020, "Roots", "a school", "Roots grow.")
     catalogue.ENTRIES = (catalogue.Entry(ID, "trial", "roots of numbers", paper, "Fig. 1"),)
     reproduction.Store = functools.partial(Store, compact_at=COMPACT_AT)
-    cli.main()
-
-
-if __name__ == "__main__":
-    main()
+    cli.main(arguments)
