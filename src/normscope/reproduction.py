@@ -45,7 +45,7 @@ def reproduce(
         names = ", ".join(entry.id for entry in several)
         raise InputError(f"{id!r} stands for several experiments; in Python name one of them: {names}.")
     catalogue.entry(id)
-    (result,) = Reproduction([id], scale, out, workers).run()
+    (result,) = Reproduction(catalogue.load([id]), scale, out, workers).run()
     return result
 
 
@@ -53,25 +53,29 @@ class Reproduction:
     """Several experiments, run together so that every core stays busy and shared cells run once.
 
     Args:
-        patterns: names, prefixes or ``"all"``.
+        experiments: the catalogue's, or a grid of the user's.
         scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
         out: the results folder.
         workers: worker processes; by default one a core.
         timeout: seconds after which a cell counts as failed.
         fresh: run every cell anew, finished or not.
+        engine: what runs the cells.
+        ray_address: the cluster to join, for the Ray engine.
     """
 
     def __init__(
         self,
-        patterns: Iterable[str],
+        experiments: Iterable[Experiment],
         scale: str = "quick",
         out: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         *,
         timeout: float | None = None,
         fresh: bool = False,
+        engine: str = "local",
+        ray_address: str | None = None,
     ) -> None:
-        self.experiments = [entry.load() for entry in catalogue.find_all(patterns)]
+        self.experiments = list(experiments)
         self.scale = Scale.parse(scale)
         self.out = Path(DEFAULT_OUT if out is None else out)
         self._workers = default_workers() if workers is None else workers
@@ -80,6 +84,7 @@ class Reproduction:
         if timeout is not None and not timeout > 0:
             raise InputError(f"a cell time-out of {timeout:g} s is not positive.")
         self._timeout, self._fresh = timeout, fresh
+        self._engine, self._ray_address = engine, ray_address
         self._store = Store(self.out / "cells")
         self._tables = {experiment.id: empty_table() for experiment in self.experiments}
         self._cells: dict[str, dict[str, Cell]] = {experiment.id: {} for experiment in self.experiments}
@@ -99,6 +104,9 @@ class Reproduction:
 
         Args:
             offline: take the published digest of a data set that is not here, rather than download it.
+
+        Raises:
+            InputError: when a data set has fewer training images than a cell needs.
         """
         digest = _digest_offline if offline else data.digest
         seen = {key for cells in self._cells.values() for key in cells}
@@ -108,6 +116,7 @@ class Reproduction:
         unseen = {
             key: cell for cells in self._cells.values() for key, cell in cells.items() if key not in seen
         }
+        _check_images(unseen.values())
         return sweep.plan(unseen, self._store, self._workers, fresh=self._fresh)
 
     def run(self, observer: Observer | None = None) -> list[Result]:
@@ -183,6 +192,18 @@ def write_report(out: Path) -> Path:
         )
         sections.append(section)
     return page.write_page(out, sections, environment())
+
+
+def _check_images(cells: Iterable[Cell]) -> None:
+    wanted: dict[str, int] = {}
+    for cell in cells:
+        for name in cell.data:
+            wanted[name] = max(wanted.get(name, 0), cell.images)
+    for name, count in wanted.items():
+        here = data.available(name)[0]
+        there_are = len(data.load(name).train_labels) if here else data.CATALOGUE[name].train
+        if count > there_are:
+            raise InputError(f"{count:,} training images of {name} are wanted, but it has {there_are:,}.")
 
 
 def _digest_offline(name: str) -> str:

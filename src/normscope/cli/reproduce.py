@@ -37,9 +37,11 @@ def reproduce(
     """
     from normscope.cli import display
     from normscope.cli.data import fetch_missing
+    from normscope.papers import catalogue
     from normscope.reproduction import Reproduction
 
-    reproduction = Reproduction(patterns, scale, out, workers, timeout=cell_timeout, fresh=fresh)
+    experiments = catalogue.load(patterns)
+    reproduction = Reproduction(experiments, scale, out, workers, timeout=cell_timeout, fresh=fresh)
     if dry_run:
         display.show_plan(reproduction.plan(offline=True))
         return
