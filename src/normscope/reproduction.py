@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from normscope import data, sweep
 from normscope.errors import InputError
+from normscope.grid import Grid, GridExperiment
 from normscope.papers import catalogue
 from normscope.protocol import Cell, Experiment, NotJudgedError, Result, Scale, empty_table
 from normscope.report import files, page, scorecard
 from normscope.sweep import Observer, Plan, SilentObserver, Store
 
 DEFAULT_OUT = Path("normscope-runs")
+
+_SWEEP = "sweep"
+"""Under which name a stored table tells its grid."""
 
 
 def reproduce(
@@ -151,9 +157,9 @@ def rebuild(out: Path) -> list[Result]:
     Raises:
         InputError: when the folder holds no results.
     """
-    results = [_stored_result(path) for path in _stored(out)]
+    results = [_stored_result(stored) for stored in _stored(out)]
     if not results:
-        raise InputError(f"{out} holds no results: name a folder that 'normscope reproduce' has written.")
+        raise InputError(f"{out} holds no results: name a folder that normscope has written.")
     _write_results(out, results)
     write_report(out)
     return results
@@ -175,18 +181,17 @@ def write_report(out: Path) -> Path:
     """Write the page of everything that a results folder holds."""
     rows = scorecard.read_scorecard(out)
     sections = []
-    for path in _stored(out):
-        about = files.read_about(path)
-        entry = catalogue.entry(path.parent.name)
-        figure = path.with_name("figure.svg")
+    for stored in _stored(out):
+        about, experiment = stored.about, stored.experiment
+        figure = stored.path.with_name("figure.svg")
         section = page.Section(
-            id=entry.id,
-            title=entry.title,
-            source=f"{entry.paper}, {entry.place}",
-            caption=entry.load().caption,
-            scale=about["scale"],
+            id=experiment.id,
+            title=stored.title,
+            source=stored.source,
+            caption=experiment.caption,
+            scale=stored.scale,
             settings=about["settings"],
-            claims=[row for row in rows if row["experiment"] == entry.id],
+            claims=[row for row in rows if row["experiment"] == experiment.id],
             figure=figure if figure.exists() else None,
             failures=about["failures"],
         )
@@ -210,15 +215,55 @@ def _digest_offline(name: str) -> str:
     return data.digest(name) if data.available(name)[0] else data.CATALOGUE[name].digest
 
 
-def _stored(out: Path) -> list[Path]:
-    """The tables of a results folder, in the catalogue's order."""
-    paths = (out / entry.id / files.DATA_NAME for entry in catalogue.ENTRIES)
-    return [path for path in paths if path.exists()]
+@dataclasses.dataclass(frozen=True)
+class _Stored:
+    """A table of a results folder, and what is known of the experiment behind it; a sweep has no scale."""
+
+    path: Path
+    about: Mapping[str, Any]
+    experiment: Experiment
+    title: str
+    source: str
+    scale: str
 
 
-def _stored_result(path: Path) -> Result:
-    table, about = files.read_table(path)
-    experiment = catalogue.entry(path.parent.name).load()
+def _stored(out: Path) -> list[_Stored]:
+    """The tables of a results folder: the catalogue's in its order, then the sweeps by name."""
+    found = []
+    for entry in catalogue.ENTRIES:
+        path = out / entry.id / files.DATA_NAME
+        if path.exists():
+            about = files.read_about(path)
+            source = f"{entry.paper}, {entry.place}"
+            found.append(_Stored(path, about, entry.load(), entry.title, source, about["scale"]))
+    for path in sorted(out.glob(f"*/{files.DATA_NAME}")):
+        if (grid := read_sweep(path)) is not None:
+            sweep_of = GridExperiment(path.parent.name, grid)
+            found.append(_Stored(path, files.read_about(path), sweep_of, sweep_of.title, "a sweep", ""))
+    return found
+
+
+def read_sweep(path: Path) -> Grid | None:
+    """The grid whose table a file is; ``None`` for any other file.
+
+    Raises:
+        InputError: when another version of normscope wrote it.
+    """
+    try:
+        about = files.read_about(path)
+    except InputError:
+        return None
+    try:
+        return Grid.from_json(about[_SWEEP]) if _SWEEP in about else None
+    except TypeError as error:
+        raise InputError(
+            f"{path} was written by another version of normscope: run its sweep again."
+        ) from error
+
+
+def _stored_result(stored: _Stored) -> Result:
+    table, about = files.read_table(stored.path)
+    experiment = stored.experiment
     claims = tuple(experiment.claims(table))
     scale = Scale(about["scale"])
     return Result(experiment.id, scale, table, claims, about["failures"], about["settings"], experiment)
@@ -228,6 +273,8 @@ def _write_results(out: Path, results: Sequence[Result]) -> None:
     for result in results:
         folder = out / result.id
         about = {"scale": result.scale, "settings": dict(result.settings), "failures": dict(result.failures)}
+        if isinstance(result.experiment, GridExperiment):
+            about[_SWEEP] = result.experiment.grid.to_json()
         files.write_table(folder / files.DATA_NAME, result.table, about)
         try:
             files.write_figure(folder, result.figure())
