@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Reproduction:
         fresh: run every cell anew, finished or not.
         engine: what runs the cells.
         ray_address: the cluster to join, for the Ray engine.
+        check: called with the first plan, before any cell runs, to refuse what cannot be.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Reproduction:
         fresh: bool = False,
         engine: str = "local",
         ray_address: str | None = None,
+        check: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
         self.experiments = list(experiments)
         self.scale = Scale.parse(scale)
@@ -91,6 +93,7 @@ class Reproduction:
             raise InputError(f"a cell time-out of {timeout:g} s is not positive.")
         self._timeout, self._fresh = timeout, fresh
         self._engine, self._ray_address = engine, ray_address
+        self._check, self._checked = check, False
         self._store = Store(self.out / "cells")
         self._tables = {experiment.id: empty_table() for experiment in self.experiments}
         self._cells: dict[str, dict[str, Cell]] = {experiment.id: {} for experiment in self.experiments}
@@ -112,7 +115,7 @@ class Reproduction:
             offline: take the published digest of a data set that is not here, rather than download it.
 
         Raises:
-            InputError: when a data set has fewer training images than a cell needs.
+            InputError: when a data set has fewer training images than a cell needs, or the check refuses.
         """
         digest = _digest_offline if offline else data.digest
         seen = {key for cells in self._cells.values() for key in cells}
@@ -123,7 +126,11 @@ class Reproduction:
             key: cell for cells in self._cells.values() for key, cell in cells.items() if key not in seen
         }
         _check_images(unseen.values())
-        return sweep.plan(unseen, self._store, self._workers, fresh=self._fresh)
+        plan = sweep.plan(unseen, self._store, self._workers, fresh=self._fresh)
+        if not self._checked:
+            self._check(plan)
+            self._checked = True
+        return plan
 
     def run(self, observer: Observer | None = None) -> list[Result]:
         """Run what is missing, judge the claims, write every experiment's folder, the scorecard and the page.

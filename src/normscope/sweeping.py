@@ -12,7 +12,8 @@ from normscope.errors import InputError
 from normscope.grid import Grid, GridExperiment
 from normscope.protocol import Result
 from normscope.report import files
-from normscope.reproduction import DEFAULT_OUT, Reproduction, read_sweep
+from normscope.reproduction import Reproduction, read_sweep
+from normscope.sweep import Plan
 
 
 def run_sweep(
@@ -49,8 +50,8 @@ def run_sweep(
         network: ``"lenet"``, ``"resnet(depth=20)"``, or ``"my.module:factory(width=32)"``, importable here and in a
             fresh interpreter with this one's ``sys.path``; how a factory is called stands in
             :mod:`normscope.grid.networks`.
-        norm: specs for :func:`normscope.nn.make`, or ``"as-is"`` for a network of your own as its factory makes it. By
-            default ``"batch"`` for a built-in network and ``"as-is"`` for another.
+        norm: specs for :func:`normscope.nn.make`, or ``"as-is"``, the default: the network as its factory makes it, a
+            built-in one with ``"batch"``.
         place: ``"after"``, ``"before"``, ``"prior"``, ``"top"``, as the network takes them.
         lr: learning rates: numbers, or ``"low:high:count"`` for so many from low to high in equal ratios.
         seeds: how many seeds, from 0.
@@ -84,9 +85,14 @@ def run_sweep(
         >>> result = ns.run_sweep("lenet", ["batch", "suppress"], lr="0.01:10:7", seeds=5)  # doctest: +SKIP
         >>> result.figure().savefig("sweep.png")  # doctest: +SKIP
     """
-    experiment = prepared(
+    reproduction = prepared_sweep(
         name,
         out,
+        workers,
+        timeout=timeout,
+        fresh=fresh,
+        engine=engine,
+        ray_address=ray_address,
         network=network,
         norm=norm,
         place=place,
@@ -103,30 +109,52 @@ def run_sweep(
         image_size=image_size,
         layer=layer,
     )
-    reproduction = Reproduction(
-        [experiment], out=out, workers=workers, timeout=timeout, fresh=fresh, engine=engine, ray_address=ray_address
-    )  # fmt: skip
     (result,) = reproduction.run()
     return result
 
 
-def prepared(name: str, out: str | os.PathLike[str] | None, **words: Any) -> GridExperiment:
-    """The experiment of a user's words, every network of it built once to see that it can run.
+def prepared_sweep(
+    name: str,
+    out: str | os.PathLike[str] | None,
+    workers: int | None,
+    *,
+    timeout: float | None,
+    fresh: bool,
+    engine: str,
+    ray_address: str | None,
+    **words: Any,
+) -> Reproduction:
+    """A sweep ready to run; when there is anything to run, every network is built once first, to see that it can.
 
     Args:
         name: the sweep's.
         out: the results folder, where another sweep of that name may stand.
+        workers, timeout, fresh, engine, ray_address: as for :func:`run_sweep`.
         words: those of :meth:`normscope.grid.Grid.of`.
 
     Raises:
         UnknownNameError, InputError: as :func:`run_sweep`.
     """
-    experiment = GridExperiment(name, Grid.of(**words))
-    _check_replaced(Path(DEFAULT_OUT if out is None else out) / name / files.DATA_NAME, experiment.grid)
-    from normscope.grid.checking import check
+    grid = Grid.of(**words)
 
-    check(experiment.grid)
-    return experiment
+    def check(plan: Plan) -> None:
+        if plan.new:
+            from normscope.grid import checking
+
+            checking.check(grid)
+        _check_replaced(reproduction.out / name / files.DATA_NAME, grid)
+
+    reproduction = Reproduction(
+        [GridExperiment(name, grid)],
+        out=out,
+        workers=workers,
+        timeout=timeout,
+        fresh=fresh,
+        engine=engine,
+        ray_address=ray_address,
+        check=check,
+    )
+    return reproduction
 
 
 def _check_replaced(path: Path, grid: Grid) -> None:

@@ -59,7 +59,7 @@ def own_files(path: str) -> tuple[str, ...]:
     except (Exception, SystemExit) as error:  # finding a.b imports a
         raise InputError(f"{path!r}: module {name!r} cannot be imported ({error}).") from error
     if spec is None:
-        raise InputError(f"{path!r}: there is no module {name!r}.")
+        raise InputError(f"{path!r}: module {name!r} cannot be imported (there is none here).")
     if spec.origin is None or not os.path.exists(spec.origin):
         return ()
     origin = Path(spec.origin).absolute()

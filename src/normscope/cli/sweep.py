@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from normscope.grid import Grid
     from normscope.protocol import Result
 
 CELL_FAILED = 1
@@ -23,7 +22,7 @@ def sweep(
     ],
     norm: Annotated[
         list[str] | None,
-        typer.Option(metavar="SPEC", help="batch, suppress, my:Norm, as-is …; batch or as-is by default."),
+        typer.Option(metavar="SPEC", help="batch, suppress, my:Norm, as-is …; as-is by default."),
     ] = None,
     place: Annotated[list[str], typer.Option(help="after, before, prior, top.")] = ["after"],  # noqa: B006
     lr: Annotated[
@@ -82,19 +81,15 @@ def sweep(
 
     from normscope.cli import display
     from normscope.cli.data import fetch_missing
-    from normscope.reproduction import Reproduction
-    from normscope.sweeping import prepared
+    from normscope.sweeping import prepared_sweep
 
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    experiment = prepared(
-        name, out, network=network, norm=norm, place=place, lr=lr, seeds=seeds, data=data, epochs=epochs,
+    reproduction = prepared_sweep(
+        name, out, workers, timeout=cell_timeout, fresh=fresh, engine=engine, ray_address=ray_address,
+        network=network, norm=norm, place=place, lr=lr, seeds=seeds, data=data, epochs=epochs,
         probe=probe or (), batch=batch, images=images, optimizer=optimizer, lr_for=lr_for, other_lr=other_lr,
         image_size=image_size, layer=layer,
-    )  # fmt: skip
-    reproduction = Reproduction(
-        [experiment], out=out, workers=workers, timeout=cell_timeout, fresh=fresh, engine=engine,
-        ray_address=ray_address,
     )  # fmt: skip
     if dry_run:
         display.show_plan(reproduction.plan(offline=True))
@@ -102,36 +97,38 @@ def sweep(
     fetch_missing(reproduction.datasets())
     with display.progress() as observer:
         (result,) = reproduction.run(observer)
-    _show_summary(result, experiment.grid)
+    _show_summary(result)
     _show_places(result, out)
     if result.failures:
         raise typer.Exit(CELL_FAILED)
 
 
-def _show_summary(result: Result, grid: Grid) -> None:
+def _show_summary(result: Result) -> None:
     from collections import Counter
 
     from rich.table import Table
     from rich.text import Text
 
     from normscope.cli import display
+    from normscope.grid import GridExperiment
     from normscope.grid.readings import summary
     from normscope.protocol import NotJudgedError
 
+    assert isinstance(result.experiment, GridExperiment)
     screen = display.console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "least error", "at rate", "stable up to", "diverged"):
+    for column in ("", "least error", "at rate", "no run diverged up to", "diverged"):
         table.add_column(column, justify="right" if column else "left")
     try:
-        rows = summary(result.table, grid).to_dict("records")
+        rows = summary(result.table, result.experiment.grid).to_dict("records")
     except NotJudgedError:
         rows = []
     for row in rows:
-        stable = f"{row['stable_rate']:g}" if row["stable_rate"] == row["stable_rate"] else "none"
+        stable = f"{row['stable_rate']:.3g}" if row["stable_rate"] == row["stable_rate"] else "none"
         table.add_row(
             Text(row["label"]),
             f"{row['best_error']:.2%}",
-            f"{row['best_rate']:g}",
+            f"{row['best_rate']:.3g}",
             stable,
             f"{row['diverged']} of {row['runs']}",
         )

@@ -10,6 +10,7 @@ import math
 import pandas as pd
 
 from normscope.data.catalogue import entry_of
+from normscope.errors import UnknownNameError
 from normscope.grid.training import EARLY, train_network
 from normscope.grid.words import AS_IS, NETWORKS, Grid, network_spec
 from normscope.protocol import NotJudgedError, select
@@ -38,6 +39,8 @@ def eigenvalues(table: pd.DataFrame, grid: Grid, measure: str) -> pd.DataFrame:
     rows = select(table, function=train_network.path)
     runs = rows[_RUN].drop_duplicates()
     wanted = rows[rows["measure"] == measure]
+    if grid.layer is not None and grid.layer not in (known := wanted["layer"].unique()):
+        raise UnknownNameError("layer", grid.layer, known)
     start = wanted[wanted["step"] == 0].drop_duplicates([*LINE, "layer"])
     shown = start.groupby(LINE, sort=False)["layer"].agg(lambda names: grid.layer or list(names)[:2][-1])
     wanted = wanted[wanted["step"] == early_step(grid)].merge(shown.reset_index())

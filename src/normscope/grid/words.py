@@ -62,7 +62,8 @@ class Grid:
 
     Attributes:
         networks: specs such as ``lenet``, ``resnet(depth=20)``, ``my.module:factory(width=32)``.
-        norms: norm specs, or ``as-is``; none given means ``batch`` for a built-in network and ``as-is`` for another.
+        norms: norm specs, or ``as-is``, which is meant when none is given: the network as its factory makes it, a
+            built-in one with ``batch``.
         places: where the norms stand.
         rates: the learning rates.
         seeds: how many; seed s is s, of weights, batches, and whatever the network draws.
@@ -159,10 +160,11 @@ class Grid:
         found = []
         for network in self.networks:
             usual = "batch" if network_spec(network).name in NETWORKS else AS_IS
-            for norm in self.norms or (usual,):
+            norms = (usual if norm == AS_IS else norm for norm in self.norms or (usual,))
+            for norm in norms:
                 places = ("after",) if norm in (AS_IS, "none") else self.places
                 found += [(network, norm, place) for place in places]
-        return found
+        return list(dict.fromkeys(found))
 
     def runs(self) -> Iterator[Run]:
         """Every training run."""
