@@ -66,8 +66,8 @@ def own_files(path: str) -> tuple[str, ...]:
     root = origin.parents[len(name.split(".")) - (origin.name != "__init__.py")]
     if _is_installed(origin):
         return (str(origin),)
-    found = {origin}
-    waiting = [origin]
+    found = {origin, *_files_of(name, root)}
+    waiting = list(found)
     while waiting:
         for file in _imports(waiting.pop(), root):
             if file not in found:
@@ -86,12 +86,17 @@ def _imports(file: Path, root: Path) -> Iterator[Path]:
     if file.suffix != ".py":
         return
     for name in _imported_names(str(file), file.stat().st_mtime_ns, str(root)):
-        parts = name.split(".")
-        for count in range(1, len(parts) + 1):
-            place = root.joinpath(*parts[:count])
-            for candidate in (place.with_suffix(".py"), place / "__init__.py"):
-                if candidate.is_file():
-                    yield candidate
+        yield from _files_of(name, root)
+
+
+def _files_of(name: str, root: Path) -> Iterator[Path]:
+    """The files under ``root`` that importing a dotted name runs: its packages' and its own."""
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        place = root.joinpath(*parts[:count])
+        for candidate in (place.with_suffix(".py"), place / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
 
 
 @functools.lru_cache(maxsize=1024)
