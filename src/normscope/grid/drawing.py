@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from normscope.grid.readings import LINE, chance_error, early_step, eigenvalues, final_errors, labels
+from normscope.grid.readings import chance_error, early_step, eigenvalues, final_errors, labels, of_line
 from normscope.grid.words import Grid
 from normscope.report.plots import (
     Look,
@@ -36,7 +36,8 @@ def draw(table: pd.DataFrame, grid: Grid) -> Figure:
     """
     errors = final_errors(table, grid)
     spectra = "spectrum" in grid.probes
-    figure, panels = new_figure(3 if spectra else 1, columns=3)
+    count = 3 if spectra else 1
+    figure, panels = new_figure(count, columns=count)
     _draw_lines(panels[0], errors, grid)
     panels[0].set(yscale="log", ylabel="final validation error  [%]")
     show_percent(panels[0])
@@ -48,29 +49,44 @@ def draw(table: pd.DataFrame, grid: Grid) -> Figure:
             (panels[1], "lambda_max", r"\lambda_{\max}"),
             (panels[2], "lambda_min", r"\lambda_{\min}"),
         ):
-            _draw_lines(axes, eigenvalues(table, grid, measure), grid)
-            axes.set(yscale="log", ylabel=f"${symbol}(R)$ {when}  [input power]")
+            values = eigenvalues(table, grid, measure)
+            _draw_lines(axes, values, grid)
+            _mark_zeros(axes, values, grid)
+            axes.set_yscale("log", nonpositive="mask")
+            axes.set_ylabel(f"${symbol}(R)$ {when}  [input power]")
     legend_below(figure)
     return figure
 
 
 def _draw_lines(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
     for number, (line, label) in enumerate(labels(grid).items()):
-        chosen = runs[(runs[LINE] == line).all(axis=1)]
+        chosen = of_line(runs, line)
         if not chosen.empty:
             median_band(axes, chosen, "rate", _look(number), label)
     what = "" if grid.lr_for == "all" else " of the convolution weights"
     rate_axis(axes, f"learning rate η{what}")
 
 
+def _mark_zeros(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
+    """A hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis has no place for."""
+    for number, line in enumerate(labels(grid)):
+        medians = of_line(runs, line).groupby("rate")["value"].median()
+        zeros = medians.index[medians == 0]
+        if zeros.empty:
+            continue
+        axes.plot(
+            zeros, [0.0] * len(zeros), transform=axes.get_xaxis_transform(), clip_on=False, linestyle="none",
+            marker=_look(number).marker, markersize=4.5, color=_look(number).color, fillstyle="none",
+        )  # fmt: skip
+
+
 def _mark_diverged(axes: Panel, errors: pd.DataFrame, grid: Grid) -> None:
     """A row of crosses above the panel for each line with diverged runs, at the rates where there were any."""
     height = _FIRST_MARK
     for number, line in enumerate(labels(grid)):
-        runs = errors[(errors[LINE] == line).all(axis=1) & errors["diverged"]]
-        if runs.empty:
+        rates = of_line(errors[errors["diverged"]], line)["rate"].unique()
+        if not len(rates):
             continue
-        rates = runs["rate"].unique()
         axes.plot(
             rates, [height] * len(rates), transform=axes.get_xaxis_transform(), clip_on=False,
             linestyle="none", marker="x", markersize=5, color=_look(number).color,

@@ -63,8 +63,8 @@ class GridExperiment:
         """What its figure shows."""
         spectra = (
             f" Beside it the largest and the smallest eigenvalue of the autocorrelation R of {self._layer}'s input "
-            "early in the run, of one batch in training mode; a run that diverged before counts as infinite, and a "
-            "median that is infinite is a hollow marker at the upper edge, where the line stops."
+            "early in the run, of one batch in training mode; a run that diverged before counts as infinite. A "
+            "median that is infinite, or 0 (below rounding), is a hollow marker at the edge, and the line stops."
             if "spectrum" in self.grid.probes
             else ""
         )

@@ -43,6 +43,13 @@ class Fit:
     classes: int
 
 
+def import_own(run: Run) -> None:
+    """Import the user's modules behind a run: before seeding, since a module may draw when it is first imported."""
+    for spec, kind in ((network_spec(run.network), "network"), (specs.read(run.norm), "norm")):
+        if spec.is_path:
+            imported(spec.name, kind)
+
+
 def build(run: Run, fit: Fit) -> nn.Module:
     """The network of a run, drawn from the global generators: seed them before.
 

@@ -15,8 +15,8 @@ from normscope.grid.training import EARLY, train_network
 from normscope.grid.words import AS_IS, NETWORKS, Grid, network_spec
 from normscope.protocol import NotJudgedError, select
 
-LINE = ["network", "norm", "place"]
-_RUN = [*LINE, "rate", "seed"]
+_LINE = ["network", "norm", "place"]
+_RUN = [*_LINE, "rate", "seed"]
 
 
 def final_errors(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
@@ -41,8 +41,8 @@ def eigenvalues(table: pd.DataFrame, grid: Grid, measure: str) -> pd.DataFrame:
     wanted = rows[rows["measure"] == measure]
     if grid.layer is not None and grid.layer not in (known := wanted["layer"].unique()):
         raise UnknownNameError("layer", grid.layer, known)
-    start = wanted[wanted["step"] == 0].drop_duplicates([*LINE, "layer"])
-    shown = start.groupby(LINE, sort=False)["layer"].agg(lambda names: grid.layer or list(names)[:2][-1])
+    start = wanted[wanted["step"] == 0].drop_duplicates([*_LINE, "layer"])
+    shown = start.groupby(_LINE, sort=False)["layer"].agg(lambda names: grid.layer or list(names)[:2][-1])
     wanted = wanted[wanted["step"] == early_step(grid)].merge(shown.reset_index())
     extremes = wanted.groupby(_RUN)["value"].agg("min" if measure == "lambda_min" else "max")
     found = runs.merge(extremes.reset_index(), how="left")
@@ -58,7 +58,7 @@ def summary(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     names = labels(grid)
     rows = []
     for line, label in names.items():
-        runs = errors[(errors[LINE] == line).all(axis=1)]
+        runs = of_line(errors, line)
         if runs.empty:
             continue
         medians = runs.groupby("rate")["value"].median()
@@ -77,6 +77,12 @@ def summary(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     if not rows:
         raise NotJudgedError("no run has finished")
     return pd.DataFrame(rows)
+
+
+def of_line(runs: pd.DataFrame, line: tuple[str, str, str]) -> pd.DataFrame:
+    """The runs of one network, norm and place."""
+    found: pd.DataFrame = runs[(runs[_LINE] == pd.Series(line, index=_LINE)).all(axis=1)]
+    return found
 
 
 def labels(grid: Grid) -> dict[tuple[str, str, str], str]:

@@ -65,7 +65,7 @@ def train_network(run: Run) -> pa.Table:
 
     from normscope import data, training
     from normscope.data.batches import Split, seeded_epochs
-    from normscope.grid.networks import build, make_optimizer
+    from normscope.grid.networks import build, import_own, make_optimizer
 
     dataset = data.load(run.data)
     train_split = Split.of(dataset, "train", run.image_size)
@@ -75,6 +75,8 @@ def train_network(run: Run) -> pa.Table:
     fixed_batch, _ = train_split.batch(torch.arange(run.batch))
     last = run.epochs * (len(train_split) // run.batch)
     rows = Rows()
+    with training.seeded(run.seed):
+        import_own(run)
     with training.seeded(run.seed):
         model = build(run, fit(run)).train()
         optimizer = make_optimizer(model, run)

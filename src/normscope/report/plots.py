@@ -27,6 +27,8 @@ __all__ = [
 
 _PANEL_INCHES = (4.6, 3.4)
 _LEGEND_INCHES = 2.3
+_LEGEND_HANDLE_INCHES = 0.6
+_LETTER_INCHES = 0.085
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +105,9 @@ def median_band(axes: Panel, runs: pd.DataFrame, x: str, look: Look, label: str)
 def legend_below(figure: Figure) -> None:
     """One legend for all panels, under them, where it hides nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    columns = max(1, round(figure.get_figwidth() / _LEGEND_INCHES))
+    longest = max(len(str(label)) for label in labels)
+    entry = max(_LEGEND_INCHES, _LEGEND_HANDLE_INCHES + longest * _LETTER_INCHES)
+    columns = max(1, round(figure.get_figwidth() / entry))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
