@@ -139,12 +139,14 @@ class Reproduction:
             observer: hears of the progress.
         """
         watching = observer or SilentObserver()
+        plan = self.plan()
         self._store.check_writable()
         scorecard.read_scorecard(self.out)
-        while (plan := self.plan()).new or plan.reused:
+        while plan.new or plan.reused:
             watching.planned(plan)
             self._failures |= sweep.run(plan, self._store, watching, self._timeout)
             self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
+            plan = self.plan()
         results = [self._result(experiment) for experiment in self.experiments]
         _write_results(self.out, results)
         write_report(self.out)

@@ -178,3 +178,12 @@ Grid.of("lenet,resnet(depth=8)", norm="batch,my:Norm", probe="spectrum").describ
 print([name for name in ("torch", "pandas", "matplotlib") if name in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_the_cells_of_an_experiment_are_those_of_its_runs():
+    from normscope.grid.training import train_network
+
+    asked = grid(["lenet", "own_networks:plain"], norm="batch,own_networks:HalvingNorm", lr="0.1,1", seeds=2)
+    cells = GridExperiment("mine", asked).cells(Scale.QUICK, empty_table())
+    assert list(cells) == [train_network.cell(run) for run in asked.runs()]
+    assert [len(cell.files) for cell in cells[::4]] == [0, 1, 1, 1]

@@ -24,16 +24,20 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="SPEC", help="batch, suppress, my:Norm, as-is …; as-is by default."),
     ] = None,
-    place: Annotated[list[str], typer.Option(help="after, before, prior, top.")] = ["after"],  # noqa: B006
+    place: Annotated[list[str], typer.Option(metavar="PLACE", help="after, before, prior, top.")] = ["after"],  # noqa: B006
     lr: Annotated[
         list[str], typer.Option(metavar="RATES", help="low:high:count in equal ratios, or numbers.")
     ] = ["0.01:10:7"],  # noqa: B006
     seeds: Annotated[int, typer.Option(metavar="N", help="How many seeds.")] = 3,
-    data: Annotated[str, typer.Option(help="A data set; see 'normscope data list'.")] = "mnist5k",
+    data: Annotated[
+        str, typer.Option(metavar="NAME", help="A data set; see 'normscope data list'.")
+    ] = "mnist5k",
     epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training images.")] = 3,
     probe: Annotated[
         list[str] | None,
-        typer.Option(help="spectrum, moments: read at the start, after 5 steps, at the end."),
+        typer.Option(
+            metavar="PROBE", help="spectrum, moments: read at the start, after 5 steps, at the end."
+        ),
     ] = None,
     batch: Annotated[int, typer.Option(metavar="N", help="Images a batch.")] = 64,
     images: Annotated[
@@ -52,16 +56,17 @@ def sweep(
         int | None, typer.Option(metavar="N", help="Pad images to N×N; for the LeNet 32 by default.")
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="Whose spectra the figure shows; the second layer by default.")
+        str | None,
+        typer.Option(metavar="NAME", help="Whose spectra the figure shows; the second layer by default."),
     ] = None,
-    name: Annotated[str, typer.Option(help="The sweep's name, and its folder's.")] = "sweep",
+    name: Annotated[str, typer.Option(metavar="NAME", help="The sweep's name, and its folder's.")] = "sweep",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are kept.")] = Path(
         "normscope-runs"
     ),
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Worker processes; one a core by default.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    engine: Annotated[str, typer.Option(metavar="ENGINE", help="local or ray.")] = "local",
     ray_address: Annotated[str | None, typer.Option(metavar="A", help="The Ray cluster to join.")] = None,
     cell_timeout: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds after which a run counts as failed.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -80,9 +81,7 @@ class GridExperiment:
 
     def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
         """A cell a training run."""
-        from normscope.grid.training import train_network
-
-        return [train_network.cell(run) for run in self.grid.runs()]
+        return self._cells
 
     def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
         """None: a grid asks, and no source has answered."""
@@ -93,6 +92,18 @@ class GridExperiment:
         from normscope.grid.drawing import draw
 
         return draw(table, self.grid)
+
+    @functools.cached_property
+    def _cells(self) -> list[Cell]:
+        from normscope.grid.training import train_network
+
+        models: dict[tuple[str, str], Cell] = {}  # finding a user's files takes a millisecond
+        cells = []
+        for run in self.grid.runs():
+            arrangement = (run.network, run.norm)
+            models[arrangement] = models.get(arrangement) or train_network.cell(run)
+            cells.append(dataclasses.replace(models[arrangement], config=run))
+        return cells
 
     @property
     def _layer(self) -> str:
