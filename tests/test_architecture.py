@@ -40,7 +40,7 @@ def test_the_help_of_every_command_imports_nothing_heavy():
     code = """
 import sys
 from normscope.cli import main
-for command in ([], ['reproduce'], ['list'], ['report'], ['data'], ['info']):
+for command in ([], ['reproduce'], ['sweep'], ['list'], ['report'], ['data'], ['info']):
     try:
         main([*command, '--help'])
     except SystemExit as end:
@@ -53,6 +53,7 @@ def test_public_names_load_on_first_use():
     import normscope as ns
 
     assert callable(ns.reproduce)
+    assert callable(ns.run_sweep)
     assert callable(ns.nn.BatchNorm)
     assert callable(ns.networks.lenet)
     assert callable(ns.probes.spectrum)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         remove_norms,
         replace_norms,
     )
+    from normscope.sweeping import run_sweep
 
 __version__ = "0.1.0"
 
@@ -32,6 +33,7 @@ _FUNCTIONS = {
     "remove_norms": "normscope.surgery",
     "replace_norms": "normscope.surgery",
     "reproduce": "normscope.reproduction",
+    "run_sweep": "normscope.sweeping",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "remove_norms",
     "replace_norms",
     "reproduce",
+    "run_sweep",
     "surgery",
 ]
 

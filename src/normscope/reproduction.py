@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
-import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from normscope import data, sweep
+from normscope import data, results, sweep
 from normscope.errors import InputError
-from normscope.papers import catalogue, tour
+from normscope.papers import catalogue
 from normscope.progress import watching
-from normscope.protocol import Cell, Experiment, NotJudgedError, Result, Scale, empty_table
-from normscope.report import files, page, scorecard
+from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
+from normscope.report import files, scorecard
 from normscope.sweep import Observer, Plan, SilentObserver, Store
 
 DEFAULT_OUT = Path("normscope-runs")
@@ -57,7 +55,9 @@ def reproduce(
         names = ", ".join(entry.id for entry in several)
         raise InputError(f"{id!r} stands for several experiments; in Python name one of them: {names}.")
     catalogue.entry(id)
-    reproduction = Reproduction([id], scale, out, workers, engine=engine, ray_address=ray_address)
+    reproduction = Reproduction(
+        catalogue.load([id]), scale, out, workers, engine=engine, ray_address=ray_address
+    )
     with watching(progress) as observer:
         (result,) = reproduction.run(observer)
     return result
@@ -67,7 +67,7 @@ class Reproduction:
     """Several experiments, run together so that every core stays busy and shared cells run once.
 
     Args:
-        patterns: names, prefixes or ``"all"``.
+        experiments: the catalogue's, or a grid of the user's.
         scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
         out: the results folder.
         workers: cells side by side; by default one a core.
@@ -75,11 +75,12 @@ class Reproduction:
         fresh: run every cell anew, finished or not.
         engine: ``"local"`` or ``"ray"``.
         ray_address: a running Ray cluster to join; by default Ray is started here.
+        check: called with the first plan, before any cell runs, to refuse what cannot be.
     """
 
     def __init__(
         self,
-        patterns: Iterable[str],
+        experiments: Iterable[Experiment],
         scale: str = "quick",
         out: str | os.PathLike[str] | None = None,
         workers: int | None = None,
@@ -88,8 +89,9 @@ class Reproduction:
         fresh: bool = False,
         engine: str = "local",
         ray_address: str | None = None,
+        check: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
-        self.experiments = [entry.load() for entry in catalogue.find_all(patterns)]
+        self.experiments = list(experiments)
         self.scale = Scale.parse(scale)
         self.out = Path(DEFAULT_OUT if out is None else out)
         if workers is not None and workers < 1:
@@ -100,6 +102,7 @@ class Reproduction:
         self._engine = sweep.make_engine(engine, ray_address, freight)
         self._workers = self._engine.cores() if workers is None else workers
         self._timeout, self._fresh = timeout, fresh
+        self._check, self._checked = check, False
         self._store = Store(self.out / "cells")
         self._tables = {experiment.id: empty_table() for experiment in self.experiments}
         self._cells: dict[str, dict[str, Cell]] = {experiment.id: {} for experiment in self.experiments}
@@ -119,6 +122,9 @@ class Reproduction:
 
         Args:
             offline: take the published digest of a data set that is not here, rather than download it.
+
+        Raises:
+            InputError: when a data set has fewer training images than a cell needs, or the check refuses.
         """
         digest = digest_offline if offline else data.digest
         seen = {key for cells in self._cells.values() for key in cells}
@@ -128,7 +134,12 @@ class Reproduction:
         unseen = {
             key: cell for cells in self._cells.values() for key, cell in cells.items() if key not in seen
         }
-        return sweep.plan(unseen, self._store, self._workers, fresh=self._fresh)
+        _check_images(unseen.values())
+        plan = sweep.plan(unseen, self._store, self._workers, fresh=self._fresh)
+        if not self._checked:
+            self._check(plan)
+            self._checked = True
+        return plan
 
     def run(self, observer: Observer | None = None) -> list[Result]:
         """Run what is missing, judge the claims, write every experiment's folder, the scorecard and the page.
@@ -137,20 +148,21 @@ class Reproduction:
             observer: hears of the progress.
         """
         watching = observer or SilentObserver()
-        scorecard.read_scorecard(self.out)
         with self._store.in_use(), contextlib.closing(self._engine):
-            kept = self._run_missing(watching) or not files.is_read_only(self.out)
-            results = [self._result(experiment, kept) for experiment in self.experiments]
+            plan = self.plan()
+            scorecard.read_scorecard(self.out)
+            kept = self._run_missing(plan, watching) or not files.is_read_only(self.out)
+            found = [self._result(experiment, kept) for experiment in self.experiments]
             if kept:
-                _write_results(self.out, results)
-                for result in results:
+                results.write(self.out, found)
+                for result in found:
                     files.remove_unfinished(self.out / result.id)
-        return results
+        return found
 
-    def _run_missing(self, observer: Observer) -> bool:
+    def _run_missing(self, plan: Plan, observer: Observer) -> bool:
         """Run what the store lacks, round by round; tells whether there was anything."""
         ran = False
-        while (plan := self.plan()).new or plan.reused:
+        while plan.new or plan.reused:
             if plan.new:
                 ran = True
                 self._store.check_writable()
@@ -159,6 +171,7 @@ class Reproduction:
             observer.planned(plan)
             self._failures |= sweep.run(plan, self._store, observer, self._timeout, self._engine)
             self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
+            plan = self.plan()
         return ran
 
     def _result(self, experiment: Experiment, kept: bool) -> Result:
@@ -181,79 +194,18 @@ class Reproduction:
         )
 
 
-def rebuild(out: Path) -> list[Result]:
-    """Judge and draw every stored experiment of a results folder again, and write its scorecard and page.
-
-    The page names those whose table cannot be read.
-
-    Raises:
-        InputError: when the folder holds no results, or none that can be read.
-    """
-    results, unreadable = [], None
-    for path in _stored(out):
-        try:
-            results.append(_stored_result(path))
-        except InputError as error:
-            unreadable = error
-    if not results and unreadable is not None:
-        raise unreadable
-    if not results:
-        raise InputError(f"{out} holds no results: name a folder that 'normscope reproduce' has written.")
-    _write_results(out, results)
-    return results
-
-
-def environment() -> dict[str, str]:
-    """What results are made with, in words."""
-    names = ("normscope", "torch", "numpy", "pandas", "pyarrow", "matplotlib")
-    versions = {name: importlib.metadata.version(name) for name in names}
-    return {**versions, "python": platform.python_version(), "machine": platform.platform()}
-
-
-def write_report(out: Path) -> Path:
-    """Write the page of everything that a results folder holds."""
-    return page.write_page(out, tour.chapters(out), environment())
-
-
 def digest_offline(name: str) -> str:
     """A data set's digest, the published one where it is not at hand."""
     return data.digest(name) if data.available(name)[0] else data.CATALOGUE[name].digest
 
 
-def _stored(out: Path) -> list[Path]:
-    """The tables of a results folder, in the catalogue's order."""
-    paths = (out / entry.id / files.DATA_NAME for entry in catalogue.ENTRIES)
-    return [path for path in paths if path.exists()]
-
-
-def _stored_result(path: Path) -> Result:
-    table, about = files.read_table(path)
-    experiment = catalogue.entry(path.parent.name).load()
-    claims = tuple(experiment.claims(table))
-    scale, notes = Scale(about["scale"]), tuple(about.get("notes", ()))
-    return Result(
-        experiment.id, scale, table, claims, about["failures"], about["settings"], experiment, notes
-    )
-
-
-def _write_results(out: Path, results: Sequence[Result]) -> None:
-    with files.writing(out):
-        for result in results:
-            _write_result(out / result.id, result)
-        rows = [row for result in results for row in result.scorecard()]
-        scorecard.update_scorecard(out, rows, [entry.id for entry in catalogue.ENTRIES])
-        write_report(out)
-
-
-def _write_result(folder: Path, result: Result) -> None:
-    about = {
-        "scale": result.scale,
-        "settings": dict(result.settings),
-        "failures": dict(result.failures),
-        "notes": result.notes,
-    }
-    files.write_table(folder / files.DATA_NAME, result.table, about)
-    try:
-        files.write_figure(folder, result.figure())
-    except NotJudgedError:
-        files.remove_figure(folder)
+def _check_images(cells: Iterable[Cell]) -> None:
+    wanted: dict[str, int] = {}
+    for cell in cells:
+        for name in cell.data:
+            wanted[name] = max(wanted.get(name, 0), cell.images)
+    for name, count in wanted.items():
+        here = data.available(name)[0]
+        there_are = len(data.load(name).train_labels) if here else data.CATALOGUE[name].train
+        if count > there_are:
+            raise InputError(f"{count:,} training images of {name} are wanted, but it has {there_are:,}.")

@@ -10,12 +10,15 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import random
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+from normscope.generators import generators_kept
 
 DIVERGENCE_LIMIT = 1e3
 
@@ -118,7 +121,12 @@ def flushed_denormals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Give torch's global generator a seed, and its old state back afterwards: for building a network."""
-    with torch.random.fork_rng(devices=[]):
+    """Give Python's, NumPy's and torch's global generators a seed, and their old states back afterwards.
+
+    For building a network, and for training one that draws from them (dropout).
+    """
+    with generators_kept(nn.Identity()):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  (a user's network may draw from it)
         torch.manual_seed(seed)
         yield

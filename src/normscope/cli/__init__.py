@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from normscope.cli import bench_norm, catalogue, clean, data, info, report, reproduce
+from normscope.cli import bench_norm, catalogue, clean, data, info, report, reproduce, sweep
 from normscope.errors import NormscopeError
 
 BAD_USE, INTERRUPTED = 2, 130
@@ -46,6 +46,7 @@ def options(
 app.command(name="list")(catalogue.list_experiments)
 app.command(name="reproduce")(reproduce.reproduce)
 app.command(name="report")(report.report)
+app.command(name="sweep")(sweep.sweep)
 app.command(name="clean")(clean.clean)
 app.command(name="bench-norm")(bench_norm.bench_norm)
 app.command(name="info")(info.info)

@@ -7,12 +7,12 @@ def info() -> None:
     """Versions, cores, and where data and results stand: what to put into a bug report."""
     import os
 
-    from normscope import reproduction, sweep
+    from normscope import results, sweep
     from normscope.data import locations
     from normscope.papers import catalogue
 
     lines = {
-        **reproduction.environment(),
+        **results.environment(),
         "cores": str(sweep.available_cores()),
         "experiments": str(len(catalogue.ENTRIES)),
         "NORMSCOPE_DATA": os.environ.get("NORMSCOPE_DATA", "not set"),

@@ -11,9 +11,7 @@ _STDOUT = Path("-")
 
 
 def report(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder that 'normscope reproduce' has written.")
-    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that normscope has written.")],
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the scorecard as CSV too; - prints it instead.")
     ] = None,
@@ -23,7 +21,7 @@ def report(
     ] = None,
 ) -> None:
     """Judge, draw and write the page again from stored results."""
-    from normscope import reproduction
+    from normscope import results
     from normscope.cli import display
     from normscope.errors import InputError
     from normscope.papers import tour
@@ -32,7 +30,7 @@ def report(
 
     if csv == latex == _STDOUT:
         raise InputError("only one of --csv and --latex can be printed: give the other a file.")
-    results = reproduction.rebuild(folder)
+    found = results.rebuild(folder)
     rows = scorecard.read_scorecard(folder)
     exports = {path: to for path, to in ((csv, export.to_csv), (latex, export.to_latex)) if path is not None}
     for path, convert in exports.items():
@@ -42,7 +40,8 @@ def report(
             files.write_text(path, convert(rows))
     if _STDOUT in exports:
         return
-    display.show_scorecard(results)
+    if any(result.claims for result in found):
+        display.show_scorecard(found)
     screen = console()
     if absent := tour.absent(folder):
         named = ", ".join(f"{id} ({why})" for id, why in absent.items())

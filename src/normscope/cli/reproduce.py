@@ -44,11 +44,12 @@ def reproduce(
     """
     from normscope.cli import display
     from normscope.cli.data import fetch_missing
+    from normscope.papers import catalogue
     from normscope.progress import watching
     from normscope.reproduction import Reproduction
 
     reproduction = Reproduction(
-        patterns,
+        catalogue.load(patterns),
         scale,
         out,
         workers,

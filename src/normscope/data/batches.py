@@ -81,6 +81,15 @@ def shuffled_batches(count: int, batch: int, generator: torch.Generator) -> Iter
     return iter(order[: count // batch * batch].view(-1, batch).unbind())
 
 
+def seeded_epochs(
+    split: Split, count: int, batch: int, seed: int
+) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """``count`` epochs of batches, in an order that only the seed decides; a last partial batch is dropped."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        yield (split.batch(indices) for indices in shuffled_batches(len(split), batch, generator))
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """The training or the test images of a data set, handed out in standardised batches.
@@ -121,6 +130,10 @@ class Split:
         """The images at ``indices`` (int64, (B,)), as :func:`standardise` returns them, and their labels."""
         images = self.images.index_select(0, indices)
         return standardise(images, self.mean, self.std, self.size), self.labels.index_select(0, indices)
+
+    def in_order(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in the file's order, so many a batch; the last batch may be smaller."""
+        return map(self.batch, torch.split(torch.arange(len(self)), batch))
 
     def first(self, n: int) -> Split:
         """The first ``n`` images, without copying.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
@@ -10,13 +9,14 @@ from typing import Any
 
 from torch import nn
 
-from normscope.errors import InputError, UnknownNameError
+from normscope.errors import InputError
 from normscope.nn.alternating import AlternatingNorm
 from normscope.nn.batch import BatchNorm
 from normscope.nn.gated import AmplifyNorm, SuppressNorm
 from normscope.nn.lp import LpNorm
 from normscope.nn.noisy import NoisyNorm
 from normscope.nn.specs import ENTRY_POINTS, Spec, check_arguments, parse
+from normscope.targets import imported
 
 Factory = Callable[..., nn.Module]
 
@@ -41,7 +41,7 @@ def make(spec: str | Spec, C: int) -> nn.Module:
         raise InputError(f"a norm needs a whole number of channels of at least 1, not {C!r}.")
     if spec.name in _FACTORIES:
         return _call(spec, _FACTORIES[spec.name], C)
-    factory = _imported(spec.name) if spec.is_path else _plugin(spec.name)
+    factory = _callable(spec.name, imported(spec.name, "norm")) if spec.is_path else _plugin(spec.name)
     _check_signature(spec, factory)
     layer = _call(spec, factory, C)
     if not isinstance(layer, nn.Module):
@@ -58,20 +58,6 @@ def _call(spec: Spec, factory: Factory, C: int) -> nn.Module:
         raise InputError(
             f"norm {str(spec)!r} cannot be made for {C} channels: {type(error).__name__}: {error}"
         ) from error
-
-
-def _imported(path: str) -> Factory:
-    module_name, _, attribute = path.partition(":")
-    try:
-        target: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"norm {path!r}: module {module_name!r} cannot be imported ({error}).") from error
-    for part in attribute.split("."):
-        if not hasattr(target, part):
-            public = [name for name in dir(target) if not name.startswith("_")]
-            raise UnknownNameError(f"attribute of {module_name}:", part, public)
-        target = getattr(target, part)
-    return _callable(path, target)
 
 
 def _plugin(name: str) -> Factory:

@@ -64,30 +64,47 @@ def parse(text: str) -> Spec:
         InputError: for text that is not a spec.
 
     """
-    name, bracket, rest = text.strip().partition("(")
-    name = name.strip()
-    if bracket and not rest.endswith(")"):
-        raise InputError(f"norm spec {text!r} does not end in ')': write {name}(argument=value).")
-    spec = Spec(name, _arguments(text, rest[:-1]) if bracket else {})
+    spec = read(text)
     if spec.is_path:
-        module, _, attribute = name.partition(":")
-        if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
-            raise InputError(f"norm spec {text!r} is not an import path: write package.module:Class.")
-    elif name in ARGUMENTS:
-        check_arguments(name, spec.arguments, ARGUMENTS[name])
-    elif name not in (plugins := plugin_names()):
-        raise UnknownNameError("norm", name, [*ARGUMENTS, *plugins])
+        return spec
+    if spec.name in ARGUMENTS:
+        check_arguments(spec.name, spec.arguments, ARGUMENTS[spec.name])
+    elif spec.name not in (plugins := plugin_names()):
+        raise UnknownNameError("norm", spec.name, [*ARGUMENTS, *plugins])
     return spec
 
 
-def check_arguments(name: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+def read(text: str, kind: str = "norm") -> Spec:
+    """Read a spec of whatever kind, without asking whether there is such a name.
+
+    Args:
+        text: ``name``, ``name(argument=value, ...)`` or ``package.module:Class(argument=value, ...)``.
+        kind: what it names, for the messages.
+
+    Raises:
+        InputError: for text that is not a spec.
+
+    """
+    name, bracket, rest = text.strip().partition("(")
+    name = name.strip()
+    if bracket and not rest.endswith(")"):
+        raise InputError(f"{kind} spec {text!r} does not end in ')': write {name}(argument=value).")
+    spec = Spec(name, _arguments(f"{kind} spec {text!r}", rest[:-1]) if bracket else {})
+    if spec.is_path:
+        module, _, attribute = name.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
+            raise InputError(f"{kind} spec {text!r} is not an import path: write package.module:Class.")
+    return spec
+
+
+def check_arguments(name: str, given: Iterable[str], allowed: Iterable[str], kind: str = "norm") -> None:
     """Refuse the first argument of ``given`` that is not in ``allowed``."""
     allowed = tuple(allowed)
     for argument in given:
         if argument not in allowed:
             if not allowed:
-                raise InputError(f"norm {name!r} takes no arguments, but {argument!r} was given.")
-            raise UnknownNameError(f"argument of norm {name!r}:", argument, allowed)
+                raise InputError(f"{kind} {name!r} takes no arguments, but {argument!r} was given.")
+            raise UnknownNameError(f"argument of {kind} {name!r}:", argument, allowed)
 
 
 def plugin_names() -> list[str]:
@@ -95,31 +112,29 @@ def plugin_names() -> list[str]:
     return sorted(point.name for point in entry_points(group=ENTRY_POINTS))
 
 
-def _arguments(text: str, inside: str) -> dict[str, Any]:
+def _arguments(spec: str, inside: str) -> dict[str, Any]:
     try:
         call = ast.parse(f"f({inside})", mode="eval").body
     except (SyntaxError, ValueError):
         call = None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise InputError(f"norm spec {text!r} cannot be read: write name(argument=value, ...).")
+        raise InputError(f"{spec} cannot be read: write name(argument=value, ...).")
     if call.args or any(keyword.arg is None for keyword in call.keywords):
-        raise InputError(
-            f"norm spec {text!r} has an argument without a name: write name(argument=value, ...)."
-        )
+        raise InputError(f"{spec} has an argument without a name: write name(argument=value, ...).")
     names = [keyword.arg for keyword in call.keywords]
     if len(set(names)) < len(names):
-        raise InputError(f"norm spec {text!r} gives an argument twice: each may stand once.")
-    return {str(keyword.arg): _literal(text, keyword) for keyword in call.keywords}
+        raise InputError(f"{spec} gives an argument twice: each may stand once.")
+    return {str(keyword.arg): _literal(spec, keyword) for keyword in call.keywords}
 
 
-def _literal(text: str, keyword: ast.keyword) -> Any:
+def _literal(spec: str, keyword: ast.keyword) -> Any:
     node = keyword.value
     if isinstance(node, ast.Name) and node.id.lower() in _WORDS:
         return _WORDS[node.id.lower()]
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         raise InputError(
-            f"norm spec {text!r}: the value of {keyword.arg!r} is not a literal; "
+            f"{spec}: the value of {keyword.arg!r} is not a literal; "
             "numbers, true, false, none, inf, quoted strings and lists are allowed."
         ) from None

@@ -125,6 +125,11 @@ def find_all(patterns: Iterable[str]) -> list[Entry]:
     return [entry for entry in ENTRIES if entry.id in wanted]
 
 
+def load(patterns: Iterable[str]) -> list[Experiment]:
+    """The experiments of several patterns, each once, in the catalogue's order."""
+    return [found.load() for found in find_all(patterns)]
+
+
 def entry(id: str) -> Entry:
     """The entry of an exact name.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from normscope.probes.eigenvalues import Spectrum, spectrum_of
     from normscope.probes.lags import autocorrelation
     from normscope.probes.layers import accumulate, spectrum
+    from normscope.probes.moments import moments
     from normscope.probes.sampling import SpectrumSampler
 
 _HOMES = {
@@ -20,11 +21,20 @@ _HOMES = {
     "SpectrumSampler": "normscope.probes.sampling",
     "accumulate": "normscope.probes.layers",
     "autocorrelation": "normscope.probes.lags",
+    "moments": "normscope.probes.moments",
     "spectrum": "normscope.probes.layers",
     "spectrum_of": "normscope.probes.eigenvalues",
 }
 
-__all__ = ["Spectrum", "SpectrumSampler", "accumulate", "autocorrelation", "spectrum", "spectrum_of"]
+__all__ = [
+    "Spectrum",
+    "SpectrumSampler",
+    "accumulate",
+    "autocorrelation",
+    "moments",
+    "spectrum",
+    "spectrum_of",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,12 +34,17 @@ def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: See
     with torch.no_grad(), untouched(model), ExitStack() as hooks:
         for handle in watch(layers, seen):
             hooks.callback(handle.remove)
-        if isinstance(x, Mapping):
-            model(**x)
-        elif isinstance(x, tuple):
-            model(*x)
-        else:
-            model(x)
+        call(model, x)
+
+
+def call(model: nn.Module, x: Any) -> None:
+    """Run the model on ``x``: a tuple is its arguments, a mapping its keyword arguments."""
+    if isinstance(x, Mapping):
+        model(**x)
+    elif isinstance(x, tuple):
+        model(*x)
+    else:
+        model(x)
 
 
 def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHandle]:

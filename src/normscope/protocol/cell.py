@@ -45,6 +45,7 @@ class Cell:
         files: the user's own files it depends on (a norm or network given by import path).
         device: the kind of device it runs on, ``"cpu"`` or ``"cuda"``.
         cost: a rough estimate of its seconds on one CPU core, for ordering and for the estimate before a run.
+        images: how many training images of each of its data sets it needs, so that too few are seen before a run.
     """
 
     function: str
@@ -54,6 +55,7 @@ class Cell:
     files: tuple[str, ...] = ()
     device: str = "cpu"
     cost: float = dataclasses.field(default=1.0, compare=False)
+    images: int = dataclasses.field(default=0, compare=False)
 
     def key(self, digest: Callable[[str], str]) -> str:
         """The cell's name in a store: 32 hexadecimal digits.
@@ -91,11 +93,13 @@ class CellFunction(Generic[Config]):
         version: int,
         cost: Callable[[Config], float],
         data: Callable[[Config], tuple[str, ...]],
+        files: Callable[[Config], tuple[str, ...]],
+        images: Callable[[Config], int],
     ) -> None:
         functools.update_wrapper(self, run)
         self.path = f"{run.__module__}:{run.__qualname__}"
         self.version = version
-        self._run, self._cost, self._data = run, cost, data
+        self._run, self._cost, self._data, self._files, self._images = run, cost, data, files, images
 
     @functools.cached_property
     def config_type(self) -> type[Config]:
@@ -116,7 +120,15 @@ class CellFunction(Generic[Config]):
         """The cell that runs this function on ``config``."""
         if type(config) is not self.config_type:
             raise TypeError(f"{self.path} takes a {self.config_type.__name__}, not a {type(config).__name__}")
-        return Cell(self.path, self.version, config, data=self._data(config), cost=self._cost(config))
+        return Cell(
+            self.path,
+            self.version,
+            config,
+            data=self._data(config),
+            files=self._files(config),
+            cost=self._cost(config),
+            images=self._images(config),
+        )
 
     def config_from(self, fields: dict[str, Any]) -> Config:
         """The configuration from its canonical form (JSON's lists become tuples, integers floats where due)."""
@@ -135,6 +147,8 @@ def cell(
     version: int,
     cost: Callable[[Config], float] = lambda config: 1.0,
     data: Callable[[Config], tuple[str, ...]] = lambda config: (),
+    files: Callable[[Config], tuple[str, ...]] = lambda config: (),
+    images: Callable[[Config], int] = lambda config: getattr(config, "images", 0),
 ) -> Callable[[Callable[[Config], pa.Table]], CellFunction[Config]]:
     """Make a function of one frozen configuration into a :class:`CellFunction`.
 
@@ -142,8 +156,10 @@ def cell(
         version: bumped by the author whenever the rows it gives change their meaning or their bits.
         cost: rough seconds on one CPU core for a configuration.
         data: names of the data sets that a configuration reads.
+        files: the user's own files that a configuration depends on.
+        images: how many training images a configuration needs; by default its field ``images``, if any.
     """
-    return lambda run: CellFunction(run, version, cost, data)
+    return lambda run: CellFunction(run, version, cost, data, files, images)
 
 
 def resolve_function(path: str) -> CellFunction[Any]:

@@ -14,10 +14,21 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Look", "Panel", "legend_below", "median_band", "new_figure", "rate_axis", "show_percent"]
+__all__ = [
+    "Look",
+    "Panel",
+    "legend_below",
+    "mark_level",
+    "median_band",
+    "new_figure",
+    "rate_axis",
+    "show_percent",
+]
 
 _PANEL_INCHES = (4.6, 3.4)
 _LEGEND_INCHES = 2.3
+_LEGEND_HANDLE_INCHES = 0.6
+_LETTER_INCHES = 0.085
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +105,18 @@ def median_band(axes: Panel, runs: pd.DataFrame, x: str, look: Look, label: str)
 def legend_below(figure: Figure) -> None:
     """One legend for all panels, under them, where it hides nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    columns = max(1, round(figure.get_figwidth() / _LEGEND_INCHES))
+    longest = max(len(str(label)) for label in labels)
+    entry = max(_LEGEND_INCHES, _LEGEND_HANDLE_INCHES + longest * _LETTER_INCHES)
+    columns = max(1, round(figure.get_figwidth() / entry))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def mark_level(axes: Panel, level: float, text: str) -> None:
+    """A thin horizontal line with a word on it, such as the error of a guess."""
+    axes.axhline(level, color="0.6", linewidth=0.8, zorder=0)
+    axes.annotate(
+        text, (0.01, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color="0.4"
+    )
 
 
 def rate_axis(axes: Panel, label: str) -> None:

@@ -8,7 +8,16 @@ from matplotlib.ticker import MaxNLocator
 
 from normscope.papers.chai2020.lenet import VARIANTS
 from normscope.papers.chai2020.readings import CHANCE_ERROR
-from normscope.report.plots import Look, Panel, legend_below, median_band, new_figure, rate_axis, show_percent
+from normscope.report.plots import (
+    Look,
+    Panel,
+    legend_below,
+    mark_level,
+    median_band,
+    new_figure,
+    rate_axis,
+    show_percent,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,12 +52,4 @@ def draw_by_epoch(axes: Panel, errors: pd.DataFrame) -> None:
 
 def mark_chance(axes: Panel) -> None:
     """A thin line at the error of a guess."""
-    axes.axhline(CHANCE_ERROR, color="0.6", linewidth=0.8, zorder=0)
-    axes.annotate(
-        "chance",
-        (0.01, CHANCE_ERROR),
-        xycoords=("axes fraction", "data"),
-        va="bottom",
-        fontsize=8,
-        color="0.4",
-    )
+    mark_level(axes, CHANCE_ERROR, "chance")

@@ -6,13 +6,13 @@ same batches (Chai et al. 2020, Table 1 and §3.3). This module imports torch: o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from normscope import data, training
-from normscope.data.batches import Split, shuffled_batches
+from normscope.data.batches import Split, seeded_epochs
 
 IMAGE = 32
 """Height and width of the network's input: two convolutions and poolings leave 400 = 16·5·5 features of it."""
@@ -44,14 +44,10 @@ def sgd(
     return torch.optim.SGD(groups, lr=rate, foreach=True)
 
 
-def epochs(split: Split, count: int, batch: int, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """``count`` epochs of batches, in an order that only the seed decides; a last partial batch is dropped."""
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(count):
-        yield (split.batch(indices) for indices in shuffled_batches(len(split), batch, generator))
+epochs = seeded_epochs
+"""Batches in an order that only the seed decides."""
 
 
 def validation_error(model: nn.Module, split: Split) -> float:
     """The share of a split's images that the model, in evaluation mode, puts into a wrong class."""
-    in_order = torch.split(torch.arange(len(split)), _VALIDATION_BATCH)
-    return training.error_rate(model, map(split.batch, in_order))
+    return training.error_rate(model, split.in_order(_VALIDATION_BATCH))

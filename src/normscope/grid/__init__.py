@@ -1,0 +1,10 @@
+"""A user's own grid: networks × norms × places × learning rates × seeds, as an experiment like the papers'.
+
+:class:`Grid` reads the user's words, :class:`GridExperiment` makes cells and a figure of it. Before any worker
+starts, :mod:`normscope.grid.checking`, which imports torch, builds each of its networks and refuses what cannot run.
+"""
+
+from normscope.grid.experiment import GridExperiment
+from normscope.grid.words import Grid
+
+__all__ = ["Grid", "GridExperiment"]

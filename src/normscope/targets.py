@@ -1,0 +1,118 @@
+"""A user's own classes and functions, named as ``package.module:attribute``, and the files they stand in."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.util
+import os
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from normscope.errors import InputError, UnknownNameError
+
+
+def imported(path: str, kind: str) -> Any:
+    """What stands at an import path.
+
+    Args:
+        path: ``"package.module:attribute"``; the attribute may be dotted.
+        kind: what it is to be, for the messages: ``"norm"``, ``"network"``.
+
+    Raises:
+        InputError: when the module cannot be imported, whatever it raises.
+        UnknownNameError: when it has no such attribute.
+    """
+    module_name, _, attribute = path.partition(":")
+    importlib.invalidate_caches()  # the module may have been written since this process started
+    try:
+        target: Any = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise InputError(f"{kind} {path!r}: module {module_name!r} cannot be imported ({reason}).") from error
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            public = [name for name in dir(target) if not name.startswith("_")]
+            place = getattr(target, "__file__", None)
+            raise UnknownNameError(
+                f"attribute of {module_name}" + (f" ({place}):" if place else ":"), part, public
+            )
+        target = getattr(target, part)
+    return target
+
+
+def own_files(path: str) -> tuple[str, ...]:
+    """The files that the code at an import path rests on: its module's, and the user's own that this imports.
+
+    Followed are import statements, wherever they stand, to files beside the module (under the folder from which it
+    was imported); what is installed is not followed. A module without a file has none.
+
+    Raises:
+        InputError: when the module is not found or a file cannot be read.
+    """
+    name = path.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(name)
+    except (Exception, SystemExit) as error:  # finding a.b imports a
+        raise InputError(f"{path!r}: module {name!r} cannot be imported ({error}).") from error
+    if spec is None:
+        raise InputError(f"{path!r}: module {name!r} cannot be imported (there is none here).")
+    if spec.origin is None or not os.path.exists(spec.origin):
+        return ()
+    origin = Path(spec.origin).absolute()
+    root = origin.parents[len(name.split(".")) - (origin.name != "__init__.py")]
+    if _is_installed(origin):
+        return (str(origin),)
+    found = {origin, *_files_of(name, root)}
+    waiting = list(found)
+    while waiting:
+        for file in _imports(waiting.pop(), root):
+            if file not in found:
+                found.add(file)
+                waiting.append(file)
+    return tuple(sorted(map(str, found)))
+
+
+def _is_installed(file: Path) -> bool:
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return any(file.is_relative_to(folder) for folder in folders)
+
+
+def _imports(file: Path, root: Path) -> Iterator[Path]:
+    """The files under ``root`` that a file's import statements may run, packages' ``__init__`` included."""
+    if file.suffix != ".py":
+        return
+    for name in _imported_names(str(file), file.stat().st_mtime_ns, str(root)):
+        yield from _files_of(name, root)
+
+
+def _files_of(name: str, root: Path) -> Iterator[Path]:
+    """The files under ``root`` that importing a dotted name runs: its packages' and its own."""
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        place = root.joinpath(*parts[:count])
+        for candidate in (place.with_suffix(".py"), place / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
+
+
+@functools.lru_cache(maxsize=1024)
+def _imported_names(file: str, changed: int, root: str) -> tuple[str, ...]:
+    """The absolute dotted names in a file's import statements; ``changed`` makes an edited file be read anew."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{file} cannot be read as Python ({error}).") from error
+    package = Path(file).relative_to(root).parent.parts
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) + 1 - node.level]] if node.level else []
+            base += node.module.split(".") if node.module else []
+            names += [".".join([*base, alias.name]) for alias in node.names]
+    return tuple(names)
