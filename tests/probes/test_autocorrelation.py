@@ -105,14 +105,15 @@ def test_every_path_gives_the_same_exact_sums(case):
         torch.testing.assert_close(total / count, truth, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("wide", [1, 10**9])
-@pytest.mark.parametrize("chunk", [1, 200])
+@pytest.mark.parametrize(
+    ("wide", "chunk", "kept"), [(1, 1, 0), (1, 200, 100), (10**9, 1, 100), (10**9, 200, 0)]
+)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=convolutions(dims=(2, 3)))
-def test_sizes_of_chunks_and_batched_products_change_nothing(monkeypatch, case, wide, chunk):
+def test_sizes_of_chunks_and_batched_products_change_nothing(monkeypatch, case, wide, chunk, kept):
     monkeypatch.setattr(products, "CHUNK", chunk)
     monkeypatch.setattr(lag_sums, "WIDE", wide)
-    monkeypatch.setattr(lag_sums, "SCRATCH", chunk)
+    monkeypatch.setattr(lag_sums, "KEPT", kept)
     monkeypatch.setattr(products, "COLUMNS", 1)
     monkeypatch.setattr(products, "SQUARE", 5)
     test_every_path_gives_the_same_exact_sums.hypothesis.inner_test(case)

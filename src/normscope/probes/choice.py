@@ -68,7 +68,7 @@ def seconds(
     results = segments if depth == 1 == geometry.dims else calls * size[depth - 2 if stack is None else stack]
     if stack is not None:
         calls /= geometry.kernel[stack]
-        segments = calls * (2 * geometry.kernel[stack] - 1)
+        segments = 0.0
     return (
         lengths * n * width**2 * multiply
         + copies

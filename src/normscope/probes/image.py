@@ -18,10 +18,11 @@ class Image:
     The leading ``depth`` spatial dimensions keep their pixels. The others are unfolded, so that each channel and
     offset is a channel of its own. The leading ``rows`` of those dimensions lead to a matrix of channels and columns
     each; behind one another in its columns lie the last lagged dimension, if it is not among the rows, the batch and
-    the unfolded positions: a range of that dimension is a range of columns, whatever the batch. In memory the
-    channels of a pixel are neighbours, and with ``spare`` the last of the rows' dimensions comes next, so that the
-    pixels of neighbouring rows are one longer vector. Where dimensions are unfolded and there is no ``spare``, the columns are
-    neighbours: copies then keep the order of the image.
+    the unfolded positions: a range of that dimension is a range of columns, whatever the batch.
+
+    In memory the channels of a pixel are neighbours, and with ``spare`` the last of the rows' dimensions comes next,
+    so that the pixels of neighbouring rows are one longer vector. Where dimensions are unfolded and there is no
+    ``spare``, the columns are neighbours instead: copies then keep the order of the image.
 
     Attributes:
         matrices: (*lagged size of the rows, channels, columns).

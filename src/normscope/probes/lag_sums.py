@@ -16,10 +16,7 @@ from normscope.probes.overlap import Lag
 WIDE = 128
 """Channels from which products one by one, each added in place, beat a batched product and its sum."""
 
-SCRATCH = 2**17
-"""Values of a batched product's results before they are summed."""
-
-KEPT = 0.75
+KEPT = 0.9
 """Sums that are kept from one part of the batch to the next, as a share of the input's values, at the most."""
 
 Lags = tuple[Lag, ...]
@@ -42,7 +39,7 @@ class LagSums:
 
     def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
         self.image, self.blocks = image, blocks
-        self.room = max(values // 4, SCRATCH)
+        self.room = max(values // 4, 2**17)
         self.combinations = [c for c in itertools.product(*plans) if sign(c) >= 0]
         results = sum(math.prod(len(lag.segments) for lag in c) for c in self.combinations) * width**2
         self.kept = results <= KEPT * values
@@ -72,15 +69,14 @@ class LagSums:
 class StackSums:
     """The sums of all lags of the rows at once: rows u, u+1, … beside one another are one vector of pixels.
 
-    Wider products are faster ones, and fewer. The rows are cut wherever a segment of any lag ends; the products of a
-    pixel with rows beyond the last, which hold zeros, are of no segment.
+    Wider products are faster ones, and fewer. Each row's products are added up apart, and over the rows of a segment
+    at the end; the products of a pixel with rows beyond the last, which hold zeros, are of no segment.
 
     Attributes and arguments are those of `LagSums`; the last but one of ``plans`` is the rows'.
     """
 
     def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
         self.image, self.blocks = image, blocks
-        self.room = min(max(values // 4, SCRATCH // 4), SCRATCH)
         self.stacks = []
         results = 0
         for outer in itertools.product(*plans[:-2]):
@@ -90,43 +86,38 @@ class StackSums:
                 if ahead >= 0 and found:
                     stack = _Stack(outer, found, column)
                     self.stacks.append(stack)
-                    results += math.prod(stack.counts) * stack.height * width**2
+                    results += math.prod(stack.rows) * len(column.segments) * stack.height * width**2
         self.kept = results <= KEPT * values
-        self._sums: dict[int, Tensor] = {}
+        self._sums: dict[tuple[int, int], Tensor] = {}
 
     def add(self, last: bool) -> None:
         """Add the part of the batch that the image holds; ``last``: no other follows."""
         width = self.image.channels
         for number, stack in enumerate(self.stacks):
-            sums = self._sums.pop(number, None)
-            if sums is None:
-                sums = self.image.matrices.new_zeros(*stack.counts, width, stack.height * width)
-            self._multiply(stack, sums)
-            if last or not self.kept:
+            found = []
+            for index, segment in enumerate(stack.column.segments):
+                sums = self._sums.pop((number, index), None)
+                if sums is None:
+                    sums = self.image.matrices.new_zeros(*stack.rows, width, stack.height * width)
+                self._multiply(stack, segment, sums)
+                if last or not self.kept:
+                    found.append(stack.cells(sums))
+                else:
+                    self._sums[number, index] = sums
+            if found:
+                cells = torch.stack(found, len(stack.rows))
                 for lag in stack.lags:
                     at = (lag.shift - stack.first) * width
-                    self.blocks.add((*stack.outer, lag, stack.column), sums[..., at : at + width])
-            else:
-                self._sums[number] = sums
+                    self.blocks.add((*stack.outer, lag, stack.column), cells[..., at : at + width])
 
-    def _multiply(self, stack: _Stack, sums: Tensor) -> None:
-        image, width = self.image, self.image.channels
-        step = max(1, self.room // (width * width * stack.height))
-        low, high = stack.cuts[0], stack.cuts[-1]
+    def _multiply(self, stack: _Stack, segment: tuple[int, int], sums: Tensor) -> None:
+        image, count = self.image, stack.rows[-1]
+        here, there = image.columns(stack.column, segment)
+        begin = image.front + stack.cuts[0]
         for where, left, right in _walk(image.matrices, image.matrices, stack.outer, image.strides):
-            for begin in range(low, high, step):
-                count = min(step, high - begin)
-                a = left[image.front + begin : image.front + begin + count]
-                b = right[image.front + begin + stack.first :]
-                b = b.as_strided((count, stack.height * width, b.shape[-1]), b.stride())
-                for index, segment in enumerate(stack.column.segments):
-                    here, there = image.columns(stack.column, segment)
-                    products = image.scratch(count, width, stack.height * width)
-                    torch.bmm(a[:, :, here], b[:, :, there].mT, out=products)
-                    for cell, (start, stop) in enumerate(itertools.pairwise(stack.cuts)):
-                        start, stop = max(start, begin) - begin, min(stop, begin + count) - begin
-                        if start < stop:
-                            sums[(*where, cell, index)] += _sum(products[start:stop])
+            a, b = left[begin : begin + count, :, here], right[begin + stack.first :, :, there]
+            b = b.as_strided((count, sums.shape[-1], b.shape[-1]), b.stride())
+            torch.baddbmm(sums[where], a, b.mT, out=sums[where])
 
 
 class _Stack:
@@ -135,8 +126,8 @@ class _Stack:
     Attributes:
         first: the least shift; height: how many rows are beside one another, from that one on.
         cuts: where a segment of any of the lags begins or ends.
+        rows: the segments of each outer dimension, and the rows from the first to the last cut.
         lags: those of the rows, with the cells between cuts as their segments.
-        counts: the segments of each dimension, the cells between cuts for the rows.
     """
 
     def __init__(self, outer: Lags, rows: Sequence[Lag], column: Lag) -> None:
@@ -144,8 +135,14 @@ class _Stack:
         self.first = min(lag.shift for lag in rows)
         self.height = max(lag.shift for lag in rows) - self.first + 1
         self.cuts = sorted({cut for lag in rows for segment in lag.segments for cut in segment})
-        self.counts = (*(len(lag.segments) for lag in outer), len(self.cuts) - 1, len(column.segments))
+        self.rows = (*(len(lag.segments) for lag in outer), self.cuts[-1] - self.cuts[0])
         self.lags = [lag.cut(self.cuts) for lag in rows]
+
+    def cells(self, sums: Tensor) -> Tensor:
+        """The sums of the rows between two cuts each, (*outer segments, cells, …)."""
+        dim = len(self.outer)
+        parts = sums.split([b - a for a, b in itertools.pairwise(self.cuts)], dim)
+        return torch.cat([part.sum(dim, keepdim=True) for part in parts], dim)
 
 
 def sign(combination: Sequence[Lag]) -> int:

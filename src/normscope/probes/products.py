@@ -21,6 +21,9 @@ CHUNK = 2**20
 COLUMNS = 128
 """Columns of a matrix at the least, if there are so many: shorter products spend their time on their results."""
 
+ROOM = 0.75
+"""Values of the examples taken in at a time, as a share of the input's, at the most, if there is more than one."""
+
 SQUARE = 256
 """Rows of a matrix times its own transpose that are multiplied at a time."""
 
@@ -100,7 +103,7 @@ def images_at_a_time(
 ) -> int:
     """As many examples as make a chunk, and columns enough; all, where sums are not kept and nothing is unfolded.
 
-    Unfolded examples never take more room than the input itself, if one at a time does not.
+    More than one never takes more than its share of room.
     """
     width = channels * math.prod(geometry.kernel[depth:])
     if depth and depth == geometry.dims and (width >= lag_sums.WIDE or not kept):
@@ -110,4 +113,4 @@ def images_at_a_time(
     values = width * math.prod(size[:depth]) * math.prod(geometry.output_size(size)[depth:])
     large = not kept or width >= lag_sums.WIDE
     fit = max(CHUNK * (1 + large) // (values * itemsize), -(-COLUMNS * (1 + large) // columns))
-    return max(1, min(fit, batch * channels * math.prod(size) // values))
+    return max(1, min(fit, int(ROOM * batch * channels * math.prod(size)) // values))
