@@ -32,11 +32,10 @@ from normscope.sweep.shipping import Consignment, Freight, consign, own_modules
 from normscope.sweep.store import Store, StoreError
 
 # Ray reads these when it is imported or started: no usage reports, no warning about accelerators it was not
-# asked for, patience with a busy machine.
+# asked for.
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_raylet_start_wait_time_s": "120",
 }
 _LISTENING_SECONDS, _JOINING_SECONDS = 5.0, 30.0
 _POLL_SECONDS = 1.0
