@@ -53,8 +53,8 @@ class Image:
         self.n = behind.numel() // self.pixels
         first, outer = 1 + taps, self.rows - (self.spare > 0)
         if self.depth < self.geometry.dims and not self.spare:
-            order = (*range(first, first + self.rows), *range(first), *range(first + self.rows, windows.ndim))
-            windows = windows.permute(order)
+            taken = (*range(first, first + self.rows), *range(first), *range(first + self.rows, windows.ndim))
+            windows = windows.permute(taken)
             self._store = self._fresh(x, windows.shape, dtype)
             self.matrices = self._store.copy_(windows).view(*lead, self.channels, -1)
             return

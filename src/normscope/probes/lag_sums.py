@@ -141,7 +141,7 @@ class _Stack:
     def cells(self, sums: Tensor) -> Tensor:
         """The sums of the rows between two cuts each, (*outer segments, cells, …)."""
         dim = len(self.outer)
-        parts = sums.split([b - a for a, b in itertools.pairwise(self.cuts)], dim)
+        parts = torch.split(sums, [b - a for a, b in itertools.pairwise(self.cuts)], dim)
         return torch.cat([part.sum(dim, keepdim=True) for part in parts], dim)
 
 
