@@ -3,11 +3,13 @@
 import json
 import shutil
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 NETWORKS = Path(__file__).parents[1] / "support" / "own_networks.py"
 WORDS = (
@@ -25,7 +27,7 @@ def place(tmp_path_factory, normscope) -> Path:
     """A working directory with a module of the user's own, and a finished sweep."""
     folder = tmp_path_factory.mktemp("sweep")
     shutil.copy(NETWORKS, folder / "mine.py")
-    run = normscope("sweep", *WORDS, cwd=folder)
+    run = normscope("sweep", *WORDS, "--workers", "1", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "0 cells found, 4 to run" in run.stderr
     assert "mine:HalvingNorm" in run.stdout
@@ -33,8 +35,25 @@ def place(tmp_path_factory, normscope) -> Path:
 
 
 @pytest.fixture
+def command(place, capsys, monkeypatch):
+    """Runs the command in this process, in that working directory or another; gives status, output and errors."""
+    from normscope.cli import main
+
+    monkeypatch.syspath_prepend(place)  # also restores what the command adds to the path
+
+    def run(*arguments, cwd=place):
+        monkeypatch.chdir(cwd)
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return end.value.code, *capsys.readouterr()
+
+    yield run
+    sys.modules.pop("mine", None)
+
+
+@pytest.fixture
 def copy(place, tmp_path) -> Path:
-    """The same, for a test to change."""
+    """The same directory, for a test to change."""
     shutil.copytree(place, tmp_path / "copy")
     return tmp_path / "copy"
 
@@ -55,79 +74,104 @@ def test_it_writes_table_figure_and_page(place):
     assert json.loads((folder / "scorecard.json").read_text()) == []
 
 
-def test_again_it_finds_every_run(place, normscope):
+def test_again_it_finds_every_run(place, command):
     before = {path: path.stat().st_mtime_ns for path in (place / "normscope-runs" / "cells").iterdir()}
-    run = normscope("sweep", *WORDS, cwd=place)
-    assert run.returncode == 0
-    assert "4 cells found, none to run" in run.stderr
+    status, _, words = command("sweep", *WORDS)
+    assert status == 0
+    assert "4 cells found, none to run" in words
     assert {
         path: path.stat().st_mtime_ns for path in (place / "normscope-runs" / "cells").iterdir()
     } == before
 
 
-def test_a_dry_run_lists_found_and_new_runs_and_writes_nothing(place, normscope):
-    before = sorted(place.rglob("*.parquet"))
-    run = normscope(
-        "sweep", *WORDS[:-2], "--seeds", "2", "--probe", "spectrum,moments", "--dry-run", cwd=place
+def test_a_worker_gives_the_bits_that_the_cell_gives_here(place, monkeypatch):
+    """A worker runs several cells in a row, and imports the user's module on its own."""
+    from normscope.grid import Grid
+    from normscope.grid.training import train_network
+
+    monkeypatch.syspath_prepend(place)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    asked = Grid.of(
+        "mine:plain",
+        "as-is,mine:HalvingNorm",
+        lr=0.1,
+        seeds=1,
+        images=128,
+        epochs=1,
+        probe="spectrum,moments",
     )
-    lines = run.stdout.splitlines()
-    assert run.returncode == 0
-    assert [sum(line.startswith(state) for line in lines) for state in ("found ", "new ")] == [4, 4]
+    for run in asked.runs():
+        rows = train_network(run).to_pandas()
+        stored = table(place).query("norm == @run.norm and rate == @run.rate")
+        assert rows["value"].tolist() == stored["value"].tolist()
+        assert rows["measure"].tolist() == stored["measure"].tolist()
+    torch.set_num_threads(before)
+    sys.modules.pop("mine", None)
+
+
+def test_a_dry_run_lists_found_and_new_runs_and_writes_nothing(place, command):
+    before = sorted(place.rglob("*.parquet"))
+    status, words, _ = command("sweep", *WORDS, "--seeds", "2", "--dry-run")
+    assert status == 0
+    assert [sum(line.startswith(state) for line in words.splitlines()) for state in ("found ", "new ")] == [
+        4,
+        4,
+    ]
     assert sorted(place.rglob("*.parquet")) == before
 
 
-def test_an_edited_file_of_the_users_makes_new_runs(copy, normscope):
-    with (copy / "mine.py").open("a") as file:
-        file.write("# edited\n")
-    run = normscope("sweep", *WORDS, "--dry-run", cwd=copy)
-    assert "0 cells found, 4 to run" in run.stdout
-
-
-def test_one_worker_gives_the_same_bits_as_two(copy, place, normscope):
-    shutil.rmtree(copy / "normscope-runs")
-    assert normscope("sweep", *WORDS, "--workers", "1", cwd=copy).returncode == 0
-    assert table(copy).equals(table(place))
-
-
-def test_report_builds_figure_and_page_again_without_the_users_module(copy, place, normscope):
-    (copy / "mine.py").unlink()
+def test_report_builds_figure_and_page_again_without_the_users_module(copy, place, command, monkeypatch):
     shutil.rmtree(copy / "normscope-runs" / "cells")
     (copy / "normscope-runs" / "report.html").unlink()
     (copy / "normscope-runs" / "sweep" / "figure.svg").unlink()
-    assert normscope("report", copy / "normscope-runs").returncode == 0
+    monkeypatch.setitem(sys.modules, "mine", None)  # importing it fails
+    status, _, _ = command("report", copy / "normscope-runs")
+    assert status == 0
     for name in ("report.html", "sweep/figure.svg"):
         assert (copy / "normscope-runs" / name).read_bytes() == (place / "normscope-runs" / name).read_bytes()
 
 
-def test_a_sweep_is_replaced_by_one_that_contains_it_and_by_no_other(copy, normscope):
-    longer = [*WORDS, "--epochs", "2"]
-    refused = normscope("sweep", *longer, cwd=copy)
-    assert (refused.returncode, len(refused.stderr.strip().splitlines())) == (2, 1)
-    assert "holds another sweep" in refused.stderr
-    assert normscope("sweep", *longer, "--name", "longer", cwd=copy).returncode == 0
-    assert set(table(copy, "longer")["epochs"]) == {2}
-    assert set(table(copy)["epochs"]) == {1}
-    more = normscope("sweep", *WORDS, "--norm", "none", cwd=copy)
-    assert more.returncode == 0
-    assert "4 cells found, 2 to run" in more.stderr
-    assert set(table(copy)["norm"]) == {"as-is", "mine:HalvingNorm", "none"}
-    page = (copy / "normscope-runs" / "report.html").read_text()
-    assert page.count("<h2 id=") == 2
+@pytest.mark.parametrize(
+    ("change", "contained"),
+    [
+        ((), True),
+        (("--norm", "none"), True),
+        (("--seeds", "2"), True),
+        (("--lr", "0.5"), True),
+        (("--epochs", "2"), False),
+        (("--images", "192"), False),
+        (("--probe",), False),
+        (("--batch", "32"), False),
+    ],
+    ids=str,
+)
+def test_a_sweep_is_replaced_by_one_that_contains_it_and_by_no_other(command, change, contained):
+    words = WORDS[:-2] if change[:1] == ("--probe",) else (*WORDS, *change)
+    status, _, errors = command("sweep", *words, "--dry-run")
+    assert status == (0 if contained else 2)
+    if not contained:
+        assert "holds another sweep" in errors
+        assert "--name" in errors
+        assert len(errors.splitlines()) == 1
+        assert command("sweep", *words, "--name", "another", "--dry-run")[0] == 0
 
 
-def test_python_takes_the_same_words_and_finds_the_same_runs(place, monkeypatch):
+def test_python_takes_the_same_words_and_finds_the_same_runs_and_two_sweeps_share_a_page(copy, monkeypatch):
     import normscope as ns
 
-    monkeypatch.syspath_prepend(place)
+    monkeypatch.syspath_prepend(copy)
     result = ns.run_sweep(
         "mine:plain", norm=["as-is", "mine:HalvingNorm"], lr=[0.1, 1e5], seeds=1, images=128, epochs=1,
-        probe=["spectrum", "moments"], out=place / "normscope-runs",
+        probe=["spectrum", "moments"], out=copy / "normscope-runs", name="another",
     )  # fmt: skip
-    pd.testing.assert_frame_equal(
-        result.table.reset_index(drop=True), table(place), check_dtype=False, check_column_type=False
-    )
+    assert result.table["value"].equals(table(copy)["value"])
+    assert result.table["cell"].tolist() == table(copy)["cell"].tolist()
     assert len(result.figure().axes) == 3
     assert not result.failures
+    page = (copy / "normscope-runs" / "report.html").read_text()
+    assert [page.count(f'<h2 id="{name}"') for name in ("sweep", "another")] == [1, 1]
+    sys.modules.pop("mine", None)
 
 
 @pytest.mark.parametrize(
@@ -153,19 +197,16 @@ def test_python_takes_the_same_words_and_finds_the_same_runs(place, monkeypatch)
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_gets_one_line_and_exit_two_before_anything_is_written(
-    normscope, place, tmp_path, arguments, words
-):
-    shutil.copy(place / "mine.py", tmp_path)
-    run = normscope("sweep", *arguments, cwd=tmp_path)
-    assert run.returncode == 2
-    assert words in run.stderr
-    assert len(run.stderr.strip().splitlines()) == 1
-    assert run.stdout == ""
-    assert not (tmp_path / "normscope-runs").exists()
+def test_bad_input_gets_one_line_and_exit_two_before_anything_is_written(command, tmp_path, arguments, words):
+    status, output, errors = command("sweep", *arguments, cwd=tmp_path)
+    assert status == 2
+    assert words in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert output == ""
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_data_set_with_too_few_images_stops_a_reproduction_before_it_runs(tmp_path, normscope):
+def test_a_data_set_with_too_few_images_stops_a_reproduction_before_it_runs(tmp_path, command, monkeypatch):
     folder = tmp_path / "mnist"
     folder.mkdir()
     digits = np.zeros((12, 28, 28), np.uint8)
@@ -175,14 +216,8 @@ def test_a_data_set_with_too_few_images_stops_a_reproduction_before_it_runs(tmp_
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(
             struct.pack(">2I", 0x801, 12) + bytes(range(10)) + b"\0\1"
         )
-    run = normscope(
-        "reproduce",
-        "chai2020.fig6",
-        "--scale",
-        "laptop",
-        "--out",
-        tmp_path / "runs",
-        NORMSCOPE_DATA=str(tmp_path),
-    )
-    assert (run.returncode, len(run.stderr.strip().splitlines())) == (2, 1)
-    assert "10,000 training images of mnist are wanted, but it has 12" in run.stderr
+    monkeypatch.setenv("NORMSCOPE_DATA", str(tmp_path))
+    status, _, errors = command("reproduce", "chai2020.fig6", "--scale", "laptop", "--out", tmp_path / "runs")
+    assert (status, len(errors.strip().splitlines())) == (2, 1)
+    assert "10,000 training images of mnist are wanted, but it has 12" in errors
+    assert not (tmp_path / "runs").exists()

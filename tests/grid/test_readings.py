@@ -144,6 +144,15 @@ def test_an_eigenvalue_of_zero_is_marked_at_the_lower_edge(tmp_path):
     figure.savefig(tmp_path / "figure.png")
 
 
+@pytest.mark.parametrize("value", [0.0, math.inf])
+@pytest.mark.filterwarnings("error")
+def test_eigenvalues_that_are_all_zero_or_infinite_are_drawn_without_complaint(tmp_path, value):
+    asked = grid(lr="0.1,1", seeds=1)
+    rows = table(asked, lambda run: 0.1)
+    rows.loc[rows["measure"] == "lambda_min", "value"] = value
+    GridExperiment("a", asked).figure(rows).savefig(tmp_path / "figure.png")
+
+
 def test_nothing_is_drawn_or_summed_up_when_no_run_has_finished():
     with pytest.raises(NotJudgedError):
         GridExperiment("a", grid()).figure(empty_table())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from normscope.grid.readings import chance_error, early_step, eigenvalues, final_errors, labels, of_line
@@ -52,7 +53,8 @@ def draw(table: pd.DataFrame, grid: Grid) -> Figure:
             values = eigenvalues(table, grid, measure)
             _draw_lines(axes, values, grid)
             _mark_zeros(axes, values, grid)
-            axes.set_yscale("log", nonpositive="mask")
+            if values["value"].between(0, math.inf, inclusive="neither").any():
+                axes.set_yscale("log", nonpositive="mask")
             axes.set_ylabel(f"${symbol}(R)$ {when}  [input power]")
     legend_below(figure)
     return figure
