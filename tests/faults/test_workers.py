@@ -11,13 +11,13 @@ pytestmark = pytest.mark.faults
 
 def test_bad_cells_are_listed_each_with_its_reason_and_the_rest_is_there(tmp_path):
     out = tmp_path / "runs"
-    run = Run(out, "--cell-timeout", "20", TRIAL_FAULTS="exit,kill,hang,memory")
+    run = Run(out, "--cell-timeout", "12", TRIAL_FAULTS="exit,kill,hang,memory")
     ended = run.end()
     assert ended.returncode == 1, ended.stderr
     for reason in (
         "its worker ended with exit status 3",
         "its worker ended with signal 9 (killed; perhaps out of memory: fewer workers need less)",
-        "stopped after 20 s (--cell-timeout)",
+        "stopped after 12 s (--cell-timeout)",
         "out of memory: fewer workers leave more for each.",
     ):
         assert f"{trial.ID}: 1 cell failed: {reason}" in ended.stdout
