@@ -5,6 +5,6 @@ starts, :mod:`normscope.grid.checking`, which imports torch, builds each of its 
 """
 
 from normscope.grid.experiment import GridExperiment
-from normscope.grid.words import Grid
+from normscope.grid.runs import Grid
 
 __all__ = ["Grid", "GridExperiment"]

@@ -8,8 +8,8 @@ from torch import nn
 from normscope import training
 from normscope.errors import InputError
 from normscope.grid.networks import build, make_optimizer
+from normscope.grid.runs import Grid, Run
 from normscope.grid.training import fit
-from normscope.grid.words import Grid, Run
 from normscope.networks.placement import check_place
 from normscope.probes.layers import chosen_layers
 

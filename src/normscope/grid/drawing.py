@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from normscope.grid.readings import chance_error, early_step, eigenvalues, final_errors, labels, of_line
-from normscope.grid.words import Grid
+from normscope.grid.runs import Grid
 from normscope.report.plots import (
     Look,
     Panel,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from normscope.errors import InputError
-from normscope.grid.words import Grid
+from normscope.grid.runs import Grid
 from normscope.protocol import Cell, Claim, Scale
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from torch import nn
 
 from normscope import networks, surgery
 from normscope.errors import InputError
-from normscope.grid.words import AS_IS, NETWORKS, Run, network_spec
+from normscope.grid.runs import Run
+from normscope.grid.words import AS_IS, NETWORKS, network_spec
 from normscope.nn import specs
 from normscope.surgery import kinds
 from normscope.targets import imported

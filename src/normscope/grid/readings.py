@@ -11,8 +11,9 @@ import pandas as pd
 
 from normscope.data.catalogue import entry_of
 from normscope.errors import UnknownNameError
+from normscope.grid.runs import Grid
 from normscope.grid.training import EARLY, train_network
-from normscope.grid.words import AS_IS, NETWORKS, Grid, network_spec
+from normscope.grid.words import AS_IS, NETWORKS, network_spec
 from normscope.protocol import NotJudgedError, select
 
 _LINE = ["network", "norm", "place"]

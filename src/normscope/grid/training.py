@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from normscope.grid.words import Run, network_spec
+from normscope.grid.runs import Run
+from normscope.grid.words import network_spec
 from normscope.nn import specs
 from normscope.protocol import Rows, cell
 from normscope.targets import own_files
