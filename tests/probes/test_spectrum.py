@@ -224,6 +224,17 @@ def test_a_layer_that_did_not_run_is_reported():
     assert "did not run" in rows.note[1]
 
 
+@pytest.mark.parametrize("extremes", [False, True])
+def test_an_empty_batch_is_reported_and_adds_nothing(extremes):
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(48, 2))
+    rows = ns.probes.spectrum(model, batch(0, 2, 6, 6), extremes=extremes)
+    assert list(rows.note) == ["the batch is empty"] * 2
+    assert rows.lambda_max.isna().all()
+    x = batch(60, 2, 6, 6)
+    parts = ns.probes.accumulate(model, [x[:0], x], extremes=extremes)
+    assert parts.equals(ns.probes.spectrum(model, x, extremes=extremes))
+
+
 def test_an_unknown_layer_is_refused_by_name():
     with pytest.raises(UnknownNameError, match="unknown layer 'conv9'"):
         ns.probes.spectrum(network(), batch(4, 2, 8, 8), layers=["conv9"])

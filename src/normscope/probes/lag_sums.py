@@ -105,10 +105,11 @@ class StackSums:
                 else:
                     self._sums[number, index] = sums
             if found:
-                cells = torch.stack(found, len(stack.rows))
+                at = len(stack.rows)
+                cells = torch.stack(found, at) if len(found) > 1 else found[0].unsqueeze(at)
                 for lag in stack.lags:
-                    at = (lag.shift - stack.first) * width
-                    self.blocks.add((*stack.outer, lag, stack.column), cells[..., at : at + width])
+                    part = cells.narrow(-1, (lag.shift - stack.first) * width, width)
+                    self.blocks.add((*stack.outer, lag, stack.column), part)
 
     def _multiply(self, stack: _Stack, segment: tuple[int, int], sums: Tensor) -> None:
         image, count = self.image, stack.rows[-1]
@@ -141,8 +142,11 @@ class _Stack:
     def cells(self, sums: Tensor) -> Tensor:
         """The sums of the rows between two cuts each, (*outer segments, cells, …)."""
         dim = len(self.outer)
-        parts = torch.split(sums, [b - a for a, b in itertools.pairwise(self.cuts)], dim)
-        return torch.cat([part.sum(dim, keepdim=True) for part in parts], dim)
+        cells = sums.new_empty(*sums.shape[:dim], len(self.cuts) - 1, *sums.shape[dim + 1 :])
+        for number, (begin, end) in enumerate(itertools.pairwise(self.cuts)):
+            rows = sums.narrow(dim, begin - self.cuts[0], end - begin)
+            torch.sum(rows, dim, out=cells.select(dim, number))
+        return cells
 
 
 def sign(combination: Sequence[Lag]) -> int:

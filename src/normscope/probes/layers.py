@@ -112,10 +112,11 @@ class _LayerSum:
     patches: int = 0
     examples: int = 0
     calls: int = 0
+    empty: bool = False
 
     def rows(self) -> list[Spectrum]:
         if not self.patches:
-            return [missing(0, 0, "the layer did not run")]
+            return [missing(0, 0, "the batch is empty" if self.empty else "the layer did not run")]
         positions = self.patches / self.examples
         positions = int(positions) if positions.is_integer() else positions
         if self.total is None:
@@ -144,6 +145,9 @@ class Sums:
     def add(self, name: str, layer: nn.Module, value: Tensor) -> None:
         """Take in the input of one call."""
         found = self.sums[name]
+        if not value.numel():
+            found.empty = True
+            return
         x, geometry = as_convolution(layer, value)
         if not found.calls:
             found.examples += len(value) if value.ndim > geometry.dims + 1 else 1
