@@ -12,10 +12,12 @@ import contextlib
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -64,6 +66,7 @@ class RayEngine:
         self._address, self._freight = address, freight
         self._folder: str | None = None
         self._connected = False
+        self._on_termination: Any = None
         self._consignments: dict[str, Consignment] = {}
 
     def cores(self) -> int:
@@ -108,6 +111,8 @@ class RayEngine:
         """End Ray where it was started here, else leave the cluster."""
         if self._connected:
             self._ray.shutdown()
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, self._on_termination)  # Ray leaves its own handler behind.
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._connected, self._folder = False, None
@@ -128,7 +133,7 @@ class RayEngine:
                 "object_store_memory": _OBJECT_STORE,
                 "_temp_dir": self._folder,
             }
-        self._connected = True
+        self._connected, self._on_termination = True, signal.getsignal(signal.SIGTERM)
         try:
             self._ray.init(**settings, log_to_driver=False, logging_level="ERROR")
         except Exception as error:
