@@ -82,15 +82,17 @@ def test_an_order_claim_gives_every_sensitivity_with_its_interval():
     measured = most_sensitive_low_rate(runs()).measured
     assert measured["Baseline"] == pytest.approx(4.0)
     assert measured["NLMS_L2 low"] == pytest.approx(1.2) == measured["NLMS_L2 high"]
-    assert len(measured) == 15
+    assert measured["rise BatchNorm"] == pytest.approx(1.0)
+    assert len(measured) == 20
 
 
 def test_an_order_claim_says_how_many_intervals_overlap_and_what_stronger_noise_says():
     sure = join(runs(), runs({"baseline": 1.0}, noise=3.0).query("noise > 0"))
     claim = most_sensitive_low_rate(sure)
     assert claim.holds is True
-    assert claim.reason.startswith(
-        "the intervals overlap in 0 of 6 comparisons; at noise 3 it does not hold ("
+    assert claim.reason == (
+        "the intervals overlap in 0 of 6 comparisons; on the rise at noise 1 it does not hold; "
+        "on the sensitivity at noise 3 it does not hold; on the rise at noise 3 it does not hold"
     )
     wide = join(
         *(runs(RATIOS | {"prior": ratio}, seeds=9).query(f"seed == {s}") for s, ratio in enumerate([0.1] * 5 + [9] * 4))

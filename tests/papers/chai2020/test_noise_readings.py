@@ -10,6 +10,7 @@ from normscope.papers.chai2020.noise_readings import (
     error_curves,
     jitter,
     overlapping,
+    rise,
     sensitivity,
     settled_error,
 )
@@ -92,6 +93,13 @@ def test_the_band_is_the_mean_distance_of_the_quartiles_over_the_last_half():
 def test_the_settled_error_is_the_mean_over_the_last_fifth():
     runs = [[0.5] * 8 + [0.1, 0.2 + 0.02 * seed] for seed in range(3)]
     assert settled_error(errors_of(runs, []), "prior", 0.1, 0.0).value == pytest.approx(0.16)
+
+
+def test_the_rise_pairs_each_seeds_settled_errors():
+    quiet, noisy = (
+        [[0.5] * 8 + [error, error] for error in errors] for errors in ((0.1, 0.2, 0.4), (0.3, 0.3, 0.8))
+    )
+    assert rise(errors_of(quiet, noisy), "prior", 0.1, 1.0).value == pytest.approx(2.0)
 
 
 def test_a_diverged_run_settles_at_chance():

@@ -18,6 +18,7 @@ from normscope.papers.chai2020.noise_readings import (
     error_curves,
     jitter_with_noise,
     overlapping,
+    rise,
     sensitivity,
     settled_error,
 )
@@ -40,7 +41,8 @@ _EQUAL = 1.25
 _RULE = (
     "sensitivity is the jitter with noise over the jitter without, of the same seed; jitter is the standard deviation "
     "of the epoch-to-epoch change of the validation error over the last half of the epochs. Medians over seeds decide; "
-    "low and high are the ends of their 95 % bootstrap intervals"
+    "low and high are the ends of their 95 % bootstrap intervals. "
+    "Beside it the rise: the error, averaged over the last fifth of the epochs, with noise over that without"
 )
 
 
@@ -64,16 +66,23 @@ def _with_interval(estimates: Mapping[str, Estimate]) -> dict[str, float]:
 
 
 def _judge_order(errors: pd.DataFrame, pairs: Pairs, rate: float) -> Judgement:
-    """Compare sensitivities to the paper's noise; the reason adds how sure they are, and what stronger noise says."""
+    """Compare sensitivities to the paper's noise; the reason adds how sure that is, and what other measures say."""
     estimates = _estimates(sensitivity, errors, _PAPERS_FIVE, rate, PAPER_NOISE)
-    reason = overlapping(pairs, estimates)
+    rises = _estimates(rise, errors, _PAPERS_FIVE, rate, PAPER_NOISE)
+    remarks = [overlapping(pairs, estimates), _remark(pairs, rises, "rise", PAPER_NOISE)]
     for noise in sorted(noise for noise in errors["noise"].unique() if noise > PAPER_NOISE):
-        stronger = _estimates(sensitivity, errors, _PAPERS_FIVE, rate, noise)
-        verdict = "holds" if _ordered(pairs, stronger) else "does not hold"
-        values = ", ".join(f"{ARRANGEMENTS[name].label} {stronger[name].value:.3g}" for name in _PAPERS_FIVE)
-        reason += f"; at noise {noise:g} it {verdict} ({values})"
+        for reading, name in ((sensitivity, "sensitivity"), (rise, "rise")):
+            stronger = _estimates(reading, errors, _PAPERS_FIVE, rate, noise)
+            remarks.append(_remark(pairs, stronger, name, noise))
+    measured = _with_interval(estimates)
+    measured |= {f"rise {ARRANGEMENTS[name].label}": estimate.value for name, estimate in rises.items()}
     seeds = min(estimate.seeds for estimate in estimates.values())
-    return Judgement(_with_interval(estimates), _ordered(pairs, estimates), seeds, reason)
+    return Judgement(measured, _ordered(pairs, estimates), seeds, "; ".join(remarks))
+
+
+def _remark(pairs: Pairs, estimates: Mapping[str, Estimate], reading: str, noise: float) -> str:
+    verdict = "holds" if _ordered(pairs, estimates) else "does not hold"
+    return f"on the {reading} at noise {noise:g} it {verdict}"
 
 
 def _order_rules(rate: float, rate_name: str) -> tuple[ClaimRule, ClaimRule]:

@@ -3,8 +3,8 @@
 *Jitter* of a run: the standard deviation of the epoch-to-epoch change of its validation error, over the last half of
 the epochs. *Sensitivity* to noise: for each seed the jitter with noise over the jitter without, the median over seeds.
 *Band*: the distance between the quartiles over seeds, averaged over the last half of the epochs. *Settled error*: the
-mean over the last fifth of the epochs, the median over seeds. A run that ends at chance has failed: its jitter, and
-any sensitivity it enters, is infinite.
+mean over the last fifth of the epochs, the median over seeds. *Rise*: the settled error with noise over that without.
+A run that ends at chance has failed: its jitter, and any sensitivity it enters, is infinite.
 """
 
 from __future__ import annotations
@@ -123,9 +123,16 @@ def band(errors: pd.DataFrame, arrangement: str, rate: float, noise: float) -> E
 
 def settled_error(errors: pd.DataFrame, arrangement: str, rate: float, noise: float) -> Estimate:
     """The mean error over the last fifth of the epochs, the median over seeds."""
-    curves = curves_of(errors, arrangement, rate, noise)
-    values = _last(curves, max(1, curves.shape[1] // 5)).mean(axis=1).to_numpy()
+    values = _settled(curves_of(errors, arrangement, rate, noise)).to_numpy()
     return _estimate(len(values), lambda seeds: np.median(values[seeds], axis=-1))
+
+
+def rise(errors: pd.DataFrame, arrangement: str, rate: float, noise: float) -> Estimate:
+    """The settled error with noise over that without, seed by seed; the median over the seeds that have both."""
+    quiet = _settled(curves_of(errors, arrangement, rate, 0.0))
+    noisy = _settled(curves_of(errors, arrangement, rate, noise))
+    ratios = (noisy / quiet).dropna().to_numpy()
+    return _estimate(len(ratios), lambda seeds: np.median(ratios[seeds], axis=-1))
 
 
 def overlapping(pairs: Collection[tuple[str, str]], estimates: Mapping[str, Estimate]) -> str:
@@ -163,6 +170,10 @@ def _estimate(count: int, statistic: Callable[[NDArray[np.intp]], Any]) -> Estim
 
 def _failed(curves: pd.DataFrame) -> pd.Series[bool]:
     return curves.iloc[:, -1] > FAILED_ERROR
+
+
+def _settled(curves: pd.DataFrame) -> pd.Series[float]:
+    return _last(curves, max(1, curves.shape[1] // 5)).mean(axis=1)
 
 
 def _last(curves: pd.DataFrame, count: int) -> pd.DataFrame:
