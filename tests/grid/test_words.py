@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normscope.errors import InputError, UnknownNameError
@@ -25,6 +25,7 @@ def test_a_range_is_spaced_in_equal_ratios_and_comes_out_clean():
     assert (rates[0], rates[2], rates[4], rates[6]) == (0.01, 0.1, 1.0, 10.0)
 
 
+@settings(deadline=None)
 @given(low=st.floats(1e-6, 1e3), factor=st.floats(1.001, 1e6), count=st.integers(2, 40))
 def test_a_range_keeps_its_ends_rises_and_has_as_many_rates_as_asked(low, factor, count):
     high = low * factor

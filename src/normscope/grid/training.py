@@ -21,19 +21,20 @@ EARLY = 5
 
 _VALIDATION_BATCH = 500
 _SECONDS_PER_IMAGE = 1.3e-4
-_SECONDS_PER_IMAGE_AND_BLOCK_LAYER = 2.5e-4
+_SECONDS_PER_IMAGE_AND_LAYER = 2.5e-4
 
 
 def _cost(run: Run) -> float:
     from normscope.data.catalogue import entry_of
 
-    spec = network_spec(run.network)
+    spec, entry = network_spec(run.network), entry_of(run.data)
     seconds = _SECONDS_PER_IMAGE
     if spec.name == "resnet":
-        seconds = (
-            spec.arguments.get("depth", 110) * _SECONDS_PER_IMAGE_AND_BLOCK_LAYER * (run.image_size / 32) ** 2
-        )
-    return 0.3 + (run.images or entry_of(run.data).train) * run.epochs * seconds
+        depth = spec.arguments.get("depth")
+        layers = depth if isinstance(depth, int) else 110  # a wrong one is refused when it is built
+        seconds = layers * _SECONDS_PER_IMAGE_AND_LAYER * (run.image_size / 32) ** 2
+    passes = (run.images or entry.train) + entry.test / 3  # a forward pass takes a third of a training step
+    return 0.3 + 0.4 * bool(run.probes) + passes * run.epochs * seconds
 
 
 def _files(run: Run) -> tuple[str, ...]:
