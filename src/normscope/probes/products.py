@@ -86,7 +86,7 @@ def sum_of_grouped_products(x: Tensor, geometry: Geometry, total: Tensor) -> Non
     step = images_at_a_time(geometry, len(x), x.shape[1], x.shape[2:], 0, total.element_size(), True)
     for images in torch.split(x, step):
         image.load(images, total.dtype)
-        matrix = image.matrices.unflatten(0, total.shape[:2])
+        matrix = image.matrices.view(*total.shape[:2], -1)
         torch.baddbmm(total, matrix, matrix.mT, out=total)
     upper = total.triu(1)
     total.triu_().add_(upper.mT)
