@@ -66,14 +66,14 @@ def seconds(
         geometry, tuple(size), depth, depth < geometry.dims and stack is not None
     )
     results = segments if depth == 1 == geometry.dims else calls * size[depth - 2 if stack is None else stack]
-    if stack is not None:
-        calls /= geometry.kernel[stack]
-        segments = 0.0
+    overhead = segments * SEGMENT
+    if stack is not None:  # one call for all lags of the rows, and nothing to sum until the end
+        calls, overhead = calls / geometry.kernel[stack], 0.0
     return (
         lengths * n * width**2 * multiply
         + copies
         + (parts * results + pairs) * width**2 * SCATTER * itemsize / 4
-        + parts * (calls * CALL + segments * SEGMENT)
+        + parts * (calls * CALL + overhead)
         + pairs * CALL
     )
 

@@ -45,7 +45,7 @@ class Image:
         self.matrices = self._store = self._scratch = torch.empty(0)
 
     def load(self, x: Tensor, dtype: torch.dtype) -> None:
-        """Take in examples (B, C, *size), in the room of those before where it suffices."""
+        """Take in examples (B, C, *size) in the place of those before."""
         windows, taps = self._windows(x), self.geometry.dims - self.depth
         lead, behind = windows.shape[1 + taps : 1 + taps + self.rows], windows.shape[1 + taps + self.rows :]
         self.channels = windows.shape[: 1 + taps].numel()
@@ -53,8 +53,8 @@ class Image:
         self.n = behind.numel() // self.pixels
         first, outer = 1 + taps, self.rows - (self.spare > 0)
         if self.depth < self.geometry.dims and not self.spare:
-            taken = (*range(first, first + self.rows), *range(first), *range(first + self.rows, windows.ndim))
-            windows = windows.permute(taken)
+            behind_lead = range(first + self.rows, windows.ndim)
+            windows = windows.permute(*range(first, first + self.rows), *range(first), *behind_lead)
             self._store = self._fresh(x, windows.shape, dtype)
             self.matrices = self._store.copy_(windows).view(*lead, self.channels, -1)
             return
