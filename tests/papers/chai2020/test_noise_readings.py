@@ -21,7 +21,7 @@ def curves(errors_by_seed, **options):
     table = run_table(
         *(run_rows("prior", 0.1, 0.0, seed, e, **options) for seed, e in enumerate(errors_by_seed))
     )
-    return error_curves(table).pivot(index="seed", columns="epoch", values="value")
+    return error_curves(table).loc[("prior", 0.1, 0.0)]
 
 
 def errors_of(quiet, noisy, arrangement="prior"):

@@ -70,7 +70,7 @@ def _judge_order(errors: pd.DataFrame, pairs: Pairs, rate: float) -> Judgement:
     estimates = _estimates(sensitivity, errors, _PAPERS_FIVE, rate, PAPER_NOISE)
     rises = _estimates(rise, errors, _PAPERS_FIVE, rate, PAPER_NOISE)
     remarks = [overlapping(pairs, estimates), _remark(pairs, rises, "rise", PAPER_NOISE)]
-    for noise in sorted(noise for noise in errors["noise"].unique() if noise > PAPER_NOISE):
+    for noise in (noise for noise in errors.index.unique("noise") if noise > PAPER_NOISE):
         for reading, name in ((sensitivity, "sensitivity"), (rise, "rise")):
             stronger = _estimates(reading, errors, _PAPERS_FIVE, rate, noise)
             remarks.append(_remark(pairs, stronger, name, noise))

@@ -35,14 +35,15 @@ _SOLID = {"+": "P", "x": "X"}
 def draw(table: pd.DataFrame) -> Figure:
     """Columns are rates; a row a noise, then the sensitivities."""
     errors = error_curves(table)
-    rates, noises = sorted(errors["rate"].unique()), sorted(errors["noise"].unique())
+    by_epoch = errors.melt(ignore_index=False).reset_index()
+    rates, noises = list(errors.index.unique("rate")), list(errors.index.unique("noise"))
     figure, panels = new_figure(len(rates) * (len(noises) + 1), columns=len(rates))
     letters = iter("abcdefgh")
     for row, noise in enumerate(noises):
         for column, rate in enumerate(rates):
             axes = panels[row * len(rates) + column]
             axes.sharey(panels[0])
-            _draw_curves(axes, select(errors, rate=rate, noise=noise))
+            _draw_curves(axes, select(by_epoch, rate=rate, noise=noise))
             axes.set_title(f"({next(letters)}) rate {rate:g}, {f'noise {noise:g}' if noise else 'no noise'}")
             _label_edges(axes, left=column == 0, bottom=row == len(noises) - 1)
     for column, rate in enumerate(rates):

@@ -52,8 +52,9 @@ class Estimate:
 
 
 def error_curves(table: pd.DataFrame) -> pd.DataFrame:
-    """Validation error of every run after every epoch: arrangement, rate, noise, seed, epoch, value."""
-    return errors_by_epoch(select(table, function=train_arrangement.path), _RUN)
+    """Validation error: a row a run, named by arrangement, rate, noise and seed, and a column an epoch."""
+    errors = errors_by_epoch(select(table, function=train_arrangement.path), _RUN)
+    return errors.pivot(index=_RUN, columns="epoch", values="value").sort_index()
 
 
 def curves_of(errors: pd.DataFrame, arrangement: str, rate: float, noise: float) -> pd.DataFrame:
@@ -64,10 +65,9 @@ def curves_of(errors: pd.DataFrame, arrangement: str, rate: float, noise: float)
     """
     label = f"{ARRANGEMENTS[arrangement].label} at rate {rate:g} and noise {noise:g}"
     try:
-        runs = select(errors, arrangement=arrangement, rate=rate, noise=noise)
-    except NotJudgedError:
+        curves: pd.DataFrame = errors.loc[(arrangement, rate, noise), :]
+    except KeyError:
         raise NotJudgedError(f"no finished run of {label}") from None
-    curves: pd.DataFrame = runs.pivot(index="seed", columns="epoch", values="value")
     if len(curves) < 2:
         raise NotJudgedError(f"one seed of {label} gives no interval: two or more are needed")
     return curves
