@@ -159,14 +159,3 @@ def test_first_keeps_the_first_images(digits):
 def test_a_part_is_train_or_test(digits):
     with pytest.raises(InputError, match="'train' or 'test', not 'valid'"):
         Split.of(digits, "valid")
-
-
-def test_a_batch_of_64_digits_takes_well_under_a_millisecond(digits):
-    split = Split.of(digits, "train", size=32)
-    indices = torch.arange(64)
-    best = float("inf")
-    for _ in range(50):
-        start = time.perf_counter()
-        split.batch(indices)
-        best = min(best, time.perf_counter() - start)
-    assert best < 5e-4
