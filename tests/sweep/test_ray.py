@@ -176,6 +176,14 @@ def test_a_cell_that_hangs_is_stopped_at_its_time_out(here, store):
     assert len(store.table(keyed([fine]))) == 4
 
 
+def test_once_ended_ray_leaves_no_handler_of_signals_behind(here, store):
+    here.close()
+    before = signal.getsignal(signal.SIGTERM)
+    run([numbers.cell(Numbers(1.0))], store, here)
+    here.close()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_no_more_cells_run_than_workers_were_asked_for(joined, store, tmp_path):
     cells = [deed.cell(Deed("fine", str(tmp_path), seconds=0.01 * index)) for index in range(6)]
     assert joined.cores() == 2

@@ -123,23 +123,31 @@ class RayEngine:
             return
         if self._address is not None:
             _check_cluster(self._address)
-            settings: dict[str, Any] = {"address": self._address}
-        else:
-            self._folder = _short_folder()
-            settings = {
-                "address": "local",
-                "num_cpus": cores,
-                "include_dashboard": False,
-                "object_store_memory": _OBJECT_STORE,
-                "_temp_dir": self._folder,
-            }
-        self._connected, self._on_termination = True, signal.getsignal(signal.SIGTERM)
-        try:
-            self._ray.init(**settings, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:
-            self.close()
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-            raise InputError(f"Ray did not start: {reason}") from error
+        for last in (
+            False,
+            True,
+        ):  # On a busy machine Ray's own patience of 30 s may end before it has started.
+            self._connected, self._on_termination = True, signal.getsignal(signal.SIGTERM)
+            try:
+                self._ray.init(**self._settings(cores), log_to_driver=False, logging_level="ERROR")
+                return
+            except Exception as error:
+                self.close()
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+                if last:
+                    raise InputError(f"Ray did not start: {reason}") from error
+
+    def _settings(self, cores: int) -> dict[str, Any]:
+        if self._address is not None:
+            return {"address": self._address}
+        self._folder = _short_folder()
+        return {
+            "address": "local",
+            "num_cpus": cores,
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE,
+            "_temp_dir": self._folder,
+        }
 
     def _job(self, cells: Iterable[Cell], timeout: float | None) -> Any:
         """What all tasks of a plan share, put where every node fetches it once."""
