@@ -220,7 +220,7 @@ def test_a_broken_scorecard_stops_the_run_before_it_starts(normscope, tmp_path):
 
 def test_list_info_and_data_list_answer(normscope):
     listed = normscope("list", "chai2020")
-    assert (listed.returncode, listed.stdout.count("chai2020.fig")) == (0, 3)
+    assert (listed.returncode, listed.stdout.count("chai2020.fig")) == (0, 5)
     assert "torch" in normscope("info").stdout
     assert "mnist5k" in normscope("data", "list").stdout
     assert normscope("--help").returncode == 0

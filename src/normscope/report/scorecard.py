@@ -42,8 +42,10 @@ def read_scorecard(folder: Path) -> list[dict[str, Any]]:
         rows = json.loads(path.read_text(encoding="utf-8"))
         if not all(isinstance(row, dict) and set(_FIELDS) <= set(row) for row in rows):
             raise ValueError("rows lack fields")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{path} is not a normscope scorecard ({error}); move it away and run again."
