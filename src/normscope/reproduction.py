@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -126,7 +127,7 @@ class Reproduction:
         Raises:
             InputError: when a data set has fewer training images than a cell needs, or the check refuses.
         """
-        digest = digest_offline if offline else data.digest
+        digest = functools.cache(digest_offline if offline else data.digest)
         seen = {key for cells in self._cells.values() for key in cells}
         for experiment in self.experiments:
             asked = experiment.cells(self.scale, self._tables[experiment.id])

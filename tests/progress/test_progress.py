@@ -8,6 +8,7 @@ from sample_cells import Deed, deed
 
 from normscope import progress, sweep
 from normscope.progress import lines
+from normscope.progress.board import Board
 from normscope.progress.tally import Tally
 from normscope.sweep import SilentObserver, Store
 
@@ -55,7 +56,7 @@ def test_the_tally_counts_running_failed_and_retried_cells(plan):
     tally = Tally(plan)
     first, second, *_ = plan.new.values()
     for _ in range(4):  # two on the workers, two in the engine's queue
-        tally.start()
+        tally.start(first)
     assert tally.running == 2
     tally.end(first, 2.0)
     tally.end(second, None)
@@ -64,6 +65,20 @@ def test_the_tally_counts_running_failed_and_retried_cells(plan):
     assert "2/20 cells" in tally.describe()
     assert "1 failed" in tally.describe()
     assert list(tally.last) == [f"failed  {second.describe()}", f"2.0 s  {first.describe()}"]
+
+
+def test_cells_of_another_run_are_counted_and_said_once(plan, pipe):
+    first, second, third, *_ = plan.new.values()
+    board = Board(lambda words, style: pipe.print(words))
+    board.planned(plan)
+    for cell in (first, second, third):
+        board.elsewhere(cell)
+    board.started(first)  # the other run gave it up
+    board.started(second)
+    board.finished(second, 1.0)  # or has finished it
+    assert "1/20 cells" in board.tally.describe()
+    assert "1 running · 1 in another run" in board.tally.describe()
+    assert pipe.file.getvalue().count("Another run is at work in this folder") == 1
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -59,6 +59,8 @@ def deed(config: Deed):
         os.kill(os.getpid(), signal.SIGKILL)
     if config.kind == "killed once" and len((Path(config.folder) / "traces").read_text().splitlines()) < 2:
         os.kill(os.getpid(), signal.SIGKILL)
+    while config.kind == "wait" and not (Path(config.folder) / "go").exists():
+        time.sleep(0.02)
     time.sleep(config.seconds)
     rows = Rows()
     rows.add("done", 1.0)

@@ -30,16 +30,15 @@ _SETTINGS = {"RAY_health_check_initial_delay_ms": "500", "RAY_health_check_perio
 
 
 class Listener(SilentObserver):
-    def __init__(self, on_start=lambda cell: None, on_end=lambda cell: None):
+    def __init__(self, on_start=lambda cell: None):
         self.retries, self.ended = [], 0
-        self._on_start, self._on_end = on_start, on_end
+        self._on_start = on_start
 
     def started(self, cell):
         self._on_start(cell)
 
     def finished(self, cell, seconds):
         self.ended += 1
-        self._on_end(cell)
 
     def retried(self, cell, error):
         self.retries.append(error)
@@ -86,6 +85,31 @@ def keyed(cells):
 def run(cells, store, engine=None, workers=2, observer=None, **options):
     plan = sweep.plan(keyed(cells), store, workers)
     return sweep.run(plan, store, observer or SilentObserver(), engine=engine, **options)
+
+
+def begun(folder):
+    """The processes that have begun a deed."""
+    traces = folder / "traces"
+    return [int(line.split()[-1]) for line in traces.read_text().splitlines()] if traces.exists() else []
+
+
+def ancestors(pid):
+    """The process and those that started it, as far back as they are there."""
+    found = set()
+    while pid > 1:
+        found.add(pid)
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+    return found
+
+
+def wait_until(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
 
 
 def columns(store, cells):
@@ -264,18 +288,22 @@ def test_a_driver_that_cannot_write_ends_the_run_with_one_line(joined, store):
 
 def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(cluster, joined, store, tmp_path):
     node = cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
-    cells = [deed.cell(Deed("fine", str(tmp_path), seconds=0.5 + 0.001 * index)) for index in range(16)]
-    killing = []
+    raylet = node.all_processes["raylet"][0].process.pid
+    cells = [deed.cell(Deed("wait", str(tmp_path), seconds=0.001 * index)) for index in range(16)]
 
-    def kill(cell):
-        if not killing and listener.ended == 5:
-            killing.append(threading.Thread(target=cluster.remove_node, args=(node, False)))
-            killing[0].start()
+    def kill():
+        try:
+            wait_until(lambda: any(raylet in ancestors(pid) for pid in begun(tmp_path)))
+            cluster.remove_node(node, allow_graceful=False)
+        finally:
+            (tmp_path / "go").touch()
 
-    listener = Listener(on_end=kill)
+    listener = Listener()
+    killing = threading.Thread(target=kill)
+    killing.start()
     assert joined.cores() == 3
     assert run(cells, store, joined, workers=3, observer=listener) == {}
-    killing[0].join()
+    killing.join()
     assert listener.retries
     assert all("lost" in words for words in listener.retries)
     assert sorted(store.table(keyed(cells))["cell"]) == sorted(keyed(cells))

@@ -37,6 +37,7 @@ class Board:
         self, say: Callable[[str, str], None], ended: Callable[[Tally], None] = lambda tally: None
     ) -> None:
         self.tally: Tally | None = None
+        self._shared = False
         self._say, self._ended = say, ended
 
     def planned(self, plan: Plan) -> None:
@@ -47,7 +48,15 @@ class Board:
     def started(self, cell: Cell) -> None:
         """Count the cell."""
         if self.tally is not None:
-            self.tally.start()
+            self.tally.start(cell)
+
+    def elsewhere(self, cell: Cell) -> None:
+        """Count the cell, and say once that another run is at work."""
+        if self.tally is not None:
+            self.tally.leave(cell)
+        if not self._shared:
+            self._shared = True
+            self._say("Another run is at work in this folder: the two share the cells.", "")
 
     def finished(self, cell: Cell, seconds: float) -> None:
         """Count the cell."""

@@ -35,15 +35,21 @@ class Tally:
         self.last: collections.deque[str] = collections.deque(maxlen=_LAST)
         self._workers = plan.workers
         self._under_way = 0
+        self._elsewhere: set[Cell] = set()
         self._work = sum(cell.cost for cell in plan.new.values())
         self._work_done = 0.0
         self._started = self._counted = time.monotonic()
         self._left = plan.estimate.seconds
         self._lock = threading.Lock()
 
-    def start(self) -> None:
+    def start(self, cell: Cell) -> None:
         """Count a cell that an engine has taken."""
         self._under_way += 1
+        self._elsewhere.discard(cell)
+
+    def leave(self, cell: Cell) -> None:
+        """Count a cell that another process is running."""
+        self._elsewhere.add(cell)
 
     def put_back(self) -> None:
         """Count a cell that will be tried again."""
@@ -88,6 +94,8 @@ class Tally:
                 self.left,
                 f"{self.running} running",
             ]
+            if self._elsewhere:
+                parts.append(f"{len(self._elsewhere)} in another run")
             if self.failed:
                 parts.append(f"{self.failed} failed")
             if self.done:

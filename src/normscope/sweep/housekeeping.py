@@ -59,6 +59,9 @@ class _Keeper:
     def started(self, cell: Cell) -> None:
         self._observer.started(cell)
 
+    def elsewhere(self, cell: Cell) -> None:
+        self._observer.elsewhere(cell)
+
     def finished(self, cell: Cell, seconds: float) -> None:
         self._finished += 1
         if self._finished % self._store.compact_at == 0:

@@ -59,6 +59,7 @@ class Ledger:
         self._observer, self._claims = observer, claims
         self._first = (Task(key, cell, 1) for key, cell in plan.new.items())
         self._later: collections.deque[Task] = collections.deque()
+        self._elsewhere: set[str] = set()
         self._fatal: str | None = None
         self._closed = False
         self._lock = threading.RLock()
@@ -132,12 +133,15 @@ class Ledger:
         """Take a cell, unless another process has it or has finished it."""
         if not self._claims.take(task.key):
             self._later.append(task)
+            if task.key not in self._elsewhere:
+                self._elsewhere.add(task.key)
+                self._observer.elsewhere(task.cell)
             return False
+        self._observer.started(task.cell)
         if (found := self._claims.found(task.key)) is not None:
             self._claims.release(task.key)
             self._observer.finished(task.cell, found.seconds)
             return False
-        self._observer.started(task.cell)
         return True
 
     def _fail(self, task: Task, error: str) -> None:

@@ -18,6 +18,9 @@ class Observer(Protocol):
     def started(self, cell: Cell) -> None:
         """A worker has taken the cell."""
 
+    def elsewhere(self, cell: Cell) -> None:
+        """Another process on the same store is running the cell; it starts here only if that one gives it up."""
+
     def finished(self, cell: Cell, seconds: float) -> None:
         """The cell's rows are in the store."""
 
@@ -35,6 +38,9 @@ class SilentObserver:
         """Say nothing."""
 
     def started(self, cell: Cell) -> None:
+        """Say nothing."""
+
+    def elsewhere(self, cell: Cell) -> None:
         """Say nothing."""
 
     def finished(self, cell: Cell, seconds: float) -> None:

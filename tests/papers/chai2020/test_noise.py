@@ -156,6 +156,27 @@ def test_training_is_the_papers_by_a_few_lines_of_pytorch(name):
     assert values(found, "train_loss") == pytest.approx([np.mean(losses)], rel=1e-3)
 
 
+def _weight_gradients(name, noise, batches=12):
+    """The second convolution's weight gradient at the start, a row a batch."""
+    model = _network(name, seed=0, noise=noise)
+    split, _ = recipe.splits("mnist5k", 64 * batches)
+    rows = []
+    for indices in torch.arange(64 * batches).split(64):
+        x, y = split.batch(indices)
+        model.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        rows.append(model.conv2.weight.grad.flatten().clone())
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize(("name", "share"), [("baseline", 2 / 3), ("prior", 0.78), ("batch", 0.95)])
+def test_noise_1_moves_the_weight_gradient_less_than_the_sampling_of_its_batch_does(name, share):
+    """What Fig. 10's discussion rests on."""
+    quiet, noisy = _weight_gradients(name, 0.0), _weight_gradients(name, 1.0)
+    injected = (noisy - quiet).square().sum(1).mean().sqrt()
+    assert injected / quiet.var(0).sum().sqrt() == pytest.approx(share, rel=0.1)
+
+
 def test_a_run_that_diverges_records_the_step_and_the_loss():
     found = train_arrangement(dataclasses.replace(TRAINING, arrangement="baseline", rate=1e6))
     (loss,) = values(found, "diverged")

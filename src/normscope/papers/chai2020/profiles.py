@@ -41,7 +41,7 @@ class ChaiProfile:
 
 
 PROFILES = {
-    Scale.QUICK: ChaiProfile("mnist5k", 4_000, 3, 3, (0.01, 0.1, 0.5, 1.0, 4.0, 10.0)),
+    Scale.QUICK: ChaiProfile("mnist5k", 3_000, 3, 3, (0.01, 0.1, 0.5, 1.0, 4.0, 10.0)),
     Scale.LAPTOP: ChaiProfile("mnist", 10_000, 10, 3, (0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 10.0)),
     Scale.PAPER: ChaiProfile(
         "mnist", 60_000, 20, 5, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 7.0, 10.0)
