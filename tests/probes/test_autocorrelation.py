@@ -109,7 +109,7 @@ def test_every_path_gives_the_same_exact_sums(case):
     ("wide", "chunk", "kept"), [(1, 1, 0), (1, 200, 100), (10**9, 1, 100), (10**9, 200, 0)]
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(case=convolutions(dims=(2, 3)))
+@given(case=convolutions(dims=(1, 2, 3)))
 def test_sizes_of_chunks_and_batched_products_change_nothing(monkeypatch, case, wide, chunk, kept):
     monkeypatch.setattr(products, "CHUNK", chunk)
     monkeypatch.setattr(lag_sums, "WIDE", wide)

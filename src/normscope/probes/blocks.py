@@ -19,10 +19,14 @@ class Blocks:
         channels: C.
         kernel: taps of the lagged dimensions.
         inner: taps of the unfolded dimensions, which belong to the channels of the rows that are multiplied.
+        taps_first: a row is a tap of a channel, the channels of a tap behind one another; else the other way about.
     """
 
-    def __init__(self, matrix: Tensor, channels: int, kernel: Sequence[int], inner: int) -> None:
+    def __init__(
+        self, matrix: Tensor, channels: int, kernel: Sequence[int], inner: int, taps_first: bool = False
+    ) -> None:
         self.matrix, self.channels, self.kernel, self.inner = matrix, channels, kernel, inner
+        self.taps_first = taps_first
         outer = math.prod(kernel)
         self.view = matrix.view(channels, outer, inner, channels, outer, inner)
 
@@ -32,7 +36,7 @@ class Blocks:
         Args:
             lags: one of each lagged dimension.
             sums: (*segments, a, b): the products of the a rows from ``start`` with the last b rows.
-            start: a multiple of ``inner``.
+            start: a multiple of ``inner``; 0 with ``taps_first``.
         """
         a, b = (size // self.inner for size in sums.shape[-2:])
         first = start // self.inner
@@ -44,6 +48,8 @@ class Blocks:
             found = found.reshape(-1, *found.shape[-2:])
             found = found[0] if len(found) == 1 else found.sum(0)
             target = self.view[first : first + a, i, :, self.channels - b :, j, :]
+            if self.taps_first:
+                target = target.permute(1, 0, 3, 2)
             target += found.view(target.shape)
 
     def add_square(self, rows: Tensor, step: int) -> None:

@@ -20,9 +20,9 @@ class Image:
     each; behind one another in its columns lie the last lagged dimension, if it is not among the rows, the batch and
     the unfolded positions: a range of that dimension is a range of columns, whatever the batch.
 
-    In memory the channels of a pixel are neighbours, and with ``spare`` the last of the rows' dimensions comes next,
-    so that the pixels of neighbouring rows are one longer vector. Where dimensions are unfolded and there is no
-    ``spare``, the columns are neighbours instead: copies then keep the order of the image.
+    In memory the channels of a pixel are neighbours, behind them its unfolded taps, and with ``spare`` the last of the
+    rows' dimensions comes next, so that the pixels of neighbouring rows are one longer vector. Where dimensions are
+    unfolded and there is no ``spare``, the columns are neighbours instead: copies then keep the order of the image.
 
     Attributes:
         matrices: (*lagged size of the rows, channels, columns).
@@ -61,10 +61,10 @@ class Image:
         beside = [n + self.front + self.spare for n in lead[outer:]]
         self._store = self._fresh(x, (*lead[:outer], *behind, *beside, self.channels), dtype)
         body = self._store.narrow(-2, self.front, lead[-1]) if self.spare else self._store
-        order = [*range(first, windows.ndim), *range(first)]
+        order = [*range(first, windows.ndim), *range(1, first), 0]
         if self.spare:
             order.insert(len(order) - first - 1, order.pop(outer))
-        body.view(*body.shape[:-1], *windows.shape[:first]).copy_(windows.permute(order))
+        body.view(*body.shape[:-1], *windows.shape[1:first], -1).copy_(windows.permute(order))
         columns = self._store.view(*lead[:outer], behind.numel(), *beside, self.channels)
         self.matrices = columns.movedim(outer, -1)
 
@@ -90,7 +90,12 @@ class Image:
         if self.rows < depth:
             x = _by_phase(x, 1 + depth, geometry.stride[depth - 1])
         inner = geometry.inner(depth)
-        windows = inner.windows(inner.pad(x))
+        x = inner.pad(x)
+        if inner.dims and self.spare:
+            x = (
+                x.movedim(1, -1).contiguous().movedim(-1, 1)
+            )  # the channels of a pixel and the next one's in one run
+        windows = inner.windows(x)
         positions = range(2 + depth, 2 + geometry.dims)
         taps = range(2 + geometry.dims, 2 + geometry.dims + inner.dims)
         return windows.permute(1, *taps, *range(2, 2 + depth), 0, *positions)

@@ -57,9 +57,9 @@ class LagSums:
                 left = matrices.narrow(-2, start, min(step, width - start))
                 right = matrices.narrow(-2, start, width - start) if square else matrices
                 sums = self._sums.pop((number, start), None)
-                if sums is None:
-                    sums = matrices.new_zeros(*counts, left.shape[-2], right.shape[-2])
-                _add_products(sums, left, right, self.image, combination)
+                if fresh := sums is None:
+                    sums = matrices.new_empty(*counts, left.shape[-2], right.shape[-2])
+                _add_products(sums, left, right, self.image, combination, fresh)
                 if last or not self.kept:
                     self.blocks.add(combination, sums, start)
                 else:
@@ -121,6 +121,38 @@ class StackSums:
             torch.baddbmm(sums[where], a, b.mT, out=sums[where])
 
 
+class LineSums:
+    """The same of an input's only dimension: its pixels one by one would be too many products of too few examples.
+
+    Each example's segment and all of its lags are one product, and the examples' are added up.
+    """
+
+    kept = True
+
+    def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
+        self.image, self.blocks = image, blocks
+        (self.column,) = plans[-1]
+        self.stack = _Stack((), [lag for lag in plans[0] if lag.shift >= 0], self.column)
+        self._sums = torch.empty(0)
+
+    def add(self, last: bool) -> None:
+        """Add the part of the batch that the image holds; ``last``: no other follows."""
+        stack, matrices, width = self.stack, self.image.matrices, self.image.channels
+        cells = list(itertools.pairwise(stack.cuts))
+        if not len(self._sums):
+            self._sums = matrices.new_zeros(len(cells), width, stack.height * width)
+        for number, (begin, end) in enumerate(cells):
+            left, right = matrices[begin:end], matrices[begin + stack.first : end + stack.first]
+            right = right.as_strided((end - begin, self._sums.shape[-1], right.shape[-1]), right.stride())
+            if end - begin > right.shape[-1]:  # more pixels than examples: a product for each example
+                left, right = left.permute(2, 1, 0), right.permute(2, 1, 0)
+            self._sums[number] += _sum(torch.bmm(left, right.mT))
+        if last:
+            for lag in stack.lags:
+                part = self._sums.unsqueeze(1).narrow(-1, (lag.shift - stack.first) * width, width)
+                self.blocks.add((lag, self.column), part)
+
+
 class _Stack:
     """All lags of the rows, for one lag of each other dimension.
 
@@ -155,26 +187,37 @@ def sign(combination: Sequence[Lag]) -> int:
     return (first > 0) - (first < 0)
 
 
-def _add_products(sums: Tensor, left: Tensor, right: Tensor, image: Image, combination: Lags) -> None:
-    """Add products of ``left`` (*size, a, columns) and ``right`` (*size, b, columns) to ``sums`` (*segments, a, b)."""
+def _add_products(
+    sums: Tensor, left: Tensor, right: Tensor, image: Image, combination: Lags, fresh: bool
+) -> None:
+    """Add products of ``left`` (*size, a, columns) and ``right`` (*size, b, columns) to ``sums`` (*segments, a, b).
+
+    ``fresh``: ``sums`` holds nothing yet.
+    """
     lag, *rest = combination
     if not rest:
         for index, segment in enumerate(lag.segments):
             here, there = image.columns(lag, segment)
-            sums[index].addmm_(left[:, here], right[:, there].t())
+            if fresh:
+                torch.mm(left[:, here], right[:, there].t(), out=sums[index])
+            else:
+                sums[index].addmm_(left[:, here], right[:, there].t())
         return
     results = left.shape[0] * left.shape[-2] * right.shape[-2]
     if len(rest) == 1 and right.shape[-2] < WIDE and results <= max(right.numel(), 2**18):
-        _add_batched(sums, left, right, image, lag, rest[0])
+        _add_batched(sums, left, right, image, lag, rest[0], fresh)
         return
     stride = image.strides[-len(combination)]
     for index, (first, last) in enumerate(lag.segments):
         for q in range(first, last):
             u = stride * q + lag.phase
-            _add_products(sums[index], left[u], right[u + lag.shift], image, tuple(rest))
+            started = not fresh or q > first
+            _add_products(sums[index], left[u], right[u + lag.shift], image, tuple(rest), not started)
 
 
-def _add_batched(sums: Tensor, left: Tensor, right: Tensor, image: Image, row: Lag, column: Lag) -> None:
+def _add_batched(
+    sums: Tensor, left: Tensor, right: Tensor, image: Image, row: Lag, column: Lag, fresh: bool
+) -> None:
     """The last two dimensions at once: all rows of a column segment in one batched product."""
     stride = image.strides[-2]
     low, high = row.segments[0][0], row.segments[-1][1]
@@ -185,7 +228,8 @@ def _add_batched(sums: Tensor, left: Tensor, right: Tensor, image: Image, row: L
         products = image.scratch(high - low, left.shape[1], right.shape[1])
         torch.bmm(left[:, :, here], right[:, :, there].mT, out=products)
         for number, (begin, end) in enumerate(row.segments):
-            sums[number, index] += _sum(products[begin - low : end - low])
+            found = _sum(products[begin - low : end - low])
+            sums[number, index] = found if fresh else sums[number, index] + found
 
 
 def _walk(

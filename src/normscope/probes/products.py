@@ -12,7 +12,7 @@ from normscope.probes import lag_sums
 from normscope.probes.blocks import Blocks
 from normscope.probes.geometry import Geometry
 from normscope.probes.image import Image
-from normscope.probes.lag_sums import Lags, LagSums, StackSums
+from normscope.probes.lag_sums import Lags, LagSums, LineSums, StackSums
 from normscope.probes.overlap import WHOLE, lags
 
 CHUNK = 2**20
@@ -42,7 +42,7 @@ def plan(geometry: Geometry, size: Sequence[int], depth: int) -> list[Lags]:
 
 def stacked_dimension(geometry: Geometry, depth: int, channels: int) -> int | None:
     """The dimension all of whose lags are multiplied at once, as rows of one matrix; None where that is no gain."""
-    at = depth - 2 if depth == geometry.dims else depth - 1
+    at = depth - 2 if depth == geometry.dims > 1 else depth - 1
     if at < 0 or channels >= lag_sums.WIDE or geometry.kernel[at] == 1:
         return None
     return at if geometry.stride[at] == geometry.dilation[at] == 1 else None
@@ -64,8 +64,8 @@ def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) ->
         plans, kernel = [*plans, (WHOLE,)], (*kernel, 1)
     spare = 0 if stacked is None else geometry.kernel[stacked] - 1
     image = Image(geometry, depth, rows, spare, spare if rows > 1 else 0)
-    blocks = Blocks(total, x.shape[1], kernel, width // x.shape[1])
-    kind = LagSums if stacked is None else StackSums
+    blocks = Blocks(total, x.shape[1], kernel, width // x.shape[1], taps_first=stacked is not None)
+    kind = LagSums if stacked is None else LineSums if geometry.dims == 1 else StackSums
     sums = kind(plans, image, blocks, width, x.numel()) if depth else None
     kept = sums is None or sums.kept
     step = images_at_a_time(geometry, len(x), x.shape[1], size, depth, total.element_size(), kept)
