@@ -33,6 +33,17 @@ def test_an_infinite_median_ends_the_line_and_is_marked_at_the_edge():
     assert [text.get_text() for text in axes.texts] == ["diverged"]
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_panel_without_a_finite_value_is_drawn(value):
+    figure, (axes,) = new_figure(1)
+    median_band(axes, pd.DataFrame({"rate": [1.0, 10.0], "value": [value, value]}), "rate", LOOK, "diverged")
+    axes.set(yscale="log")
+    show_percent(axes)
+    figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    assert 0 < low < high
+
+
 def test_an_infinite_seed_leaves_a_finite_median():
     _, axes = draw({0.1: [1, 2, np.inf]})
     assert axes.lines[0].get_ydata().tolist() == [2]

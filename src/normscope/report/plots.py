@@ -51,6 +51,7 @@ def new_figure(panels: int, columns: int = 1, share_y: bool = False) -> tuple[Fi
         panel.grid(visible=True, which="major", color="0.9", linewidth=0.8)
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_axisbelow(True)
+        panel.set_ylim(0.1, 1, auto=True)  # Kept where no value is finite: a logarithmic axis can show it.
     return figure, axes
 
 
