@@ -30,7 +30,7 @@ def folder(finished, tmp_path):
 
 
 def test_the_scorecard_is_exported_as_csv_and_latex(folder, report, tmp_path):
-    table, manuscript = tmp_path / "new" / "card.csv", tmp_path / "card.tex"
+    table, manuscript = tmp_path / "card.csv", tmp_path / "card.tex"
     status, out, complaints = report(folder, "--csv", table, "--latex", manuscript)
     assert status == 0, complaints
     assert {str(table), str(manuscript)} <= set(out.splitlines())
@@ -52,6 +52,7 @@ def test_a_dash_prints_the_export_and_nothing_else(folder, report):
     [
         (["--csv", "-", "--latex", "-"], "only one of --csv and --latex"),
         (["--csv", "."], "cannot write"),
+        (["--csv", "nope/card.csv"], "there is no folder nope"),
         (["--latex", "scorecard.json/card.tex"], "cannot write"),
     ],
 )

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -150,7 +151,13 @@ def test_eigenvalues_that_are_all_zero_or_infinite_are_drawn_without_complaint(t
     asked = grid(lr="0.1,1", seeds=1)
     rows = table(asked, lambda run: 0.1)
     rows.loc[rows["measure"] == "lambda_min", "value"] = value
-    GridExperiment("a", asked).figure(rows).savefig(tmp_path / "figure.png")
+    figure = GridExperiment("a", asked).figure(rows)
+    figure.savefig(tmp_path / "figure.png")
+    panel = figure.axes[2]
+    assert panel.get_yscale() == "log"
+    drawn = [line for line in panel.lines if np.isfinite(line.get_ydata()).any()]
+    assert drawn
+    assert all(line.get_fillstyle() == "none" for line in drawn)
 
 
 def test_nothing_is_drawn_or_summed_up_when_no_run_has_finished():

@@ -166,6 +166,7 @@ def test_the_experiment_says_what_it_does():
     experiment = GridExperiment("mine", grid(probe="spectrum", layer="conv1"))
     assert "conv1" in experiment.method
     assert experiment.question.endswith("?")
+    assert "lenet" in experiment.question
     assert "64" in experiment.profile(Scale.QUICK).describe()["training"]
     assert experiment.claims(empty_table()) == []
 

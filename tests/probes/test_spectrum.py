@@ -151,8 +151,9 @@ def test_leaves_model_and_generators_as_they_were_also_when_the_pass_fails(mode,
     own = model[3].generator.get_state()
     state = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
     if fail:
-        with pytest.raises(RuntimeError, match="as asked"):
+        with pytest.raises(InputError, match="as asked") as raised:
             ns.probes.spectrum(model, batch(4, 2, 8, 8))
+        assert isinstance(raised.value.__cause__, RuntimeError)
     else:
         ns.probes.spectrum(model, batch(4, 2, 8, 8))
     after = model.state_dict()
@@ -425,6 +426,20 @@ def test_accumulate_takes_a_loaders_pairs_and_equals_the_whole_batch():
 def test_an_input_of_too_few_dimensions_is_refused_in_a_sentence():
     with pytest.raises(InputError, match=r"a Conv2d takes .* not an input of shape \(6, 3\)"):
         ns.probes.spectrum(nn.Conv2d(3, 4, 3), torch.randn(6, 3))
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (torch.randn(8, 1, 28, 28), r"this input of shape \(8, 1, 28, 28\): mat1"),
+        ("x", r"this input \(str\): "),
+    ],
+)
+@pytest.mark.parametrize("read", [ns.probes.spectrum, ns.probes.moments])
+def test_an_input_that_the_model_cannot_take_is_refused_in_a_sentence(read, x, words):
+    with pytest.raises(InputError, match=words) as raised:
+        read(ns.networks.lenet(), x)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_single_example_of_a_linear_layer_has_one_position():

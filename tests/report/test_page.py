@@ -75,7 +75,7 @@ def test_the_tour_runs_from_the_paper_over_question_method_figure_and_claims_to_
     text = Outline(page(tmp_path, section(tmp_path, claims=claims))).text
     parts = (
         "On Norms", "P. Author. Journal, 2020.", "They help.", "Overview", "Do norms help?", "We look.", "A caption.",
-        "What holds", "Good.", "a > b", "median of 3 seeds", "What did not hold", "Bad.", "Our scale.", "digits",
+        "What holds", "Good.", "a > b", "Measured, 3 seeds", "What did not hold", "Bad.", "Our scale.", "digits",
         "What did not hold, taken together", "Bad.", "Our scale.", "Made with", "torch",
     )  # fmt: skip
     place = 0

@@ -148,6 +148,7 @@ def test_keyword_batches_with_labels_calibrate_a_transformers_model():
         ([3], "not a int"),
         ([()], "not a tuple"),
         ([{"images": torch.randn(3, 2)}], r"'images', of which the model takes none"),
+        (torch.randn(3, 2), r"a loader or list of batches, not a tensor"),
         ([torch.randn(3, 2), torch.randn(1, 2)], r"norm 'norm' one value a channel"),
     ],
 )

@@ -30,6 +30,9 @@ def report(
 
     if csv == latex == _STDOUT:
         raise InputError("only one of --csv and --latex can be printed: give the other a file.")
+    for path in (csv, latex):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}.")
     found = results.rebuild(folder)
     rows = scorecard.read_scorecard(folder)
     exports = {path: to for path, to in ((csv, export.to_csv), (latex, export.to_latex)) if path is not None}

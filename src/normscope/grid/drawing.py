@@ -51,10 +51,11 @@ def draw(table: pd.DataFrame, grid: Grid) -> Figure:
             (panels[2], "lambda_min", r"\lambda_{\min}"),
         ):
             values = eigenvalues(table, grid, measure)
-            _draw_lines(axes, values, grid)
+            positive = values["value"].between(0, math.inf, inclusive="neither").any()
+            # Zeros alone would leave a logarithmic axis without a scale: only their markers are drawn then.
+            _draw_lines(axes, values if positive else values[values["value"] != 0], grid)
             _mark_zeros(axes, values, grid)
-            if values["value"].between(0, math.inf, inclusive="neither").any():
-                axes.set_yscale("log", nonpositive="mask")
+            axes.set_yscale("log", nonpositive="mask")
             axes.set_ylabel(f"${symbol}(R)$ {when}  [input power]")
     legend_below(figure)
     return figure

@@ -44,7 +44,8 @@ class GridExperiment:
     @property
     def question(self) -> str:
         """What it asks."""
-        return "How do error and stability depend on the learning rate, norm by norm?"
+        networks, norms = ", ".join(self.grid.networks), ", ".join(self.grid.norms)
+        return f"How do error and stability of {networks} depend on the learning rate, with norm {norms}?"
 
     @property
     def method(self) -> str:

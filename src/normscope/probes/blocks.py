@@ -27,8 +27,7 @@ class Blocks:
     ) -> None:
         self.matrix, self.channels, self.kernel, self.inner = matrix, channels, kernel, inner
         self.taps_first = taps_first
-        outer = math.prod(kernel)
-        self.view = matrix.view(channels, outer, inner, channels, outer, inner)
+        self._per_channel = math.prod(kernel) * inner
 
     def add(self, lags: Sequence[Lag], sums: Tensor, start: int = 0) -> None:
         """Add the products of one lag of each dimension to every pair of taps that it joins.
@@ -39,18 +38,18 @@ class Blocks:
             start: a multiple of ``inner``; 0 with ``taps_first``.
         """
         a, b = (size // self.inner for size in sums.shape[-2:])
-        first = start // self.inner
         if not any(lag.shift for lag in lags):
             sums.triu_()
         for pairs in itertools.product(*(lag.pairs for lag in lags)):
+            found = sums
+            for dim, (_, _, begin, stop) in enumerate(pairs):
+                if stop - begin < sums.shape[dim]:
+                    found = found.narrow(dim, begin, stop - begin)
+            if found.shape[:-2].numel() > 1:
+                found = found.reshape(-1, *found.shape[-2:]).sum(0)
             i, j = (self._tap([pair[end] for pair in pairs]) for end in (0, 1))
-            found = sums[tuple(slice(begin, stop) for _, _, begin, stop in pairs)]
-            found = found.reshape(-1, *found.shape[-2:])
-            found = found[0] if len(found) == 1 else found.sum(0)
-            target = self.view[first : first + a, i, :, self.channels - b :, j, :]
-            if self.taps_first:
-                target = target.permute(1, 0, 3, 2)
-            target += found.view(target.shape)
+            target = self._block(i, start // self.inner, a, j, self.channels - b, b)
+            target += found.reshape(target.shape)
 
     def add_square(self, rows: Tensor, step: int) -> None:
         """Add ``rows rowsᵀ``, ``step`` rows at a time: of what lies below the diagonal only what comes along."""
@@ -70,6 +69,16 @@ class Blocks:
                 one += other.mT
                 other.copy_(one.mT)
         matrix.diagonal().copy_(diagonal)
+
+    def _block(self, i: int, first: int, a: int, j: int, last: int, b: int) -> Tensor:
+        """A pair of taps: the rows of ``a`` channels from ``first``, the columns of ``b`` from ``last``."""
+        one, inner = self._per_channel, self.inner
+        row, column = self.matrix.stride()
+        start = (first * one + i * inner) * row + (last * one + j * inner) * column
+        shape, strides = (a, inner, b, inner), (one * row, row, one * column, column)
+        if self.taps_first:
+            shape, strides = (inner, a, inner, b), (row, one * row, column, one * column)
+        return self.matrix.as_strided(shape, strides, self.matrix.storage_offset() + start)
 
     def _tap(self, index: Sequence[int]) -> int:
         flat = 0

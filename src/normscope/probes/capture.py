@@ -30,6 +30,9 @@ def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: See
         x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
         layers: the layers to watch, by name.
         seen: what to do with each input.
+
+    Raises:
+        InputError: the model fails on this input.
     """
     with torch.no_grad(), untouched(model), ExitStack() as hooks:
         for handle in watch(layers, seen):
@@ -38,13 +41,22 @@ def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: See
 
 
 def call(model: nn.Module, x: Any) -> None:
-    """Run the model on ``x``: a tuple is its arguments, a mapping its keyword arguments."""
-    if isinstance(x, Mapping):
-        model(**x)
-    elif isinstance(x, tuple):
-        model(*x)
-    else:
-        model(x)
+    """Run the model on ``x``: a tuple is its arguments, a mapping its keyword arguments.
+
+    Raises:
+        InputError: the model fails on this input.
+    """
+    try:
+        if isinstance(x, Mapping):
+            model(**x)
+        elif isinstance(x, tuple):
+            model(*x)
+        else:
+            model(x)
+    except (RuntimeError, TypeError) as error:
+        what = f"of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"({type(x).__name__})"
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"the model cannot take this input {what}: {reason}") from error
 
 
 def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHandle]:

@@ -152,6 +152,16 @@ class Result:
     experiment: Experiment = dataclasses.field(repr=False)
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        words = [f"{len(self.table):,} rows"]
+        if self.claims:
+            words.append(
+                f"{sum(claim.holds is True for claim in self.claims)} of {len(self.claims)} claims hold"
+            )
+        if self.failures:
+            words.append(f"{len(self.failures)} cells failed")
+        return f"<{self.id}: {', '.join(words)}>"
+
     def figure(self) -> Figure:
         """The figure, drawn afresh."""
         return self.experiment.figure(self.table)

@@ -47,6 +47,8 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
 
     Source: Ioffe and Szegedy 2015, Algorithm 2, steps 8 to 11.
     """
+    if isinstance(batches, Tensor):
+        raise InputError("calibration needs a loader or list of batches, not a tensor: [x] is one batch.")
     trial, after = copied(model).eval(), copied(model)
     sums = {name: _Sums() for name, norm in norms(trial) if _keeps_statistics(core(norm))}
     for name, norm in norms(trial):
