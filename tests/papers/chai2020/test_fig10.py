@@ -4,6 +4,7 @@ from noise_tables import run_rows, run_table, zigzag
 
 from normscope.papers.chai2020.fig10 import (
     CLAIMS,
+    EXPERIMENT,
     batchnorm_settles_higher,
     least_sensitive_high_rate,
     least_sensitive_low_rate,
@@ -15,7 +16,7 @@ from normscope.papers.chai2020.fig10 import (
     smoothest_curve,
 )
 from normscope.papers.chai2020.noise import ARRANGEMENTS
-from normscope.protocol import empty_table
+from normscope.protocol import Scale, empty_table
 
 QUIET = dict.fromkeys(ARRANGEMENTS, 0.002) | {"nlms_l1": 0.0005, "nlms_l2": 0.0005, "nlms_l2_sum": 0.0005}
 """Amplitude of each arrangement's zigzag without noise."""
@@ -84,6 +85,16 @@ def test_an_order_claim_gives_every_sensitivity_with_its_interval():
     assert measured["NLMS_L2 low"] == pytest.approx(1.2) == measured["NLMS_L2 high"]
     assert measured["rise BatchNorm"] == pytest.approx(1.0)
     assert len(measured) == 20
+
+
+def test_the_literal_power_is_not_run_under_the_stronger_noise_and_the_figure_does_without_it():
+    cells = EXPERIMENT.cells(Scale.LAPTOP, empty_table())
+    means = {name for name, arrangement in ARRANGEMENTS.items() if arrangement.power == "mean"}
+    assert {cell.config.arrangement for cell in cells if cell.config.noise == 3} == means
+    assert {cell.config.arrangement for cell in cells if cell.config.noise == 1} == set(ARRANGEMENTS)
+    strong = runs(noise=3.0, skip=set(ARRANGEMENTS) - means).query("noise > 0")
+    panels = EXPERIMENT.figure(join(runs(), strong)).axes
+    assert [len(panel.get_lines()) for panel in panels[:6]] == [8, 8, 8, 8, 6, 6]  # and chance
 
 
 def test_an_order_claim_says_how_many_intervals_overlap_and_what_stronger_noise_says():

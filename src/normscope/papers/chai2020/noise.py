@@ -14,7 +14,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Literal
 
-from normscope.papers.chai2020.noise_profiles import NoiseProfile, StepProfile
+from normscope.papers.chai2020.noise_profiles import PAPER_NOISE, NoiseProfile, StepProfile
 from normscope.protocol import Cell, Rows, cell
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def compared_steps(count: int) -> tuple[int, ...]:
 
 
 def noise_cells(profile: NoiseProfile) -> list[Cell]:
-    """The training runs of every arrangement, rate, noise and seed."""
+    """The training runs of every arrangement, rate, noise and seed; the literal power with no more than noise 1."""
     data, images, epochs = profile.data, profile.images, profile.epochs
     return [
         train_arrangement.cell(NoiseTraining(arrangement, rate, noise, seed, data, images, epochs))
@@ -183,6 +183,7 @@ def noise_cells(profile: NoiseProfile) -> list[Cell]:
         for rate in profile.rates
         for noise in profile.noises
         for seed in range(profile.seeds)
+        if noise <= PAPER_NOISE or ARRANGEMENTS[arrangement].power == "mean"
     ]
 
 

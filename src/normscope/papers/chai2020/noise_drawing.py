@@ -65,7 +65,9 @@ def _label_edges(axes: Panel, *, left: bool, bottom: bool) -> None:
 
 def _draw_curves(axes: Panel, errors: pd.DataFrame) -> None:
     for name, look in LOOKS.items():
-        median_band(axes, errors[errors["arrangement"] == name], "epoch", look, ARRANGEMENTS[name].label)
+        curves = errors[errors["arrangement"] == name]
+        if not curves.empty:
+            median_band(axes, curves, "epoch", look, ARRANGEMENTS[name].label)
     axes.set(xlabel="epoch", yscale="log", ylabel="validation error  [%]")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     show_percent(axes)
