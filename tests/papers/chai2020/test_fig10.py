@@ -152,7 +152,7 @@ def test_a_reading_of_the_power_fails_alone(rule, change):
     table = runs(**change)
     other = power_as_sum if rule is power_as_mean else power_as_mean
     assert rule(table).holds is False
-    assert rule(table).reason == "4 of 6 comparisons agree with the paper"
+    assert rule(table).reason.startswith("4 of 6 comparisons agree with the paper")
     assert other(table).holds is True
 
 
