@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from normscope.papers.chai2020.profiles import ChaiProfile
+from normscope.papers.chai2020.profiles import ChaiProfile, validation_seconds
 from normscope.protocol import Cell, Rows, cell
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ STEPS = 5
 SPECTRUM_LAYER = "conv2"
 """Whose input the paper's eigenvalues are of."""
 
-_SECONDS_PER_IMAGE = 1.3e-4
+_SECONDS_PER_IMAGE = 1.8e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _datasets(config: LeNetTraining | EarlySpectrum) -> tuple[str, ...]:
 
 
 def _training_cost(config: LeNetTraining) -> float:
-    return 0.3 + config.images * config.epochs * _SECONDS_PER_IMAGE
+    return 0.3 + config.epochs * (config.images * _SECONDS_PER_IMAGE + validation_seconds(config.data))
 
 
 def _spectrum_cost(config: EarlySpectrum) -> float:

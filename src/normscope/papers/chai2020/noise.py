@@ -15,6 +15,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from normscope.papers.chai2020.noise_profiles import PAPER_NOISE, NoiseProfile, StepProfile
+from normscope.papers.chai2020.profiles import validation_seconds
 from normscope.protocol import Cell, Rows, cell
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ PLAIN = ("baseline", "batch", "prior")
 
 _NOISE_SEED = 1_000_000
 _SECONDS_PER_IMAGE = {"plain": 1.6e-4, "noise": 1.8e-4, "nlms": 2.3e-4}
-_SECONDS_PER_DIGIT_VALIDATED = 5e-5
-_DIGITS_VALIDATED = {"mnist5k": 1_000}
 _SECONDS_PER_COMPARISON = 0.03
 
 
@@ -98,8 +97,7 @@ def _datasets(config: NoiseTraining | StepComparison) -> tuple[str, ...]:
 def _training_cost(config: NoiseTraining) -> float:
     nlms = ARRANGEMENTS[config.arrangement].normalizer is not None
     per_image = _SECONDS_PER_IMAGE["nlms" if nlms else "noise" if config.noise else "plain"]
-    validated = _DIGITS_VALIDATED.get(config.data, 10_000) * _SECONDS_PER_DIGIT_VALIDATED
-    return 0.3 + config.epochs * (config.images * per_image + validated)
+    return 0.3 + config.epochs * (config.images * per_image + validation_seconds(config.data))
 
 
 def _comparison_cost(config: StepComparison) -> float:
