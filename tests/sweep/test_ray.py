@@ -30,15 +30,16 @@ _SETTINGS = {"RAY_health_check_initial_delay_ms": "500", "RAY_health_check_perio
 
 
 class Listener(SilentObserver):
-    def __init__(self, on_start=lambda cell: None):
+    def __init__(self, on_start=lambda cell: None, on_end=lambda cell: None):
         self.retries, self.ended = [], 0
-        self._on_start = on_start
+        self._on_start, self._on_end = on_start, on_end
 
     def started(self, cell):
         self._on_start(cell)
 
     def finished(self, cell, seconds):
         self.ended += 1
+        self._on_end(cell)
 
     def retried(self, cell, error):
         self.retries.append(error)

@@ -137,8 +137,9 @@ class Ledger:
                 self._elsewhere.add(task.key)
                 self._observer.elsewhere(task.cell)
             return False
+        found = self._claims.found(task.key)
         self._observer.started(task.cell)
-        if (found := self._claims.found(task.key)) is not None:
+        if found is not None:
             self._claims.release(task.key)
             self._observer.finished(task.cell, found.seconds)
             return False
