@@ -124,9 +124,8 @@ def overhead(rounds: int, count: int = 500) -> None:
 
 def resume() -> None:
     """A run that finds all of its cells: plan them, read their rows."""
-    memory = (
-        "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    )  # 10,000 flushes to a disk may take minutes.
+    # In memory where that is to be had: 10,000 flushes to a disk may take minutes.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         cells = empty_cells(FINISHED)
         store = Store(Path(folder))

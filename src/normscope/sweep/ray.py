@@ -123,10 +123,8 @@ class RayEngine:
             return
         if self._address is not None:
             _check_cluster(self._address)
-        for last in (
-            False,
-            True,
-        ):  # On a busy machine Ray's own patience of 30 s may end before it has started.
+        # Twice: on a busy machine Ray's own patience of 30 s may end before it has started.
+        for last in (False, True):
             self._connected, self._on_termination = True, signal.getsignal(signal.SIGTERM)
             try:
                 self._ray.init(**self._settings(cores), log_to_driver=False, logging_level="ERROR")
