@@ -335,7 +335,7 @@ def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path, temporary):
     assert any("raylet" in command for command in started.values())
     driver.send_signal(signal.SIGINT)
     _, words = driver.communicate(timeout=60)
-    assert driver.returncode == 130
+    assert driver.returncode == 130, words
     assert "the same command goes on" in words.splitlines()[-1]
     assert "Traceback" not in words
     while left := [command for process, command in started.items() if _command(process) == command]:

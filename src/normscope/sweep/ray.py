@@ -27,6 +27,7 @@ from normscope.atomic import atomic_write
 from normscope.errors import InputError
 from normscope.protocol import Cell
 from normscope.protocol.cell import torch_minor_version
+from normscope.sweep.interrupts import interrupts_held
 from normscope.sweep.ledger import Ledger, Task
 from normscope.sweep.local import available_cores
 from normscope.sweep.node import Job, run_cell
@@ -88,35 +89,45 @@ class RayEngine:
         size = _ClusterSize(self.cores, plan.workers)
         task = self._ray.remote(num_cpus=1, max_retries=0)(run_cell)
         running: dict[Any, Task] = {}
-        try:
-            while True:
-                while len(running) < size.at_most() and (cell := ledger.take()) is not None:
-                    running[task.remote(cell.request(store.folder), job)] = cell
-                if not running:
-                    if not ledger.waiting:
-                        break
-                    time.sleep(_POLL_SECONDS)
-                for reference in self._finished(running):
-                    cell = running.pop(reference)
-                    ledger.settle(cell, self._answer(reference, cell, store))
-                ledger.check()
-        except BaseException:
-            ledger.close()
-            for reference in running:
-                self._ray.cancel(reference, force=True)
-            self.close()
-            raise
+        with interrupts_held() as interrupted:
+            try:
+                while not interrupted.is_set():
+                    while len(running) < size.at_most() and (cell := ledger.take()) is not None:
+                        running[task.remote(cell.request(store.folder), job)] = cell
+                    if not running:
+                        if not ledger.waiting:
+                            return
+                        time.sleep(_POLL_SECONDS)
+                    for reference in self._finished(running):
+                        cell = running.pop(reference)
+                        ledger.settle(cell, self._answer(reference, cell, store))
+                    ledger.check()
+                raise KeyboardInterrupt
+            except BaseException:
+                ledger.close()
+                self._abandon(running)
+                raise
 
     def close(self) -> None:
         """End Ray where it was started here, else leave the cluster."""
-        if self._connected:
-            self._ray.shutdown()
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, self._on_termination)  # Ray leaves its own handler behind.
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._connected, self._folder = False, None
-        self._consignments.clear()
+        try:
+            if self._connected:
+                self._ray.shutdown()
+                if threading.current_thread() is threading.main_thread():
+                    signal.signal(signal.SIGTERM, self._on_termination)  # Ray leaves its own handler behind.
+        finally:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._connected, self._folder = False, None
+            self._consignments.clear()
+
+    def _abandon(self, running: Iterable[Any]) -> None:
+        """Stop the tasks under way. The run ends for another reason, told already: Ray's own troubles are none now."""
+        with contextlib.suppress(Exception):
+            for reference in running:
+                self._ray.cancel(reference, force=True)
+        with contextlib.suppress(Exception):
+            self.close()
 
     def _connect(self, cores: int) -> None:
         if self._ray.is_initialized():
