@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
-from normscope.probes.overlap import Lag
+from normscope.probes.overlap import Lag, Pairs
 
 
 class Blocks:
@@ -40,16 +40,14 @@ class Blocks:
         a, b = (size // self.inner for size in sums.shape[-2:])
         if not any(lag.shift for lag in lags):
             sums.triu_()
-        for pairs in itertools.product(*(lag.pairs for lag in lags)):
-            found = sums
-            for dim, (_, _, begin, stop) in enumerate(pairs):
-                if stop - begin < sums.shape[dim]:
-                    found = found.narrow(dim, begin, stop - begin)
-            if found.shape[:-2].numel() > 1:
-                found = found.reshape(-1, *found.shape[-2:]).sum(0)
-            i, j = (self._tap([pair[end] for pair in pairs]) for end in (0, 1))
-            target = self._block(i, start // self.inner, a, j, self.channels - b, b)
-            target += found.reshape(target.shape)
+        for dim, lag in enumerate(lags):
+            sums = _windows(sums, dim, [pair[2:] for pair in lag.pairs])
+        target = self._blocks([lag.pairs for lag in lags], start // self.inner, a, self.channels - b, b)
+        if self.taps_first:
+            found = sums.unflatten(-1, (self.inner, b)).unflatten(-3, (self.inner, a))
+        else:
+            found = sums.unflatten(-1, (b, self.inner)).unflatten(-3, (a, self.inner))
+        target += found
 
     def add_square(self, rows: Tensor, step: int) -> None:
         """Add ``rows rowsᵀ``, ``step`` rows at a time: of what lies below the diagonal only what comes along."""
@@ -70,18 +68,32 @@ class Blocks:
                 other.copy_(one.mT)
         matrix.diagonal().copy_(diagonal)
 
-    def _block(self, i: int, first: int, a: int, j: int, last: int, b: int) -> Tensor:
-        """A pair of taps: the rows of ``a`` channels from ``first``, the columns of ``b`` from ``last``."""
+    def _blocks(self, pairs: Sequence[Pairs], first: int, a: int, last: int, b: int) -> Tensor:
+        """The blocks of all pairs of taps: the rows of ``a`` channels from ``first``, the columns of ``b``."""
         one, inner = self._per_channel, self.inner
         row, column = self.matrix.stride()
-        start = (first * one + i * inner) * row + (last * one + j * inner) * column
+        start, counts, steps, tap = first * one * row + last * one * column, [], [], inner
+        for along, taps in zip(reversed(pairs), reversed(self.kernel), strict=True):
+            (i, j, *_), step = along[0], along[1][0] - along[0][0] if len(along) > 1 else 0
+            start += tap * (i * row + j * column)
+            counts.insert(0, len(along))
+            steps.insert(0, tap * step * (row + column))
+            tap *= taps
         shape, strides = (a, inner, b, inner), (one * row, row, one * column, column)
         if self.taps_first:
             shape, strides = (inner, a, inner, b), (row, one * row, column, one * column)
-        return self.matrix.as_strided(shape, strides, self.matrix.storage_offset() + start)
+        return self.matrix.as_strided(
+            (*counts, *shape), (*steps, *strides), self.matrix.storage_offset() + start
+        )
 
-    def _tap(self, index: Sequence[int]) -> int:
-        flat = 0
-        for i, n in zip(index, self.kernel, strict=True):
-            flat = flat * n + i
-        return flat
+
+def _windows(sums: Tensor, dim: int, windows: list[tuple[int, int]]) -> Tensor:
+    """``sums`` with the segments along ``dim`` added up to those of each window, or of the only one."""
+    if len(set(windows)) == 1:
+        windows = windows[:1]
+    (begin, first_stop), (last, stop) = windows[0], windows[-1]
+    length, step = first_stop - begin, max(windows[1][0] - begin, 1) if len(windows) > 1 else 1
+    if windows == [(at, at + length) for at in range(begin, last + 1, step)]:
+        found = sums.narrow(dim, begin, stop - begin)
+        return found if length == 1 == step else found.unfold(dim, length, step).sum(-1)
+    return torch.cat([sums.narrow(dim, at, end - at).sum(dim, keepdim=True) for at, end in windows], dim)

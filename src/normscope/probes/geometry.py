@@ -168,10 +168,11 @@ class Geometry:
         *output, *kernel)``.
         """
         lead = x.ndim - self.dims
-        size, steps = x.shape[lead:], x.stride()[lead:]
-        out = replace(self, padding=((0, 0),) * self.dims).output_size(size)
+        steps = x.stride()[lead:]
+        each = zip(x.shape[lead:], self.kernel, self.stride, self.dilation, strict=True)
+        output = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in each]
         return x.as_strided(
-            (*x.shape[:lead], *out, *self.kernel),
+            (*x.shape[:lead], *output, *self.kernel),
             (
                 *x.stride()[:lead],
                 *(s * step for s, step in zip(self.stride, steps, strict=True)),

@@ -39,6 +39,7 @@ class Image:
 
     def __init__(self, geometry: Geometry, depth: int, rows: int, spare: int = 0, front: int = 0) -> None:
         self.geometry, self.depth, self.rows = geometry, depth, rows
+        self._inner = geometry.inner(depth)
         self.spare, self.front = spare, front
         self.strides = (*geometry.stride[:depth], *(1,) * (rows == depth))
         self.channels = self.pixels = self.n = 0
@@ -86,15 +87,12 @@ class Image:
 
     def _windows(self, x: Tensor) -> Tensor:
         """A view (C, *taps, *lagged size, B, *positions) with the dimensions behind ``depth`` unfolded."""
-        geometry, depth = self.geometry, self.depth
+        geometry, depth, inner = self.geometry, self.depth, self._inner
         if self.rows < depth:
             x = _by_phase(x, 1 + depth, geometry.stride[depth - 1])
-        inner = geometry.inner(depth)
         x = inner.pad(x)
-        if inner.dims and self.spare:
-            x = (
-                x.movedim(1, -1).contiguous().movedim(-1, 1)
-            )  # the channels of a pixel and the next one's in one run
+        if inner.dims and self.spare:  # the channels of a pixel and the next one's in one run
+            x = x.movedim(1, -1).contiguous().movedim(-1, 1)
         windows = inner.windows(x)
         positions = range(2 + depth, 2 + geometry.dims)
         taps = range(2 + geometry.dims, 2 + geometry.dims + inner.dims)

@@ -122,9 +122,10 @@ class StackSums:
 
 
 class LineSums:
-    """The same of an input's only dimension: its pixels one by one would be too many products of too few examples.
+    """The same of an input's only dimension, where an example's pixels are what a product sums over.
 
-    Each example's segment and all of its lags are one product, and the examples' are added up.
+    A long segment is one product a lag, of all its pixels, with a result for each example to be added up. The short
+    ones at the borders are one product a pixel, of all examples, with all lags beside one another.
     """
 
     kept = True
@@ -137,20 +138,40 @@ class LineSums:
 
     def add(self, last: bool) -> None:
         """Add the part of the batch that the image holds; ``last``: no other follows."""
-        stack, matrices, width = self.stack, self.image.matrices, self.image.channels
-        cells = list(itertools.pairwise(stack.cuts))
+        stack, width = self.stack, self.image.channels
+        examples = self.image.matrices.permute(2, 0, 1)
+        cells = list(enumerate(itertools.pairwise(stack.cuts)))
         if not len(self._sums):
-            self._sums = matrices.new_zeros(len(cells), width, stack.height * width)
-        for number, (begin, end) in enumerate(cells):
-            left, right = matrices[begin:end], matrices[begin + stack.first : end + stack.first]
-            right = right.as_strided((end - begin, self._sums.shape[-1], right.shape[-1]), right.stride())
-            if end - begin > right.shape[-1]:  # more pixels than examples: a product for each example
-                left, right = left.permute(2, 1, 0), right.permute(2, 1, 0)
-            self._sums[number] += _sum(torch.bmm(left, right.mT))
+            self._sums = examples.new_zeros(len(cells), width, stack.height * width)
+        long = max(stack.height, len(examples))
+        for (_, length), group in itertools.groupby(cells, lambda cell: _pixels_or_segment(*cell)):
+            numbers, ends = zip(*group, strict=True)
+            add = self._add_segment if length >= long else self._add_pixels
+            add(examples, ends[0][0], ends[-1][1], self._sums[numbers[0] : numbers[-1] + 1])
         if last:
             for lag in stack.lags:
                 part = self._sums.unsqueeze(1).narrow(-1, (lag.shift - stack.first) * width, width)
                 self.blocks.add((lag, self.column), part)
+
+    def _add_segment(self, examples: Tensor, begin: int, end: int, sums: Tensor) -> None:
+        """All pixels from ``begin`` to ``end`` to the sums of the only cell."""
+        width, left = self.image.channels, examples[:, begin:end].mT
+        found = self.image.scratch(len(examples), width, width)
+        for lag in self.stack.lags:
+            torch.bmm(left, examples[:, begin + lag.shift : end + lag.shift], out=found)
+            sums[0].narrow(-1, (lag.shift - self.stack.first) * width, width).add_(_sum(found))
+
+    def _add_pixels(self, examples: Tensor, begin: int, end: int, sums: Tensor) -> None:
+        """Each pixel from ``begin`` to ``end`` to the sums of its own cell, or of the only one."""
+        left, right = (examples[:, u:].transpose(0, 1) for u in (begin, begin + self.stack.first))
+        left, right = (
+            left[: end - begin].mT,
+            right.as_strided((end - begin, len(examples), sums.shape[-1]), right.stride()),
+        )
+        if len(sums) == end - begin:
+            torch.baddbmm(sums, left, right, out=sums)
+        else:
+            sums[0] += torch.bmm(left, right).sum(0)
 
 
 class _Stack:
@@ -174,11 +195,16 @@ class _Stack:
     def cells(self, sums: Tensor) -> Tensor:
         """The sums of the rows between two cuts each, (*outer segments, cells, …)."""
         dim = len(self.outer)
-        cells = sums.new_empty(*sums.shape[:dim], len(self.cuts) - 1, *sums.shape[dim + 1 :])
-        for number, (begin, end) in enumerate(itertools.pairwise(self.cuts)):
-            rows = sums.narrow(dim, begin - self.cuts[0], end - begin)
-            torch.sum(rows, dim, out=cells.select(dim, number))
-        return cells
+        parts = torch.split(sums, [end - begin for begin, end in itertools.pairwise(self.cuts)], dim)
+        return torch.cat(
+            [rows if rows.shape[dim] == 1 else rows.sum(dim, keepdim=True) for rows in parts], dim
+        )
+
+
+def _pixels_or_segment(number: int, ends: tuple[int, int]) -> tuple[int, int]:
+    """The same for cells of one pixel each, else each its own; and the pixels of a cell."""
+    length = ends[1] - ends[0]
+    return (-1 if length == 1 else number, length)
 
 
 def sign(combination: Sequence[Lag]) -> int:

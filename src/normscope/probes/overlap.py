@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+Pairs = tuple[tuple[int, int, int, int], ...]
+
 
 @dataclass(frozen=True)
 class Lag:
@@ -26,13 +28,15 @@ class Lag:
         phase: φ, the phase of the left pixel.
         shift: e, the lag in pixels; the right pixel is u + e.
         segments: ranges ``[first, last)`` of q, in order, disjoint.
-        pairs: ``(i, i', first, last)``: the pair sums the segments ``first … last−1``.
+        pairs: ``(i, i', first, last)``: the pair sums the segments ``first … last−1``. The taps are evenly spaced: both
+            ends of their ranges of pixels move by as much from each to the next, so those that are not empty are
+            neighbours.
     """
 
     phase: int
     shift: int
     segments: tuple[tuple[int, int], ...]
-    pairs: tuple[tuple[int, int, int, int], ...]
+    pairs: Pairs
 
     @property
     def length(self) -> int:
