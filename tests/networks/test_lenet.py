@@ -39,10 +39,10 @@ def test_the_forward_pass_is_convolution_relu_pool_twice_then_a_linear_layer():
 @pytest.mark.parametrize(
     ("place", "expected"),
     [
-        ("after", ["conv1", "norm1", "pool", "conv2", "norm2", "pool", "fc"]),
-        ("before", ["before1", "conv1", "pool", "before2", "conv2", "pool", "fc"]),
-        ("prior", ["conv1", "pool", "before2", "conv2", "pool", "fc"]),
-        ("top", ["conv1", "pool", "conv2", "top2", "pool", "fc"]),
+        ("after", ["conv1", "norm1", "pool1", "conv2", "norm2", "pool2", "fc"]),
+        ("before", ["before1", "conv1", "pool1", "before2", "conv2", "pool2", "fc"]),
+        ("prior", ["conv1", "pool1", "before2", "conv2", "pool2", "fc"]),
+        ("top", ["conv1", "pool1", "conv2", "top2", "pool2", "fc"]),
     ],
 )
 def test_a_place_puts_the_norm_where_the_paper_has_it(place, expected):
@@ -52,10 +52,10 @@ def test_a_place_puts_the_norm_where_the_paper_has_it(place, expected):
 def test_layers_chooses_the_convolutions_that_get_the_norm():
     assert order(networks.lenet(place="after", layers=[2])) == [
         "conv1",
-        "pool",
+        "pool1",
         "conv2",
         "norm2",
-        "pool",
+        "pool2",
         "fc",
     ]
 

@@ -17,6 +17,7 @@ from normscope.networks.placement import (
     conv_factory,
     make_norm,
 )
+from normscope.networks.pooling import AveragePool
 
 _CHANNELS = (6, 16)
 _KERNEL = 5
@@ -40,7 +41,9 @@ class LeNet(nn.Module):
     ) -> None:
         super().__init__()
         first, second = _CHANNELS
-        side = (((image - _KERNEL + 1) // 2) - _KERNEL + 1) // 2
+        width = image - _KERNEL + 1
+        inner = width // 2 - _KERNEL + 1
+        side = inner // 2
         if side < 1:
             raise InputError(f"images of {image}×{image} pixels are too small for LeNet: at least 16×16.")
 
@@ -55,13 +58,13 @@ class LeNet(nn.Module):
         self.conv2 = conv_factory(conv, 2)(first, second, _KERNEL)
         self.norm2 = norm_at(2, "after", channels=second)
         self.top2 = norm_at(2, "top", channels=second)
-        self.pool = nn.AvgPool2d(2)
+        self.pool1, self.pool2 = AveragePool(width), AveragePool(inner)
         self.fc = nn.Linear(second * side * side, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N, classes)`` of images ``(N, in_channels, image, image)``."""
-        x = self.pool(self.top1(torch.relu(self.norm1(self.conv1(self.before1(x))))))
-        x = self.pool(self.top2(torch.relu(self.norm2(self.conv2(self.before2(x))))))
+        x = self.pool1(self.top1(torch.relu(self.norm1(self.conv1(self.before1(x))))))
+        x = self.pool2(self.top2(torch.relu(self.norm2(self.conv2(self.before2(x))))))
         logits: Tensor = self.fc(x.flatten(1))
         return logits
 

@@ -43,11 +43,7 @@ class Blocks:
         for dim, lag in enumerate(lags):
             sums = _windows(sums, dim, [pair[2:] for pair in lag.pairs])
         target = self._blocks([lag.pairs for lag in lags], start // self.inner, a, self.channels - b, b)
-        if self.taps_first:
-            found = sums.unflatten(-1, (self.inner, b)).unflatten(-3, (self.inner, a))
-        else:
-            found = sums.unflatten(-1, (b, self.inner)).unflatten(-3, (a, self.inner))
-        target += found
+        target += sums.view(*sums.shape[:-2], *target.shape[-4:])
 
     def add_square(self, rows: Tensor, step: int) -> None:
         """Add ``rows rowsᵀ``, ``step`` rows at a time: of what lies below the diagonal only what comes along."""
@@ -72,7 +68,9 @@ class Blocks:
         """The blocks of all pairs of taps: the rows of ``a`` channels from ``first``, the columns of ``b``."""
         one, inner = self._per_channel, self.inner
         row, column = self.matrix.stride()
-        start, counts, steps, tap = first * one * row + last * one * column, [], [], inner
+        start, tap = first * one * row + last * one * column, inner
+        counts: list[int] = []
+        steps: list[int] = []
         for along, taps in zip(reversed(pairs), reversed(self.kernel), strict=True):
             (i, j, *_), step = along[0], along[1][0] - along[0][0] if len(along) > 1 else 0
             start += tap * (i * row + j * column)
