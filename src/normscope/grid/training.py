@@ -20,7 +20,7 @@ EARLY = 5
 """After how many steps the instruments are read early in the run."""
 
 _VALIDATION_BATCH = 500
-_SECONDS_PER_IMAGE = 1.3e-4
+_SECONDS_PER_IMAGE = 1.4e-4
 _SECONDS_PER_IMAGE_AND_LAYER = 2.5e-4
 
 

@@ -49,7 +49,7 @@ PROFILES = {
 }
 
 _DIGITS_VALIDATED = {"mnist5k": 1_000}
-_SECONDS_PER_DIGIT_VALIDATED = 6e-5
+_SECONDS_PER_DIGIT_VALIDATED = 4.5e-5
 
 
 def validation_seconds(data: str) -> float:
