@@ -47,7 +47,7 @@ def _train(config: LeNetTraining, found: Digits, batches) -> float:
     x, _, x_test, y_test = found
     torch.manual_seed(config.seed)
     model = networks.lenet(norm=config.norm, place="after", image=32)
-    model.pool1 = model.pool2 = nn.AvgPool2d(2)  # Not our faster one.
+    model.pool = nn.AvgPool2d(2)  # Not our faster one.
     swept = [model.conv1.weight, model.conv2.weight]
     rest = [
         parameter

@@ -39,10 +39,10 @@ def test_the_forward_pass_is_convolution_relu_pool_twice_then_a_linear_layer():
 @pytest.mark.parametrize(
     ("place", "expected"),
     [
-        ("after", ["conv1", "norm1", "pool1", "conv2", "norm2", "pool2", "fc"]),
-        ("before", ["before1", "conv1", "pool1", "before2", "conv2", "pool2", "fc"]),
-        ("prior", ["conv1", "pool1", "before2", "conv2", "pool2", "fc"]),
-        ("top", ["conv1", "pool1", "conv2", "top2", "pool2", "fc"]),
+        ("after", ["conv1", "norm1", "pool", "conv2", "norm2", "pool", "fc"]),
+        ("before", ["before1", "conv1", "pool", "before2", "conv2", "pool", "fc"]),
+        ("prior", ["conv1", "pool", "before2", "conv2", "pool", "fc"]),
+        ("top", ["conv1", "pool", "conv2", "top2", "pool", "fc"]),
     ],
 )
 def test_a_place_puts_the_norm_where_the_paper_has_it(place, expected):
@@ -52,10 +52,10 @@ def test_a_place_puts_the_norm_where_the_paper_has_it(place, expected):
 def test_layers_chooses_the_convolutions_that_get_the_norm():
     assert order(networks.lenet(place="after", layers=[2])) == [
         "conv1",
-        "pool1",
+        "pool",
         "conv2",
         "norm2",
-        "pool2",
+        "pool",
         "fc",
     ]
 
@@ -94,6 +94,26 @@ def test_other_images_and_classes_fit(in_channels, classes, image):
 def test_an_image_too_small_is_refused():
     with pytest.raises(InputError, match="at least 16×16"):
         networks.lenet(image=15)
+
+
+@pytest.mark.parametrize("image", [32.0, (32, 32), "32", None])
+def test_an_image_size_that_is_no_whole_number_is_refused(image):
+    with pytest.raises(InputError, match="one whole number"):
+        networks.lenet(image=image)
+
+
+def test_a_network_made_without_memory_is_whole_once_its_weights_are_loaded():
+    truth = networks.lenet(norm="batch").eval()
+    with torch.device("meta"):
+        model = networks.lenet(norm="batch").eval()
+    model = model.to_empty(device="cpu")
+    model.load_state_dict(truth.state_dict())
+    x = torch.randn(3, 1, 32, 32)
+    torch.testing.assert_close(model(x), truth(x))
+
+
+def test_an_empty_batch_gives_no_logits():
+    assert networks.lenet(norm="none")(torch.zeros(0, 1, 32, 32)).shape == (0, 10)
 
 
 def test_an_unknown_place_is_refused_with_near_names():

@@ -6,6 +6,7 @@ import importlib
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -264,6 +265,9 @@ def test_memory_layout_changes_nothing_but_rounding():
         ((2, 3, 8, 8), {"kernel_size": 3, "padding_mode": "mirror"}, "padding_mode"),
         ((2, 3, 8, 8), {"kernel_size": 9}, "does not fit"),
         ((2, 3, 8, 8), {"kernel_size": 3, "padding": 8, "padding_mode": "reflect"}, "too wide"),
+        ((2, 3, 8, 8), {"kernel_size": 3.0}, "whole numbers"),
+        ((2, 3, 8, 8), {"kernel_size": torch.tensor([3, 3])}, "whole numbers"),
+        ((2, 3, 8, 8), {"kernel_size": (3, None)}, "whole numbers"),
         ((0, 3, 8, 8), {"kernel_size": 3}, "holds no values"),
     ],
 )
@@ -284,3 +288,15 @@ def test_the_name_is_always_the_function():
         assert callable(ns.probes.spectrum)
         importlib.import_module("normscope.probes.lags")
         importlib.import_module("normscope.probes.layers")
+
+
+@pytest.mark.parametrize("kernel", [np.int64(3), torch.tensor(3), (np.int32(3), 3)])
+def test_other_libraries_whole_numbers_are_whole_numbers(kernel):
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(ns.probes.autocorrelation(x, kernel), ns.probes.autocorrelation(x, 3))
+
+
+@pytest.mark.parametrize("x", [torch.zeros(2, 3, 8, device="meta"), torch.zeros(2, 3, 8).to_sparse()])
+def test_an_input_whose_values_cannot_be_read_is_refused(x):
+    with pytest.raises(InputError, match="no values that can be read"):
+        ns.probes.autocorrelation(x, 3)

@@ -41,9 +41,7 @@ class LeNet(nn.Module):
     ) -> None:
         super().__init__()
         first, second = _CHANNELS
-        width = image - _KERNEL + 1
-        inner = width // 2 - _KERNEL + 1
-        side = inner // 2
+        side = (((image - _KERNEL + 1) // 2) - _KERNEL + 1) // 2
         if side < 1:
             raise InputError(f"images of {image}×{image} pixels are too small for LeNet: at least 16×16.")
 
@@ -58,13 +56,13 @@ class LeNet(nn.Module):
         self.conv2 = conv_factory(conv, 2)(first, second, _KERNEL)
         self.norm2 = norm_at(2, "after", channels=second)
         self.top2 = norm_at(2, "top", channels=second)
-        self.pool1, self.pool2 = AveragePool(width), AveragePool(inner)
+        self.pool = AveragePool()
         self.fc = nn.Linear(second * side * side, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N, classes)`` of images ``(N, in_channels, image, image)``."""
-        x = self.pool1(self.top1(torch.relu(self.norm1(self.conv1(self.before1(x))))))
-        x = self.pool2(self.top2(torch.relu(self.norm2(self.conv2(self.before2(x))))))
+        x = self.pool(self.top1(torch.relu(self.norm1(self.conv1(self.before1(x))))))
+        x = self.pool(self.top2(torch.relu(self.norm2(self.conv2(self.before2(x))))))
         logits: Tensor = self.fc(x.flatten(1))
         return logits
 
@@ -82,7 +80,8 @@ def lenet(
 
     Convolution 1→6 5×5, ReLU, average pool 2, convolution 6→16 5×5, ReLU, average pool 2, fully connected 400→10.
     The weights come from torch's global generator: seed it, or fork it, before the call. Norms draw nothing from it,
-    so the same seed gives the same weights for every norm and place.
+    so the same seed gives the same weights for every norm and place. The pooling is a matrix product (see
+    :mod:`normscope.networks.pooling`), where one value that is not finite takes its row along.
 
     Args:
         norm: a spec for :func:`normscope.nn.make`, or a callable from a channel count to a module.
@@ -94,10 +93,12 @@ def lenet(
             convolution's number to what makes that one.
         in_channels: channels of the image.
         classes: number of logits.
-        image: height and width of the image; Chai's digits of 28×28 are zero-padded to 32×32.
+        image: height and width of the image, one number; Chai's digits of 28×28 are zero-padded to 32×32.
 
     Raises:
         InputError: for an unknown norm or place, a layer there is not, or an image too small.
     """
     check_place(place)
+    if not isinstance(image, int):
+        raise InputError(f"image must be one whole number, height and width of the image, not {image!r}.")
     return LeNet(norm, place, chosen_layers(layers, 2, place), conv, in_channels, classes, image)

@@ -16,23 +16,11 @@ class AveragePool(nn.Module):
     The framework's own pooling takes a quarter of LeNet's training time. Values are the same to the last bit or two. A
     value that is not finite makes all averages of its two rows not finite, not just its own. Shapes: ``(N, C, H, W)``
     in, ``(N, C, H/2, W/2)`` out; of an odd size the last row or column is left out, as there.
-
-    Args:
-        width: W; inputs of another width are left to the framework.
     """
-
-    weight: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        averages = torch.eye(width // 2).repeat_interleave(2, dim=1) / 4
-        self.width = width
-        self.register_buffer("weight", averages.repeat(1, 2), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """The average of every 2×2 square of ``x``."""
-        if x.shape[-1] != self.width:
-            return nn.functional.avg_pool2d(x, 2)
-        out, rows = self.weight.shape
-        x = x[..., : x.shape[-2] // 2 * 2, : 2 * out]
-        return nn.functional.linear(x.reshape(*x.shape[:-2], -1, rows), self.weight)
+        height, width = x.shape[-2] // 2, x.shape[-1] // 2
+        averages = torch.eye(width, dtype=x.dtype, device=x.device).repeat_interleave(2, dim=1) / 4
+        rows = x[..., : 2 * height, : 2 * width].reshape(*x.shape[:-2], height, 4 * width)
+        return nn.functional.linear(rows, averages.repeat(1, 2))

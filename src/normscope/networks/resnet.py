@@ -107,7 +107,7 @@ def resnet(
         raise InputError(f"a CIFAR ResNet's depth is 6n+2 (8, 14, 20, 32, 56, 110, …), not {depth}.")
     normed = chosen_layers(layers, depth - 1, place)
     # Drawn before anything else: building a convolution with a bias draws more than building one without.
-    generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+    generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
     numbers = count(1)
 
     def unit(before: int, after: int, stride: int) -> ConvUnit:

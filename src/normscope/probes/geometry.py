@@ -8,6 +8,7 @@ dilation·i`` for the offsets ``i = 0 … kernel−1``.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -193,19 +194,30 @@ def checked_input(x: Any, groups: int) -> Tensor:
         raise InputError(f"x must be a torch tensor, not {type(x).__name__}.")
     if not x.is_floating_point():
         raise InputError(f"x must be of a floating-point type, not {x.dtype}.")
-    if x.numel() == 0:
-        raise InputError(f"x of shape {tuple(x.shape)} holds no values.")
+    if x.numel() == 0 or x.is_meta or x.layout != torch.strided:
+        what = f" ({x.layout}, on {x.device})" if x.numel() else ""
+        raise InputError(f"x of shape {tuple(x.shape)} holds no values that can be read{what}.")
     if x.shape[1] % groups:
         raise InputError(f"groups={groups} must divide the {x.shape[1]} channels of x.")
     return x.detach() if x.dtype in (torch.float32, torch.float64) else x.detach().float()
 
 
 def _tuple(name: str, value: int | Sequence[int], dims: int, least: int) -> tuple[int, ...]:
-    values = (value,) * dims if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * dims
     if len(values) == 1:
         values = values * dims
     if len(values) != dims:
         raise InputError(f"{name} must be one whole number or {dims} of them for this x, not {value!r}.")
-    if any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
+    # NumPy's whole numbers and those of a tensor's one element have an index, too.
+    whole = tuple(operator.index(v) for v in values if _is_whole(v))
+    if len(whole) < dims or min(whole) < least:
         raise InputError(f"{name} must be whole numbers of at least {least}, not {value!r}.")
-    return values
+    return whole
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)

@@ -40,8 +40,8 @@ def autocorrelation(
 
     Returns:
         (K, K) with K = C·∏kernel, or (G, K/G, K/G) for groups > 1; symmetric to the bit and positive semi-
-        definite to rounding. NaN and infinite values of x reach exactly the entries they belong to. No
-        gradient flows through it.
+        definite to rounding. NaN and infinite values of x reach no other entries than they belong to; an entry where
+        all that one meets is zero padding may be finite, or the NaN of 0 · NaN. No gradient flows through it.
 
     Raises:
         InputError: an argument no convolution of this x could have.

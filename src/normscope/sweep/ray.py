@@ -122,12 +122,18 @@ class RayEngine:
             self._consignments.clear()
 
     def _abandon(self, running: Iterable[Any]) -> None:
-        """Stop the tasks under way. The run ends for another reason, told already: Ray's own troubles are none now."""
+        """Stop the tasks under way; Ray does so itself when its driver leaves.
+
+        Tasks are cancelled one by one only where the program's own Ray goes on: if one ends at that moment, Ray may
+        take it for an impossible state and end the process. The run ends for another reason, told already, so Ray's
+        own errors are none now.
+        """
         with contextlib.suppress(Exception):
-            for reference in running:
-                self._ray.cancel(reference, force=True)
-        with contextlib.suppress(Exception):
-            self.close()
+            if self._connected:
+                self.close()
+            else:
+                for reference in running:
+                    self._ray.cancel(reference, force=True)
 
     def _connect(self, cores: int) -> None:
         if self._ray.is_initialized():
