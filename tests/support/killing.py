@@ -119,16 +119,14 @@ class Run:
         if kind == "worker":
             return Death(kind, self._moment(ended or not doomed))
         self._process.join()
-        self._wait(lambda: not any(map(_alive, workers)))
+        _wait_until(lambda: not any(map(_alive, workers)))  # a driver's orphans finish their cells
         return Death(kind, self._moment(ended))
 
     def _seen(self, folder: str, *patterns: str) -> set[str]:
         return {path.name for pattern in patterns for path in (self.out / folder).glob(pattern)}
 
     def _wait(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + _PATIENCE
-        while not condition() and time.monotonic() < end and self._process.exitcode is None:
-            time.sleep(0.0003)
+        _wait_until(lambda: condition() or self._process.exitcode is not None)
 
     def _moment(self, ended: bool) -> str:
         cells, reports = self.out / "cells", self.out / trial.ID
@@ -160,6 +158,12 @@ def _command(process: int) -> bytes:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except FileNotFoundError:
         return b""
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.0003)
 
 
 def _alive(process: int) -> bool:
