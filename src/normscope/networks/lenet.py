@@ -96,7 +96,8 @@ def lenet(
         image: height and width of the image, one number; Chai's digits of 28×28 are zero-padded to 32×32.
 
     Raises:
-        InputError: for an unknown norm or place, a layer there is not, or an image too small.
+        InputError: for an unknown norm or place, a layer there is not, or an image size that is no whole number or too
+            small.
     """
     check_place(place)
     if not isinstance(image, int):

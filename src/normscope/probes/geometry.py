@@ -137,7 +137,7 @@ class Geometry:
                 raise InputError(
                     f"a kernel that spans {span} does not fit a padded input of size {n + lo + hi}."
                 )
-            out.append((n + lo + hi - span) // s + 1)
+            out.append(_positions(n + lo + hi, k, s, d))
         return tuple(out)
 
     def stuffed(self, x: Tensor, output_padding: Sequence[int]) -> tuple[Tensor, Geometry]:
@@ -171,7 +171,7 @@ class Geometry:
         lead = x.ndim - self.dims
         steps = x.stride()[lead:]
         each = zip(x.shape[lead:], self.kernel, self.stride, self.dilation, strict=True)
-        output = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in each]
+        output = [_positions(*along) for along in each]
         return x.as_strided(
             (*x.shape[:lead], *output, *self.kernel),
             (
@@ -183,11 +183,16 @@ class Geometry:
         )
 
 
+def _positions(padded: int, kernel: int, stride: int, dilation: int) -> int:
+    """Where the kernel fits along one dimension of ``padded`` pixels, ``⌊(padded − d(k−1) − 1)/s⌋ + 1``."""
+    return (padded - dilation * (kernel - 1) - 1) // stride + 1
+
+
 def checked_input(x: Any, groups: int) -> Tensor:
     """``x`` as a tensor this instrument can read, detached.
 
     Raises:
-        InputError: not a real floating-point tensor, an empty one, or channels that ``groups`` does not
+        InputError: not a real floating-point tensor, an empty, sparse or meta one, or channels that ``groups`` does not
             divide.
     """
     if not isinstance(x, Tensor):

@@ -108,8 +108,7 @@ class StackSums:
                 at = len(stack.rows)
                 cells = torch.stack(found, at) if len(found) > 1 else found[0].unsqueeze(at)
                 for lag in stack.lags:
-                    part = cells.narrow(-1, (lag.shift - stack.first) * width, width)
-                    self.blocks.add((*stack.outer, lag, stack.column), part)
+                    self.blocks.add((*stack.outer, lag, stack.column), stack.part(lag, cells))
 
     def _multiply(self, stack: _Stack, segment: tuple[int, int], sums: Tensor) -> None:
         image, count = self.image, stack.rows[-1]
@@ -117,7 +116,7 @@ class StackSums:
         begin = image.front + stack.cuts[0]
         for where, left, right in _walk(image.matrices, image.matrices, stack.outer, image.strides):
             a, b = left[begin : begin + count, :, here], right[begin + stack.first :, :, there]
-            b = b.as_strided((count, sums.shape[-1], b.shape[-1]), b.stride())
+            b = _beside(b, count, sums.shape[-1])
             torch.baddbmm(sums[where], a, b.mT, out=sums[where])
 
 
@@ -150,8 +149,7 @@ class LineSums:
             add(examples, ends[0][0], ends[-1][1], self._sums[numbers[0] : numbers[-1] + 1])
         if last:
             for lag in stack.lags:
-                part = self._sums.unsqueeze(1).narrow(-1, (lag.shift - stack.first) * width, width)
-                self.blocks.add((lag, self.column), part)
+                self.blocks.add((lag, self.column), stack.part(lag, self._sums).unsqueeze(1))
 
     def _add_segment(self, examples: Tensor, begin: int, end: int, sums: Tensor) -> None:
         """All pixels from ``begin`` to ``end`` to the sums of the only cell."""
@@ -159,15 +157,13 @@ class LineSums:
         found = self.image.scratch(len(examples), width, width)
         for lag in self.stack.lags:
             torch.bmm(left, examples[:, begin + lag.shift : end + lag.shift], out=found)
-            sums[0].narrow(-1, (lag.shift - self.stack.first) * width, width).add_(_sum(found))
+            self.stack.part(lag, sums[0]).add_(_sum(found))
 
     def _add_pixels(self, examples: Tensor, begin: int, end: int, sums: Tensor) -> None:
         """Each pixel from ``begin`` to ``end`` to the sums of its own cell, or of the only one."""
-        left, right = (examples[:, u:].transpose(0, 1) for u in (begin, begin + self.stack.first))
-        left, right = (
-            left[: end - begin].mT,
-            right.as_strided((end - begin, len(examples), sums.shape[-1]), right.stride()),
-        )
+        left = examples[:, begin:end].permute(1, 2, 0)
+        right = examples[:, begin + self.stack.first :].permute(1, 2, 0)
+        right = _beside(right, end - begin, sums.shape[-1]).mT
         if len(sums) == end - begin:
             torch.baddbmm(sums, left, right, out=sums)
         else:
@@ -192,6 +188,11 @@ class _Stack:
         self.rows = (*(len(lag.segments) for lag in outer), self.cuts[-1] - self.cuts[0])
         self.lags = [lag.cut(self.cuts) for lag in rows]
 
+    def part(self, lag: Lag, sums: Tensor) -> Tensor:
+        """One lag's of the sums of all, (…, channels, channels) of (…, channels, height times channels)."""
+        width = sums.shape[-2]
+        return sums.narrow(-1, (lag.shift - self.first) * width, width)
+
     def cells(self, sums: Tensor) -> Tensor:
         """The sums of the rows between two cuts each, (*outer segments, cells, …)."""
         dim = len(self.outer)
@@ -199,6 +200,11 @@ class _Stack:
         return torch.cat(
             [rows if rows.shape[dim] == 1 else rows.sum(dim, keepdim=True) for rows in parts], dim
         )
+
+
+def _beside(pixels: Tensor, count: int, values: int) -> Tensor:
+    """A view (count, values, columns) of pixels (rows, channels, columns): each with what lies behind its channels."""
+    return pixels.as_strided((count, values, pixels.shape[-1]), pixels.stride())
 
 
 def _pixels_or_segment(number: int, ends: tuple[int, int]) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 Pairs = tuple[tuple[int, int, int, int], ...]
+"""``(i, i', first, last)`` of each pair of taps, as in `Lag`."""
 
 
 @dataclass(frozen=True)
