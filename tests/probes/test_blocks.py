@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normscope.probes.blocks import Blocks, _windows
+from normscope.probes.blocks import Blocks, windowed
 from normscope.probes.overlap import WHOLE, lags
 
 
@@ -29,7 +29,7 @@ def windows():
 @given(windows(), st.integers(0, 1))
 def test_each_window_is_the_sum_of_its_segments(windows, dim):
     sums = torch.arange(2 * 14 * 3, dtype=torch.float64).reshape(2, 14, 3).movedim(1, dim) ** 2
-    found = _windows(sums, dim, windows)
+    found = windowed(sums, dim, [(0, 0, *window) for window in windows])
     truth = torch.stack([sums.narrow(dim, a, b - a).sum(dim) for a, b in windows], dim)
     assert found.shape[dim] == (1 if len(set(windows)) == 1 else len(windows))
     assert torch.equal(found.expand_as(truth), truth)
@@ -39,7 +39,7 @@ def test_each_window_is_the_sum_of_its_segments(windows, dim):
 def test_a_nan_stays_in_the_windows_that_hold_it(windows):
     sums = torch.ones(6, 2)
     sums[0] = torch.nan
-    found = _windows(sums, 0, windows).expand(len(windows), 2)
+    found = windowed(sums, 0, [(0, 0, *window) for window in windows]).expand(len(windows), 2)
     assert found.isnan().all(1).tolist() == [begin == 0 for begin, _ in windows]
 
 
@@ -53,7 +53,7 @@ def test_the_blocks_of_a_lag_go_to_its_pairs_of_taps(taps_first, stride, dilatio
     expected = torch.zeros(channels, kernel, inner, channels, kernel, inner)
     for number, lag in enumerate(lag for lag in along if lag.shift > 0):
         sums = torch.full((len(lag.segments), 1, channels * inner, channels * inner), 10.0**number)
-        blocks.add((lag, WHOLE), sums)
+        blocks.add((lag.pairs, WHOLE.pairs), sums)
         for i, j, first, last in lag.pairs:
             expected[:, i, :, :, j] += 10.0**number * (last - first)
     assert torch.equal(matrix.view_as(expected), expected)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from normscope.probes.overlap import Lag, Pairs
+from normscope.probes.overlap import Pairs
 
 
 class Blocks:
@@ -25,36 +26,55 @@ class Blocks:
     def __init__(
         self, matrix: Tensor, channels: int, kernel: Sequence[int], inner: int, taps_first: bool = False
     ) -> None:
-        self.matrix, self.channels, self.kernel, self.inner = matrix, channels, kernel, inner
+        self.matrix, self.channels, self.kernel, self.inner = matrix, channels, tuple(kernel), inner
         self.taps_first = taps_first
         self._per_channel = math.prod(kernel) * inner
 
-    def add(self, lags: Sequence[Lag], sums: Tensor, start: int = 0) -> None:
-        """Add the products of one lag of each dimension to every pair of taps that it joins.
+    def add(self, pairs: Sequence[Pairs], sums: Tensor, start: int = 0) -> None:
+        """Add the products of segments to every pair of taps that they belong to.
 
         Args:
-            lags: one of each lagged dimension.
+            pairs: of each lagged dimension, evenly spaced.
             sums: (*segments, a, b): the products of the a rows from ``start`` with the last b rows.
             start: a multiple of ``inner``; 0 with ``taps_first``.
         """
-        a, b = (size // self.inner for size in sums.shape[-2:])
-        if not any(lag.shift for lag in lags):
-            sums.triu_()
-        for dim, lag in enumerate(lags):
-            sums = _windows(sums, dim, [pair[2:] for pair in lag.pairs])
-        target = self._blocks([lag.pairs for lag in lags], start // self.inner, a, self.channels - b, b)
-        target += sums.view(*sums.shape[:-2], *target.shape[-4:])
+        for dim, along in enumerate(pairs):
+            sums = windowed(sums, dim, along)
+        self.put(tuple(pairs), self.by_tap(sums), start)
+
+    def by_tap(self, sums: Tensor) -> Tensor:
+        """The view of sums (…, a, b) that has a dimension each for the channels and their unfolded taps."""
+        ends: list[int] = []
+        for size in sums.shape[-2:]:
+            channels = size // self.inner
+            ends += (self.inner, channels) if self.taps_first else (channels, self.inner)
+        return sums.view(*sums.shape[:-2], *ends)
+
+    def put(self, pairs: tuple[Pairs, ...], sums: Tensor, start: int = 0) -> None:
+        """Add the sums (*pairs, …) `by_tap` of pairs of taps; a dimension may have one for all of its pairs."""
+        sizes, strides, first = _places(
+            pairs, self.kernel, self.inner, self.taps_first, self.matrix.stride(), sums.shape[-4:]
+        )
+        channels = sums.shape[-1 if self.taps_first else -2]
+        row, column = self.matrix.stride()
+        first += (start // self.inner * row + (self.channels - channels) * column) * self._per_channel
+        target = self.matrix.as_strided(sizes, strides, self.matrix.storage_offset() + first)
+        target += sums
 
     def add_square(self, rows: Tensor, step: int) -> None:
-        """Add ``rows rowsᵀ``, ``step`` rows at a time: of what lies below the diagonal only what comes along."""
+        """Add ``rows rowsᵀ``, ``step`` rows at a time, without what lies to the left of those."""
         for start in range(0, len(self.matrix), step):
             part = self.matrix[start : start + step, start:]
             part.addmm_(rows[start : start + step], rows[start:].t())
 
+    def halve_squares(self, step: int) -> None:
+        """Make `mirror` fill in the other half of what `add_square` added."""
+        for start in range(0, len(self.matrix), step):
+            self.matrix[start : start + step, start : start + step] *= 0.5
+
     def mirror(self, tile: int = 256) -> None:
-        """Fill in the other half in place; of each two mirrored entries one still holds zero."""
+        """Add the transpose in place: of two mirrored entries one holds zero, or each holds a half."""
         matrix = self.matrix
-        diagonal = matrix.diagonal().clone()
         for i in range(0, len(matrix), tile):
             square = matrix[i : i + tile, i : i + tile]
             square += square.mT.clone()
@@ -62,31 +82,34 @@ class Blocks:
                 one, other = matrix[i : i + tile, j : j + tile], matrix[j : j + tile, i : i + tile]
                 one += other.mT
                 other.copy_(one.mT)
-        matrix.diagonal().copy_(diagonal)
-
-    def _blocks(self, pairs: Sequence[Pairs], first: int, a: int, last: int, b: int) -> Tensor:
-        """The blocks of all pairs of taps: the rows of ``a`` channels from ``first``, the columns of ``b``."""
-        one, inner = self._per_channel, self.inner
-        row, column = self.matrix.stride()
-        start, tap = first * one * row + last * one * column, inner
-        counts: list[int] = []
-        steps: list[int] = []
-        for along, taps in zip(reversed(pairs), reversed(self.kernel), strict=True):
-            (i, j, *_), step = along[0], along[1][0] - along[0][0] if len(along) > 1 else 0
-            start += tap * (i * row + j * column)
-            counts.insert(0, len(along))
-            steps.insert(0, tap * step * (row + column))
-            tap *= taps
-        shape, strides = (a, inner, b, inner), (one * row, row, one * column, column)
-        if self.taps_first:
-            shape, strides = (inner, a, inner, b), (row, one * row, column, one * column)
-        return self.matrix.as_strided(
-            (*counts, *shape), (*steps, *strides), self.matrix.storage_offset() + start
-        )
 
 
-def _windows(sums: Tensor, dim: int, windows: list[tuple[int, int]]) -> Tensor:
-    """``sums`` with the segments along ``dim`` added up to those of each window, or of the only one."""
+@lru_cache(maxsize=4096)
+def _places(
+    pairs: tuple[Pairs, ...],
+    kernel: tuple[int, ...],
+    inner: int,
+    taps_first: bool,
+    stride: tuple[int, int],
+    ends: tuple[int, ...],
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The blocks of all pairs of taps, of the first channels' rows and columns: sizes, strides and the first place."""
+    (row, column), start, tap = stride, 0, inner
+    counts: list[int] = []
+    steps: list[int] = []
+    for along, taps in zip(reversed(pairs), reversed(kernel), strict=True):
+        corners = [tap * (i * row + j * column) for i, j, *_ in along[:2]]
+        start += corners[0]
+        counts.insert(0, len(along))
+        steps.insert(0, corners[-1] - corners[0])
+        tap *= taps
+    strides = (row, tap * row, column, tap * column) if taps_first else (tap * row, row, tap * column, column)
+    return (*counts, *ends), (*steps, *strides), start
+
+
+def windowed(sums: Tensor, dim: int, pairs: Pairs) -> Tensor:
+    """``sums`` with the segments along ``dim`` added up to those of each pair, or of the only window that they have."""
+    windows = [pair[2:] for pair in pairs]
     if len(set(windows)) == 1:
         windows = windows[:1]
     (begin, first_stop), (last, stop) = windows[0], windows[-1]

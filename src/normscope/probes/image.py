@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -38,77 +39,123 @@ class Image:
     """
 
     def __init__(self, geometry: Geometry, depth: int, rows: int, spare: int = 0, front: int = 0) -> None:
-        self.geometry, self.depth, self.rows = geometry, depth, rows
         self._inner = geometry.inner(depth)
-        self.spare, self.front = spare, front
+        self.depth, self.rows, self.spare, self.front = depth, rows, spare, front
         self.strides = (*geometry.stride[:depth], *(1,) * (rows == depth))
-        self.channels = self.pixels = self.n = 0
-        self.matrices = self._store = self._scratch = torch.empty(0)
+        self._layout: _Layout | None = None
+        self.matrices = self._room = self._store = self._scratch = torch.empty(0)
+
+    @property
+    def channels(self) -> int:
+        """Channels times unfolded taps."""
+        return self.matrices.shape[-2]
 
     def load(self, x: Tensor, dtype: torch.dtype) -> None:
         """Take in examples (B, C, *size) in the place of those before."""
-        windows, taps = self._windows(x), self.geometry.dims - self.depth
-        lead, behind = windows.shape[1 + taps : 1 + taps + self.rows], windows.shape[1 + taps + self.rows :]
-        self.channels = windows.shape[: 1 + taps].numel()
-        self.pixels = x.shape[1 + self.depth] if self.rows < self.depth else 1
-        self.n = behind.numel() // self.pixels
-        first, outer = 1 + taps, self.rows - (self.spare > 0)
-        if self.depth < self.geometry.dims and not self.spare:
-            behind_lead = range(first + self.rows, windows.ndim)
-            windows = windows.permute(*range(first, first + self.rows), *range(first), *behind_lead)
-            self._store = self._fresh(x, windows.shape, dtype)
-            self.matrices = self._store.copy_(windows).view(*lead, self.channels, -1)
-            return
-        beside = [n + self.front + self.spare for n in lead[outer:]]
-        self._store = self._fresh(x, (*lead[:outer], *behind, *beside, self.channels), dtype)
-        body = self._store.narrow(-2, self.front, lead[-1]) if self.spare else self._store
-        order = [*range(first, windows.ndim), *range(1, first), 0]
+        x = self._prepared(x)
+        layout = _layout(self._inner, self.depth, self.rows, self.spare, self.front, x.shape, x.stride())
+        if layout is not self._layout:
+            self._arrange(layout, x, dtype)
+        sizes, strides, offset = layout.source
+        self._room.copy_(x.as_strided(sizes, strides, x.storage_offset() + offset))
+
+    def _arrange(self, layout: _Layout, x: Tensor, dtype: torch.dtype) -> None:
+        """Make room for examples of another shape, with zeros around the last of the rows' dimensions."""
+        values = math.prod(layout.store)
+        if len(self._store) < values:
+            self._store = x.new_empty(values, dtype=dtype)
+        image = self._store[:values].view(layout.store)
         if self.spare:
-            order.insert(len(order) - first - 1, order.pop(outer))
-        body.view(*body.shape[:-1], *windows.shape[1:first], -1).copy_(windows.permute(order))
-        columns = self._store.view(*lead[:outer], behind.numel(), *beside, self.channels)
-        self.matrices = columns.movedim(outer, -1)
+            image.narrow(-2, image.shape[-2] - self.spare, self.spare).zero_()
+        if self.front:
+            image.narrow(-2, 0, self.front).zero_()
+        self._room, self.matrices = image.as_strided(*layout.room), image.as_strided(*layout.matrices)
+        self._layout = layout
 
     def scratch(self, *shape: int) -> Tensor:
         """Room for a result, the same room each time."""
         values = math.prod(shape)
-        if len(self._scratch) < values or self._scratch.dtype != self._store.dtype:
+        if len(self._scratch) < values:
             self._scratch = self._store.new_empty(values)
         return self._scratch[:values].view(shape)
 
     def columns(self, lag: Lag, segment: tuple[int, int]) -> tuple[slice, slice]:
         """The columns of the left and of the right pixels of a segment of the last lagged dimension."""
-        stride, n = self.strides[-1], self.n
+        assert self._layout is not None
+        stride, n, pixels = self.strides[-1], self._layout.n, self._layout.pixels
         phase = (lag.phase + lag.shift) % stride
-        left, right = (sum(-(-(self.pixels - f) // stride) for f in range(end)) for end in (lag.phase, phase))
+        left, right = (sum(-(-(pixels - f) // stride) for f in range(end)) for end in (lag.phase, phase))
         right += (lag.phase + lag.shift - phase) // stride
         first, last = segment
         return slice((left + first) * n, (left + last) * n), slice((right + first) * n, (right + last) * n)
 
-    def _windows(self, x: Tensor) -> Tensor:
-        """A view (C, *taps, *lagged size, B, *positions) with the dimensions behind ``depth`` unfolded."""
-        geometry, depth, inner = self.geometry, self.depth, self._inner
-        if self.rows < depth:
-            x = _by_phase(x, 1 + depth, geometry.stride[depth - 1])
-        x = inner.pad(x)
-        if inner.dims and self.spare:  # the channels of a pixel and the next one's in one run
+    def _prepared(self, x: Tensor) -> Tensor:
+        """The examples in phases and padded, as their windows are views of."""
+        if self.rows < self.depth:
+            x = _by_phase(x, 1 + self.depth, self.strides[-1])
+        x = self._inner.pad(x)
+        if self._inner.dims and self.spare:  # the channels of a pixel and the next one's in one run
             x = x.movedim(1, -1).contiguous().movedim(-1, 1)
-        windows = inner.windows(x)
-        positions = range(2 + depth, 2 + geometry.dims)
-        taps = range(2 + geometry.dims, 2 + geometry.dims + inner.dims)
-        return windows.permute(1, *taps, *range(2, 2 + depth), 0, *positions)
+        return x
 
-    def _fresh(self, x: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Room for so many values, with zeros around the last of the rows' dimensions."""
-        values, spent = math.prod(shape), self._store
-        if spent.dtype == dtype and spent.shape == tuple(shape):
-            return spent
-        flat = spent.view(-1)[:values] if spent.dtype == dtype and spent.numel() >= values else None
-        store = x.new_empty(shape, dtype=dtype) if flat is None else flat.view(shape)
-        if self.spare:
-            store.narrow(-2, 0, self.front).zero_()
-            store.narrow(-2, store.shape[-2] - self.spare, self.spare).zero_()
-        return store
+
+View = tuple[tuple[int, ...], tuple[int, ...], int]
+"""Sizes, strides and the first value's place."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """An image of examples of one shape.
+
+    Attributes:
+        store: the sizes of all that is kept, zeros among them.
+        source: the examples' values in their order in `room`, a view of the examples.
+        room: where they go, a view of the store.
+        matrices: a view of the store.
+        pixels: of the last lagged dimension, if it is behind one another in the columns; n: columns of each.
+    """
+
+    store: tuple[int, ...]
+    source: View
+    room: View
+    matrices: View
+    pixels: int
+    n: int
+
+
+@lru_cache(maxsize=1024)
+def _layout(
+    inner: Geometry, depth: int, rows: int, spare: int, front: int, shape: torch.Size, stride: tuple[int, ...]
+) -> _Layout:
+    """The layout of prepared examples of this shape and these strides, read off views of a tensor without values."""
+    windows = inner.windows(torch.empty_strided(shape, stride, device="meta"))
+    first, dims = 1 + inner.dims, depth + inner.dims
+    taps = range(2 + dims, 2 + dims + inner.dims)
+    windows = windows.permute(1, *taps, *range(2, 2 + depth), 0, *range(2 + depth, 2 + dims))
+    last, outer = first + rows, rows - (spare > 0)
+    channels = windows.shape[:first].numel()
+    lead, behind = windows.shape[first:last], windows.shape[last:]
+    if inner.dims and not spare:
+        windows = windows.permute(*range(first, last), *range(first), *range(last, windows.ndim))
+        store = room = torch.empty_like(windows, memory_format=torch.contiguous_format)
+        matrices = store.view(*lead, channels, -1)
+    else:
+        beside = [n + front + spare for n in lead[outer:]]
+        store = torch.empty(*lead[:outer], *behind, *beside, channels, device="meta")
+        order = [*range(first, windows.ndim), *range(1, first), 0]
+        if spare:
+            order.insert(len(order) - first - 1, order.pop(outer))
+        windows = windows.permute(order)
+        room = (store.narrow(-2, front, lead[-1]) if spare else store).view(windows.shape)
+        matrices = store.view(*lead[:outer], behind.numel(), *beside, channels).movedim(outer, -1)
+    pixels = shape[1 + depth] if rows < depth else 1
+    return _Layout(
+        tuple(store.shape), _view(windows), _view(room), _view(matrices), pixels, behind.numel() // pixels
+    )
+
+
+def _view(of: Tensor) -> View:
+    return tuple(of.shape), of.stride(), int(of.storage_offset())
 
 
 def _by_phase(x: Tensor, dim: int, stride: int) -> Tensor:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from normscope.probes.blocks import Blocks
 from normscope.probes.image import Image
-from normscope.probes.overlap import Lag
+from normscope.probes.overlap import Lag, Lags, sign
+from normscope.probes.stacks import stacks
 
 WIDE = 128
 """Channels from which products one by one, each added in place, beat a batched product and its sum."""
@@ -19,7 +20,8 @@ WIDE = 128
 KEPT = 0.9
 """Sums that are kept from one part of the batch to the next, as a share of the input's values, at the most."""
 
-Lags = tuple[Lag, ...]
+Factors = tuple[tuple[int, ...], Tensor, Tensor]
+"""Two tensors to multiply, and the segments of the outer dimensions that their product belongs to."""
 
 
 class LagSums:
@@ -61,7 +63,9 @@ class LagSums:
                     sums = matrices.new_empty(*counts, left.shape[-2], right.shape[-2])
                 _add_products(sums, left, right, self.image, combination, fresh)
                 if last or not self.kept:
-                    self.blocks.add(combination, sums, start)
+                    if square:  # these products are both halves of a block
+                        sums[..., : left.shape[-2]] *= 0.5
+                    self.blocks.add([lag.pairs for lag in combination], sums, start)
                 else:
                     self._sums[number, start] = sums
 
@@ -69,55 +73,62 @@ class LagSums:
 class StackSums:
     """The sums of all lags of the rows at once: rows u, u+1, … beside one another are one vector of pixels.
 
-    Wider products are faster ones, and fewer. Each row's products are added up apart, and over the rows of a segment
-    at the end; the products of a pixel with rows beyond the last, which hold zeros, are of no segment.
+    Wider products are faster ones, and fewer. Each row's products are added up apart, and over the rows at the end.
 
     Attributes and arguments are those of `LagSums`; the last but one of ``plans`` is the rows'.
     """
 
     def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
         self.image, self.blocks = image, blocks
-        self.stacks = []
-        results = 0
-        for outer in itertools.product(*plans[:-2]):
-            for column in plans[-1]:
-                ahead = sign(outer)
-                found = [lag for lag in plans[-2] if ahead > 0 or (ahead == 0 and sign([lag, column]) >= 0)]
-                if ahead >= 0 and found:
-                    stack = _Stack(outer, found, column)
-                    self.stacks.append(stack)
-                    results += math.prod(stack.rows) * len(column.segments) * stack.height * width**2
+        self.stacks = stacks(tuple(plans))
+        results = sum(stack.results for stack in self.stacks) * width**2
         self.kept = results <= KEPT * values
         self._sums: dict[tuple[int, int], Tensor] = {}
+        self._viewed: Tensor | None = None
+        self._views: dict[tuple[int, int], list[Factors]] = {}
 
     def add(self, last: bool) -> None:
         """Add the part of the batch that the image holds; ``last``: no other follows."""
         width = self.image.channels
+        if self._viewed is not self.image.matrices:
+            self._views.clear()
+            self._viewed = self.image.matrices
         for number, stack in enumerate(self.stacks):
             found = []
             for index, segment in enumerate(stack.column.segments):
                 sums = self._sums.pop((number, index), None)
                 if sums is None:
                     sums = self.image.matrices.new_zeros(*stack.rows, width, stack.height * width)
-                self._multiply(stack, segment, sums)
+                for where, left, right in self._factors(number, index, segment):
+                    torch.baddbmm(sums[where], left, right, out=sums[where])
                 if last or not self.kept:
-                    found.append(stack.cells(sums))
+                    found.append(stack.by_tap(stack.cells(sums)))
                 else:
                     self._sums[number, index] = sums
             if found:
-                at = len(stack.rows)
-                cells = torch.stack(found, at) if len(found) > 1 else found[0].unsqueeze(at)
-                for lag in stack.lags:
-                    self.blocks.add((*stack.outer, lag, stack.column), stack.part(lag, cells))
+                stack.add(found, self.blocks)
 
-    def _multiply(self, stack: _Stack, segment: tuple[int, int], sums: Tensor) -> None:
-        image, count = self.image, stack.rows[-1]
+    def _factors(self, number: int, index: int, segment: tuple[int, int]) -> Iterable[Factors]:
+        """What to multiply with what: (rows, channels, columns) and (rows, columns, height times channels).
+
+        The views of one part of the batch are those of the next one of its size.
+        """
+        stack, image = self.stacks[number], self.image
+        if (number, index) in self._views:
+            return self._views[number, index]
         here, there = image.columns(stack.column, segment)
-        begin = image.front + stack.cuts[0]
-        for where, left, right in _walk(image.matrices, image.matrices, stack.outer, image.strides):
-            a, b = left[begin : begin + count, :, here], right[begin + stack.first :, :, there]
-            b = _beside(b, count, sums.shape[-1])
-            torch.baddbmm(sums[where], a, b.mT, out=sums[where])
+        begin, count = image.front + stack.begin, stack.rows[-1]
+        found = (
+            (
+                where,
+                left[begin : begin + count, :, here],
+                _beside(right[begin + stack.first :, :, there], count, stack.height * image.channels).mT,
+            )
+            for where, left, right in _walk(image.matrices, image.matrices, stack.outer, image.strides)
+        )
+        if stack.outer:
+            return found
+        return self._views.setdefault((number, index), list(found))
 
 
 class LineSums:
@@ -131,25 +142,25 @@ class LineSums:
 
     def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
         self.image, self.blocks = image, blocks
-        (self.column,) = plans[-1]
-        self.stack = _Stack((), [lag for lag in plans[0] if lag.shift >= 0], self.column)
+        (self.stack,) = stacks(tuple(plans))
         self._sums = torch.empty(0)
 
     def add(self, last: bool) -> None:
         """Add the part of the batch that the image holds; ``last``: no other follows."""
         stack, width = self.stack, self.image.channels
         examples = self.image.matrices.permute(2, 0, 1)
-        cells = list(enumerate(itertools.pairwise(stack.cuts)))
         if not len(self._sums):
-            self._sums = examples.new_zeros(len(cells), width, stack.height * width)
-        long = max(stack.height, len(examples))
-        for (_, length), group in itertools.groupby(cells, lambda cell: _pixels_or_segment(*cell)):
-            numbers, ends = zip(*group, strict=True)
-            add = self._add_segment if length >= long else self._add_pixels
-            add(examples, ends[0][0], ends[-1][1], self._sums[numbers[0] : numbers[-1] + 1])
+            self._sums = examples.new_zeros(stack.count, width, stack.height * width)
+        (low, high), done = stack.core, 0
+        long = high - low >= max(stack.height, len(examples))
+        for begin, end in ((stack.begin, low), (low, high), (high, stack.end)):
+            if begin < end:
+                cells = 1 if (begin, end) == stack.core else end - begin
+                add = self._add_segment if long and (begin, end) == stack.core else self._add_pixels
+                add(examples, begin, end, self._sums[done : done + cells])
+                done += cells
         if last:
-            for lag in stack.lags:
-                self.blocks.add((lag, self.column), stack.part(lag, self._sums).unsqueeze(1))
+            stack.add([stack.by_tap(self._sums)], self.blocks)
 
     def _add_segment(self, examples: Tensor, begin: int, end: int, sums: Tensor) -> None:
         """All pixels from ``begin`` to ``end`` to the sums of the only cell."""
@@ -170,53 +181,9 @@ class LineSums:
             sums[0] += torch.bmm(left, right).sum(0)
 
 
-class _Stack:
-    """All lags of the rows, for one lag of each other dimension.
-
-    Attributes:
-        first: the least shift; height: how many rows are beside one another, from that one on.
-        cuts: where a segment of any of the lags begins or ends.
-        rows: the segments of each outer dimension, and the rows from the first to the last cut.
-        lags: those of the rows, with the cells between cuts as their segments.
-    """
-
-    def __init__(self, outer: Lags, rows: Sequence[Lag], column: Lag) -> None:
-        self.outer, self.column = outer, column
-        self.first = min(lag.shift for lag in rows)
-        self.height = max(lag.shift for lag in rows) - self.first + 1
-        self.cuts = sorted({cut for lag in rows for segment in lag.segments for cut in segment})
-        self.rows = (*(len(lag.segments) for lag in outer), self.cuts[-1] - self.cuts[0])
-        self.lags = [lag.cut(self.cuts) for lag in rows]
-
-    def part(self, lag: Lag, sums: Tensor) -> Tensor:
-        """One lag's of the sums of all, (…, channels, channels) of (…, channels, height times channels)."""
-        width = sums.shape[-2]
-        return sums.narrow(-1, (lag.shift - self.first) * width, width)
-
-    def cells(self, sums: Tensor) -> Tensor:
-        """The sums of the rows between two cuts each, (*outer segments, cells, …)."""
-        dim = len(self.outer)
-        parts = torch.split(sums, [end - begin for begin, end in itertools.pairwise(self.cuts)], dim)
-        return torch.cat(
-            [rows if rows.shape[dim] == 1 else rows.sum(dim, keepdim=True) for rows in parts], dim
-        )
-
-
 def _beside(pixels: Tensor, count: int, values: int) -> Tensor:
     """A view (count, values, columns) of pixels (rows, channels, columns): each with what lies behind its channels."""
     return pixels.as_strided((count, values, pixels.shape[-1]), pixels.stride())
-
-
-def _pixels_or_segment(number: int, ends: tuple[int, int]) -> tuple[int, int]:
-    """The same for cells of one pixel each, else each its own; and the pixels of a cell."""
-    length = ends[1] - ends[0]
-    return (-1 if length == 1 else number, length)
-
-
-def sign(combination: Sequence[Lag]) -> int:
-    """The sign of the first shift that is not zero. Of a lag and its negative only the positive one is computed."""
-    first = next((lag.shift for lag in combination if lag.shift), 0)
-    return (first > 0) - (first < 0)
 
 
 def _add_products(

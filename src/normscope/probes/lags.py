@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -69,7 +70,11 @@ def patch_sum(x: Tensor, geometry: Geometry, dtype: torch.dtype | None = None) -
     groups, channels = geometry.groups, x.shape[1] // geometry.groups
     total = x.new_zeros(groups, *[channels * geometry.taps] * 2, dtype=dtype)
     depth = cheapest_depth(geometry, len(x), channels, tuple(x.shape[2:]), total.element_size())
-    with torch.autocast(x.device.type, enabled=False):
+    with (
+        torch.autocast(x.device.type, enabled=False)
+        if torch.is_autocast_enabled(x.device.type)
+        else nullcontext()
+    ):
         if groups > 1 and not depth:
             sum_of_grouped_products(x, geometry, total)
         else:

@@ -44,11 +44,8 @@ class Lag:
         """The pixels multiplied."""
         return sum(last - first for first, last in self.segments)
 
-    def cut(self, cuts: Sequence[int]) -> Lag:
-        """The same with the cells between all ``cuts``, those of its segments among them, as its segments."""
-        begins, ends = ([cuts.index(segment[end]) for segment in self.segments] for end in (0, 1))
-        pairs = tuple((i, j, begins[first], ends[last - 1]) for i, j, first, last in self.pairs)
-        return Lag(self.phase, self.shift, tuple(itertools.pairwise(cuts)), pairs)
+
+Lags = tuple[Lag, ...]
 
 
 @lru_cache(maxsize=1024)
@@ -100,3 +97,9 @@ def lags(size: int, kernel: int, stride: int, dilation: int, before: int, patche
 
 WHOLE = Lag(0, 0, ((0, 1),), ((0, 0, 0, 1),))
 """The one lag of a dimension of one pixel and one tap."""
+
+
+def sign(combination: Sequence[Lag]) -> int:
+    """The sign of the first shift that is not zero. Of a lag and its negative only the positive one is computed."""
+    first = next((lag.shift for lag in combination if lag.shift), 0)
+    return (first > 0) - (first < 0)

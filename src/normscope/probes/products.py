@@ -12,8 +12,8 @@ from normscope.probes import lag_sums
 from normscope.probes.blocks import Blocks
 from normscope.probes.geometry import Geometry
 from normscope.probes.image import Image
-from normscope.probes.lag_sums import Lags, LagSums, LineSums, StackSums
-from normscope.probes.overlap import WHOLE, lags
+from normscope.probes.lag_sums import LagSums, LineSums, StackSums
+from normscope.probes.overlap import WHOLE, Lags, lags
 
 CHUNK = 2**20
 """Bytes of the examples that are taken in at a time: they stay near the processor while all lags use them."""
@@ -21,7 +21,7 @@ CHUNK = 2**20
 COLUMNS = 128
 """Columns of a matrix at the least, if there are so many: shorter products spend their time on their results."""
 
-ROOM = 0.75
+ROOM = 0.9
 """Values of the examples taken in at a time, as a share of the input's, at the most, if there is more than one."""
 
 SQUARE = 256
@@ -76,7 +76,7 @@ def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) ->
         else:
             sums.add(start + step >= len(x))
     if not depth:
-        total.triu_()
+        blocks.halve_squares(SQUARE)
     blocks.mirror()
 
 
@@ -113,4 +113,5 @@ def images_at_a_time(
     values = width * math.prod(size[:depth]) * math.prod(geometry.output_size(size)[depth:])
     large = not kept or width >= lag_sums.WIDE
     fit = max(CHUNK * (1 + large) // (values * itemsize), -(-COLUMNS * (1 + large) // columns))
-    return max(1, min(fit, int(ROOM * batch * channels * math.prod(size)) // values))
+    step = max(1, min(fit, int(ROOM * batch * channels * math.prod(size)) // values))
+    return -(-batch // -(-batch // step))
