@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 from normscope.probes.geometry import Geometry
@@ -42,7 +41,7 @@ def cheapest_depth(
 
 
 def seconds(
-    geometry: Geometry, batch: int, channels: int, size: Sequence[int], itemsize: int, depth: int
+    geometry: Geometry, batch: int, channels: int, size: tuple[int, ...], itemsize: int, depth: int
 ) -> float:
     """The estimated time of one path.
 
@@ -63,7 +62,7 @@ def seconds(
         share = min(1, 0.5 + 0.5 * SQUARE / width)
         return n * width**2 * multiply * share + copies + parts * CALL
     lengths, segments, calls, pairs = _counts(
-        geometry, tuple(size), depth, depth < geometry.dims and stack is not None
+        geometry, size, depth, depth < geometry.dims and stack is not None
     )
     results = segments if depth == 1 == geometry.dims else calls * size[depth - 2 if stack is None else stack]
     overhead = segments * SEGMENT
@@ -83,7 +82,7 @@ def _counts(
     geometry: Geometry, size: tuple[int, ...], depth: int, whole: bool
 ) -> tuple[float, float, float, float]:
     """Over the computed half of the lags: pixels multiplied, segments, calls, pairs of taps."""
-    plans = plan(geometry, size, depth) + [(WHOLE,)] * whole
+    plans = plan(geometry, size, depth) + ((WHOLE,),) * whole
     squares = [[lag for lag in lags if not lag.shift] for lags in plans]
 
     def half(count: list[list[int]], square: list[list[int]]) -> float:

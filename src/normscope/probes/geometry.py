@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -107,13 +108,7 @@ class Geometry:
 
     def inner(self, depth: int) -> Geometry:
         """The geometry without its first ``depth`` dimensions, for an input that has them as they are."""
-        return replace(
-            self,
-            kernel=self.kernel[depth:],
-            stride=self.stride[depth:],
-            padding=self.padding[depth:],
-            dilation=self.dilation[depth:],
-        )
+        return _inner(self, depth)
 
     def unpadded(self) -> Geometry:
         """The geometry for an input that has its padding on."""
@@ -181,6 +176,12 @@ class Geometry:
             ),
             x.storage_offset(),
         )
+
+
+@lru_cache(maxsize=1024)
+def _inner(geometry: Geometry, depth: int) -> Geometry:
+    rest = {name: getattr(geometry, name)[depth:] for name in ("kernel", "stride", "padding", "dilation")}
+    return replace(geometry, **rest)
 
 
 def _positions(padded: int, kernel: int, stride: int, dilation: int) -> int:

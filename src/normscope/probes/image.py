@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,26 +22,31 @@ class Image:
     each; behind one another in its columns lie the last lagged dimension, if it is not among the rows, the batch and
     the unfolded positions: a range of that dimension is a range of columns, whatever the batch.
 
-    In memory the channels of a pixel are neighbours, behind them its unfolded taps, and with ``spare`` the last of the
-    rows' dimensions comes next, so that the pixels of neighbouring rows are one longer vector. Where dimensions are
-    unfolded and there is no ``spare``, the columns are neighbours instead: copies then keep the order of the image.
+    In memory the channels of a pixel are neighbours, behind them its unfolded taps. In a stacked image the last of the
+    rows' dimensions comes next, so that the pixels of neighbouring rows are one longer vector. Those that a patch meets
+    in the padding are zeros, and any other pixel beyond the first and the last row is some pixel of another column.
+    Where dimensions are unfolded and rows are not stacked, the columns are neighbours: copies then keep the order of
+    the image.
 
     Attributes:
         matrices: (*lagged size of the rows, channels, columns).
         channels: channels times unfolded taps.
-        front: zeros before the last of the rows' dimensions.
 
     Args:
         geometry: the convolution of one group, zero-padded.
         depth: how many dimensions keep their pixels.
         rows: depth or depth − 1.
-        spare: zeros behind the last of the rows' dimensions, so that a view of rows may reach past the last.
-        front: zeros before it, with ``spare`` only.
+        stacked: whether pixels of neighbouring rows are beside one another.
     """
 
-    def __init__(self, geometry: Geometry, depth: int, rows: int, spare: int = 0, front: int = 0) -> None:
+    def __init__(self, geometry: Geometry, depth: int, rows: int, stacked: bool = False) -> None:
         self._inner = geometry.inner(depth)
-        self.depth, self.rows, self.spare, self.front = depth, rows, spare, front
+        self.depth, self.rows, self.stacked = depth, rows, stacked
+        self._zeros, self._reach = (0, 0), 0
+        if stacked:
+            (before, after), self._reach = geometry.padding[rows - 1], geometry.kernel[rows - 1] - 1
+            # Of two lags of opposite sign only the positive one is computed, so a single dimension needs none before.
+            self._zeros = min(before, self._reach) * (rows > 1), min(after, self._reach)
         self.strides = (*geometry.stride[:depth], *(1,) * (rows == depth))
         self._layout: _Layout | None = None
         self.matrices = self._room = self._store = self._scratch = torch.empty(0)
@@ -53,23 +59,25 @@ class Image:
     def load(self, x: Tensor, dtype: torch.dtype) -> None:
         """Take in examples (B, C, *size) in the place of those before."""
         x = self._prepared(x)
-        layout = _layout(self._inner, self.depth, self.rows, self.spare, self.front, x.shape, x.stride())
+        layout = _layout(self._inner, self.depth, self.rows, self.stacked, self._zeros, x.shape, x.stride())
         if layout is not self._layout:
             self._arrange(layout, x, dtype)
-        sizes, strides, offset = layout.source
-        self._room.copy_(x.as_strided(sizes, strides, x.storage_offset() + offset))
+        self._room.copy_(layout.source.of(x))
 
     def _arrange(self, layout: _Layout, x: Tensor, dtype: torch.dtype) -> None:
-        """Make room for examples of another shape, with zeros around the last of the rows' dimensions."""
-        values = math.prod(layout.store)
-        if len(self._store) < values:
-            self._store = x.new_empty(values, dtype=dtype)
-        image = self._store[:values].view(layout.store)
-        if self.spare:
-            image.narrow(-2, image.shape[-2] - self.spare, self.spare).zero_()
-        if self.front:
-            image.narrow(-2, 0, self.front).zero_()
-        self._room, self.matrices = image.as_strided(*layout.room), image.as_strided(*layout.matrices)
+        """Make room for examples of another shape, with zeros where their padding is."""
+        values, beyond = math.prod(layout.store), self._reach * layout.store[-1]
+        if len(self._store) < values + 2 * beyond:
+            self._store = x.new_empty(values + 2 * beyond, dtype=dtype)
+            self._store[:beyond] = 0
+        self._store[beyond + values : beyond + values + beyond] = 0
+        image = self._store[beyond : beyond + values].view(layout.store)
+        before, after = self._zeros
+        if before:
+            image.narrow(-2, 0, before).zero_()
+        if after:
+            image.narrow(-2, image.shape[-2] - after, after).zero_()
+        self._room, self.matrices = layout.room.of(image), layout.matrices.of(image)
         self._layout = layout
 
     def scratch(self, *shape: int) -> Tensor:
@@ -94,13 +102,20 @@ class Image:
         if self.rows < self.depth:
             x = _by_phase(x, 1 + self.depth, self.strides[-1])
         x = self._inner.pad(x)
-        if self._inner.dims and self.spare:  # the channels of a pixel and the next one's in one run
+        if self._inner.dims and self.stacked:  # the channels of a pixel and the next one's in one run
             x = x.movedim(1, -1).contiguous().movedim(-1, 1)
         return x
 
 
-View = tuple[tuple[int, ...], tuple[int, ...], int]
-"""Sizes, strides and the first value's place."""
+class _View(NamedTuple):
+    """A view of any tensor that begins where another one's begins."""
+
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    first: int
+
+    def of(self, tensor: Tensor) -> Tensor:
+        return tensor.as_strided(self.sizes, self.strides, tensor.storage_offset() + self.first)
 
 
 @dataclass(frozen=True)
@@ -116,46 +131,53 @@ class _Layout:
     """
 
     store: tuple[int, ...]
-    source: View
-    room: View
-    matrices: View
+    source: _View
+    room: _View
+    matrices: _View
     pixels: int
     n: int
 
 
 @lru_cache(maxsize=1024)
 def _layout(
-    inner: Geometry, depth: int, rows: int, spare: int, front: int, shape: torch.Size, stride: tuple[int, ...]
+    inner: Geometry,
+    depth: int,
+    rows: int,
+    stacked: bool,
+    zeros: tuple[int, int],
+    shape: torch.Size,
+    stride: tuple[int, ...],
 ) -> _Layout:
     """The layout of prepared examples of this shape and these strides, read off views of a tensor without values."""
     windows = inner.windows(torch.empty_strided(shape, stride, device="meta"))
     first, dims = 1 + inner.dims, depth + inner.dims
     taps = range(2 + dims, 2 + dims + inner.dims)
     windows = windows.permute(1, *taps, *range(2, 2 + depth), 0, *range(2 + depth, 2 + dims))
-    last, outer = first + rows, rows - (spare > 0)
+    last, outer = first + rows, rows - stacked
     channels = windows.shape[:first].numel()
     lead, behind = windows.shape[first:last], windows.shape[last:]
-    if inner.dims and not spare:
+    if inner.dims and not stacked:
         windows = windows.permute(*range(first, last), *range(first), *range(last, windows.ndim))
         store = room = torch.empty_like(windows, memory_format=torch.contiguous_format)
         matrices = store.view(*lead, channels, -1)
     else:
-        beside = [n + front + spare for n in lead[outer:]]
-        store = torch.empty(*lead[:outer], *behind, *beside, channels, device="meta")
+        beside = [n + sum(zeros) for n in lead[outer:]]
+        store = image = torch.empty(*lead[:outer], *behind, *beside, channels, device="meta")
         order = [*range(first, windows.ndim), *range(1, first), 0]
-        if spare:
+        if stacked:
+            image = store.narrow(-2, zeros[0], lead[-1])
             order.insert(len(order) - first - 1, order.pop(outer))
         windows = windows.permute(order)
-        room = (store.narrow(-2, front, lead[-1]) if spare else store).view(windows.shape)
-        matrices = store.view(*lead[:outer], behind.numel(), *beside, channels).movedim(outer, -1)
+        room = image.view(windows.shape)
+        matrices = image.view(*lead[:outer], behind.numel(), *lead[outer:], channels).movedim(outer, -1)
     pixels = shape[1 + depth] if rows < depth else 1
     return _Layout(
         tuple(store.shape), _view(windows), _view(room), _view(matrices), pixels, behind.numel() // pixels
     )
 
 
-def _view(of: Tensor) -> View:
-    return tuple(of.shape), of.stride(), int(of.storage_offset())
+def _view(found: Tensor) -> _View:
+    return _View(tuple(found.shape), found.stride(), int(found.storage_offset()))
 
 
 def _by_phase(x: Tensor, dim: int, stride: int) -> Tensor:

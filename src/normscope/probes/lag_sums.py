@@ -39,7 +39,9 @@ class LagSums:
         values: of the whole input.
     """
 
-    def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
+    def __init__(
+        self, plans: tuple[Lags, ...], image: Image, blocks: Blocks, width: int, values: int
+    ) -> None:
         self.image, self.blocks = image, blocks
         self.room = max(values // 4, 2**17)
         self.combinations = [c for c in itertools.product(*plans) if sign(c) >= 0]
@@ -78,9 +80,11 @@ class StackSums:
     Attributes and arguments are those of `LagSums`; the last but one of ``plans`` is the rows'.
     """
 
-    def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
+    def __init__(
+        self, plans: tuple[Lags, ...], image: Image, blocks: Blocks, width: int, values: int
+    ) -> None:
         self.image, self.blocks = image, blocks
-        self.stacks = stacks(tuple(plans))
+        self.stacks = stacks(plans)
         results = sum(stack.results for stack in self.stacks) * width**2
         self.kept = results <= KEPT * values
         self._sums: dict[tuple[int, int], Tensor] = {}
@@ -117,13 +121,9 @@ class StackSums:
         if (number, index) in self._views:
             return self._views[number, index]
         here, there = image.columns(stack.column, segment)
-        begin, count = image.front + stack.begin, stack.rows[-1]
+        rows, values = slice(stack.begin, stack.end), stack.height * image.channels
         found = (
-            (
-                where,
-                left[begin : begin + count, :, here],
-                _beside(right[begin + stack.first :, :, there], count, stack.height * image.channels).mT,
-            )
+            (where, left[rows, :, here], _beside(right[rows, :, there], stack.first, values).mT)
             for where, left, right in _walk(image.matrices, image.matrices, stack.outer, image.strides)
         )
         if stack.outer:
@@ -140,50 +140,52 @@ class LineSums:
 
     kept = True
 
-    def __init__(self, plans: Sequence[Lags], image: Image, blocks: Blocks, width: int, values: int) -> None:
+    def __init__(
+        self, plans: tuple[Lags, ...], image: Image, blocks: Blocks, width: int, values: int
+    ) -> None:
         self.image, self.blocks = image, blocks
-        (self.stack,) = stacks(tuple(plans))
+        (self.stack,) = stacks(plans)
         self._sums = torch.empty(0)
 
     def add(self, last: bool) -> None:
         """Add the part of the batch that the image holds; ``last``: no other follows."""
         stack, width = self.stack, self.image.channels
-        examples = self.image.matrices.permute(2, 0, 1)
+        pixels = self.image.matrices
         if not len(self._sums):
-            self._sums = examples.new_zeros(stack.count, width, stack.height * width)
+            self._sums = pixels.new_zeros(stack.count, width, stack.height * width)
         (low, high), done = stack.core, 0
-        long = high - low >= max(stack.height, len(examples))
+        long = high - low >= max(stack.height, pixels.shape[-1])
         for begin, end in ((stack.begin, low), (low, high), (high, stack.end)):
             if begin < end:
                 cells = 1 if (begin, end) == stack.core else end - begin
                 add = self._add_segment if long and (begin, end) == stack.core else self._add_pixels
-                add(examples, begin, end, self._sums[done : done + cells])
+                add(pixels[begin:end], self._sums[done : done + cells])
                 done += cells
         if last:
             stack.add([stack.by_tap(self._sums)], self.blocks)
 
-    def _add_segment(self, examples: Tensor, begin: int, end: int, sums: Tensor) -> None:
-        """All pixels from ``begin`` to ``end`` to the sums of the only cell."""
-        width, left = self.image.channels, examples[:, begin:end].mT
-        found = self.image.scratch(len(examples), width, width)
+    def _add_segment(self, pixels: Tensor, sums: Tensor) -> None:
+        """All of these pixels (pixels, channels, examples) to the sums of the only cell."""
+        _, width, examples = pixels.shape
+        found = self.image.scratch(examples, width, width)
         for lag in self.stack.lags:
-            torch.bmm(left, examples[:, begin + lag.shift : end + lag.shift], out=found)
+            torch.bmm(pixels.permute(2, 1, 0), _beside(pixels, lag.shift, width).permute(2, 0, 1), out=found)
             self.stack.part(lag, sums[0]).add_(_sum(found))
 
-    def _add_pixels(self, examples: Tensor, begin: int, end: int, sums: Tensor) -> None:
-        """Each pixel from ``begin`` to ``end`` to the sums of its own cell, or of the only one."""
-        left = examples[:, begin:end].permute(1, 2, 0)
-        right = examples[:, begin + self.stack.first :].permute(1, 2, 0)
-        right = _beside(right, end - begin, sums.shape[-1]).mT
-        if len(sums) == end - begin:
-            torch.baddbmm(sums, left, right, out=sums)
+    def _add_pixels(self, pixels: Tensor, sums: Tensor) -> None:
+        """Each of these pixels (pixels, channels, examples) to the sums of its own cell, or of the only one."""
+        others = _beside(pixels, self.stack.first, sums.shape[-1]).mT
+        if len(sums) == len(pixels):
+            torch.baddbmm(sums, pixels, others, out=sums)
         else:
-            sums[0] += torch.bmm(left, right).sum(0)
+            sums[0] += torch.bmm(pixels, others).sum(0)
 
 
-def _beside(pixels: Tensor, count: int, values: int) -> Tensor:
-    """A view (count, values, columns) of pixels (rows, channels, columns): each with what lies behind its channels."""
-    return pixels.as_strided((count, values, pixels.shape[-1]), pixels.stride())
+def _beside(pixels: Tensor, shift: int, values: int) -> Tensor:
+    """The view (rows, values, columns) of what begins ``shift`` rows behind pixels (rows, channels, columns)."""
+    rows, _, columns = pixels.shape
+    first = pixels.storage_offset() + shift * pixels.stride(0)
+    return pixels.as_strided((rows, values, columns), pixels.stride(), first)
 
 
 def _add_products(

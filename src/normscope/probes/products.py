@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -28,16 +28,17 @@ SQUARE = 256
 """Rows of a matrix times its own transpose that are multiplied at a time."""
 
 
-def plan(geometry: Geometry, size: Sequence[int], depth: int) -> list[Lags]:
+@lru_cache(maxsize=1024)
+def plan(geometry: Geometry, size: tuple[int, ...], depth: int) -> tuple[Lags, ...]:
     """The lags of the leading ``depth`` dimensions of an image of that size."""
     out = geometry.output_size(size)
     columns = (size, geometry.kernel, geometry.stride, geometry.dilation, geometry.padding, out)
-    return [
+    return tuple(
         lags(n, kernel, stride, dilation, before, patches)
         for n, kernel, stride, dilation, (before, _), patches in zip(
             *(c[:depth] for c in columns), strict=True
         )
-    ]
+    )
 
 
 def stacked_dimension(geometry: Geometry, depth: int, channels: int) -> int | None:
@@ -61,20 +62,20 @@ def sum_of_products(x: Tensor, geometry: Geometry, depth: int, total: Tensor) ->
     rows = max(depth - 1, 0) if stacked is None else stacked + 1
     plans = plan(geometry, size, depth)
     if 0 < depth == rows:
-        plans, kernel = [*plans, (WHOLE,)], (*kernel, 1)
-    spare = 0 if stacked is None else geometry.kernel[stacked] - 1
-    image = Image(geometry, depth, rows, spare, spare if rows > 1 else 0)
+        plans, kernel = (*plans, (WHOLE,)), (*kernel, 1)
+    image = Image(geometry, depth, rows, stacked is not None)
     blocks = Blocks(total, x.shape[1], kernel, width // x.shape[1], taps_first=stacked is not None)
     kind = LagSums if stacked is None else LineSums if geometry.dims == 1 else StackSums
     sums = kind(plans, image, blocks, width, x.numel()) if depth else None
     kept = sums is None or sums.kept
     step = images_at_a_time(geometry, len(x), x.shape[1], size, depth, total.element_size(), kept)
-    for start in range(0, len(x), step):
-        image.load(x[start : start + step], total.dtype)
+    parts = torch.split(x, step)
+    for number, examples in enumerate(parts, 1):
+        image.load(examples, total.dtype)
         if sums is None:
             blocks.add_square(image.matrices, SQUARE)
         else:
-            sums.add(start + step >= len(x))
+            sums.add(number == len(parts))
     if not depth:
         blocks.halve_squares(SQUARE)
     blocks.mirror()
@@ -92,11 +93,12 @@ def sum_of_grouped_products(x: Tensor, geometry: Geometry, total: Tensor) -> Non
     total.triu_().add_(upper.mT)
 
 
+@lru_cache(maxsize=1024)
 def images_at_a_time(
     geometry: Geometry,
     batch: int,
     channels: int,
-    size: Sequence[int],
+    size: tuple[int, ...],
     depth: int,
     itemsize: int,
     kept: bool,
