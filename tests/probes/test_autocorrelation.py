@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError
-from normscope.probes import lag_sums, products
+from normscope.probes import blocks, lag_sums, products, stacks
 from normscope.probes.geometry import Geometry
 from normscope.probes.products import sum_of_products
 
@@ -106,17 +106,38 @@ def test_every_path_gives_the_same_exact_sums(case):
         torch.testing.assert_close(total / count, truth, rtol=0, atol=1e-10)
 
 
+@pytest.fixture
+def own_constants(monkeypatch):
+    """Set constants of the paths, and forget what was worked out with others."""
+    remembered = (products.images_at_a_time, stacks.stacks)
+    for function in remembered:
+        function.cache_clear()
+    yield monkeypatch
+    for function in remembered:
+        function.cache_clear()
+
+
 @pytest.mark.parametrize(
-    ("wide", "chunk", "kept"), [(1, 1, 0), (1, 200, 100), (10**9, 1, 100), (10**9, 200, 0)]
+    ("wide", "chunk", "kept", "few", "small"),
+    [
+        (1, 1, 0, 2, 0),
+        (1, 200, 100, 2, 0),
+        (10**9, 1, 100, 0, 10**9),
+        (10**9, 1, 100, 2, 0),
+        (10**9, 200, 100, 2, 10**9),
+        (10**9, 200, 0, 0, 0),
+    ],
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=convolutions(dims=(1, 2, 3)))
-def test_sizes_of_chunks_and_batched_products_change_nothing(monkeypatch, case, wide, chunk, kept):
-    monkeypatch.setattr(products, "CHUNK", chunk)
-    monkeypatch.setattr(lag_sums, "WIDE", wide)
-    monkeypatch.setattr(lag_sums, "KEPT", kept)
-    monkeypatch.setattr(products, "COLUMNS", 1)
-    monkeypatch.setattr(products, "SQUARE", 5)
+def test_sizes_of_chunks_and_ways_to_add_change_nothing(own_constants, case, wide, chunk, kept, few, small):
+    own_constants.setattr(products, "CHUNK", chunk)
+    own_constants.setattr(lag_sums, "WIDE", wide)
+    own_constants.setattr(lag_sums, "KEPT", kept)
+    own_constants.setattr(stacks, "FEW", few)
+    own_constants.setattr(blocks, "SMALL", small)
+    own_constants.setattr(products, "COLUMNS", 1)
+    own_constants.setattr(products, "SQUARE", 5)
     test_every_path_gives_the_same_exact_sums.hypothesis.inner_test(case)
 
 
@@ -194,6 +215,31 @@ def test_a_value_that_is_not_finite_reaches_only_the_entries_it_belongs_to(value
     truth = brute_force(x, (3, 3), (1, 1), [(0, 0)] * 2, (1, 1))[0]
     torch.testing.assert_close(r, truth, rtol=0, atol=1e-10, equal_nan=True)
     assert 0 < int(torch.isfinite(r).sum()) < r.numel()
+
+
+@settings(max_examples=100, deadline=None)
+@given(convolutions(), st.data())
+def test_on_every_path_a_nan_reaches_no_entry_that_it_does_not_belong_to(case, data):
+    x, arguments = case
+    x = x[:, : x.shape[1] // arguments.pop("groups")].clone()
+    x[tuple(data.draw(st.integers(0, n - 1)) for n in x.shape)] = float("nan")
+    geometry = Geometry.of(x.ndim - 2, **arguments)
+    truth = expected(x, **arguments, groups=1)
+    finite, count = truth.isfinite(), math.prod(geometry.output_size(x.shape[2:])) * len(x)
+    for depth in range(geometry.dims + 1):
+        total = torch.zeros_like(truth)
+        sum_of_products(x, geometry, depth, total)
+        torch.testing.assert_close(total[finite] / count, truth[finite], rtol=0, atol=1e-10)
+        if not any(arguments["padding"]):
+            assert torch.equal(total.isfinite(), finite)
+
+
+def test_the_result_can_enter_a_graph_and_be_changed():
+    r = ns.probes.autocorrelation(torch.randn(2, 3, 8, 8), 3)
+    weight = torch.ones(27, 27, requires_grad=True)
+    (r * weight).sum().backward()
+    torch.testing.assert_close(weight.grad, r)
+    r += 1
 
 
 def test_a_pixel_no_patch_reaches_changes_nothing():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from normscope.probes.overlap import Pairs
+
+SMALL = 256
+"""Rows of R up to which each entry is looked up."""
 
 
 class Blocks:
@@ -29,6 +32,7 @@ class Blocks:
         self.matrix, self.channels, self.kernel, self.inner = matrix, channels, tuple(kernel), inner
         self.taps_first = taps_first
         self._per_channel = math.prod(kernel) * inner
+        self._filled = False
 
     def add(self, pairs: Sequence[Pairs], sums: Tensor, start: int = 0) -> None:
         """Add the products of segments to every pair of taps that they belong to.
@@ -61,6 +65,20 @@ class Blocks:
         target = self.matrix.as_strided(sizes, strides, self.matrix.storage_offset() + first)
         target += sums
 
+    def fill(self, sums: Tensor, put: Callable[[Tensor, Blocks], None]) -> bool:
+        """Write all of R at once, of the sums that ``put`` would put to their places; False where that is no gain.
+
+        Where each entry comes from is the same for all inputs of a shape: it is found once, and for a small R kept.
+        """
+        if len(self.matrix) > SMALL:
+            return False
+        form = (self.channels, self.kernel, self.inner, self.taps_first)
+        sources = _sources(put, sums.shape, form, sums.device)
+        if sources is not None:
+            torch.index_select(sums.reshape(-1), 0, sources, out=self.matrix.view(-1))
+            self._filled = True
+        return self._filled
+
     def add_square(self, rows: Tensor, step: int) -> None:
         """Add ``rows rowsᵀ``, ``step`` rows at a time, without what lies to the left of those."""
         for start in range(0, len(self.matrix), step):
@@ -74,6 +92,8 @@ class Blocks:
 
     def mirror(self, tile: int = 256) -> None:
         """Add the transpose in place: of two mirrored entries one holds zero, or each holds a half."""
+        if self._filled:
+            return
         matrix = self.matrix
         for i in range(0, len(matrix), tile):
             square = matrix[i : i + tile, i : i + tile]
@@ -82,6 +102,23 @@ class Blocks:
                 one, other = matrix[i : i + tile, j : j + tile], matrix[j : j + tile, i : i + tile]
                 one += other.mT
                 other.copy_(one.mT)
+
+
+@lru_cache(maxsize=64)
+def _sources(
+    put: Callable[[Tensor, Blocks], None],
+    shape: torch.Size,
+    form: tuple[int, tuple[int, ...], int, bool],
+    device: torch.device,
+) -> Tensor | None:
+    """Which of the sums of this shape each entry of R is; None if any is zero, of a tap that reads no pixel."""
+    channels, kernel, inner, _ = form
+    rows = channels * math.prod(kernel) * inner
+    numbers = torch.zeros(rows, rows, dtype=torch.int64, device=device)
+    put(torch.arange(1, shape.numel() + 1, device=device).view(shape), Blocks(numbers, *form))
+    # Of two mirrored entries one may be zero, or each a product of its own, of which both become the same.
+    sources = torch.maximum(numbers, numbers.mT).flatten() - 1
+    return sources if bool((sources >= 0).all()) else None
 
 
 @lru_cache(maxsize=4096)

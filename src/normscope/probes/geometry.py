@@ -154,9 +154,9 @@ class Geometry:
 
     def pad(self, x: Tensor) -> Tensor:
         """The input ``(B, C, *size)`` with its padding on."""
-        pads = [side for pair in reversed(self.padding) for side in pair]
-        if not any(pads):
+        if not any(map(any, self.padding)):
             return x
+        pads = [side for pair in reversed(self.padding) for side in pair]
         return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
 
     def windows(self, x: Tensor) -> Tensor:

@@ -67,10 +67,8 @@ class Image:
     def _arrange(self, layout: _Layout, x: Tensor, dtype: torch.dtype) -> None:
         """Make room for examples of another shape, with zeros where their padding is."""
         values, beyond = math.prod(layout.store), self._reach * layout.store[-1]
-        if len(self._store) < values + 2 * beyond:
+        if len(self._store) < values + 2 * beyond:  # what is beyond the image is multiplied, but of no patch
             self._store = x.new_empty(values + 2 * beyond, dtype=dtype)
-            self._store[:beyond] = 0
-        self._store[beyond + values : beyond + values + beyond] = 0
         image = self._store[beyond : beyond + values].view(layout.store)
         before, after = self._zeros
         if before:

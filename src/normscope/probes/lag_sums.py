@@ -104,13 +104,14 @@ class StackSums:
                 if sums is None:
                     sums = self.image.matrices.new_zeros(*stack.rows, width, stack.height * width)
                 for where, left, right in self._factors(number, index, segment):
-                    torch.baddbmm(sums[where], left, right, out=sums[where])
+                    of_segment = sums[where] if where else sums
+                    torch.baddbmm(of_segment, left, right, out=of_segment)
                 if last or not self.kept:
                     found.append(stack.by_tap(stack.cells(sums)))
                 else:
                     self._sums[number, index] = sums
             if found:
-                stack.add(found, self.blocks)
+                stack.add(found, self.blocks, self.kept and len(self.stacks) == 1)
 
     def _factors(self, number: int, index: int, segment: tuple[int, int]) -> Iterable[Factors]:
         """What to multiply with what: (rows, channels, columns) and (rows, columns, height times channels).
@@ -162,7 +163,7 @@ class LineSums:
                 add(pixels[begin:end], self._sums[done : done + cells])
                 done += cells
         if last:
-            stack.add([stack.by_tap(self._sums)], self.blocks)
+            stack.add([stack.by_tap(self._sums)], self.blocks, True)
 
     def _add_segment(self, pixels: Tensor, sums: Tensor) -> None:
         """All of these pixels (pixels, channels, examples) to the sums of the only cell."""

@@ -58,26 +58,30 @@ def autocorrelation(
     return mean if groups > 1 else mean[0]
 
 
-@torch.no_grad()
 def patch_sum(x: Tensor, geometry: Geometry, dtype: torch.dtype | None = None) -> tuple[Tensor, int]:
     """``Σ patch patchᵀ`` (G, K/G, K/G) of ``x`` (B, C, *size), symmetric to the bit, and their number.
 
     Computed in ``dtype``, by default that of x.
     """
     count = len(x) * math.prod(geometry.output_size(x.shape[2:]))
+    groups, size = geometry.groups, x.shape[1] // geometry.groups * geometry.taps
+    total = x.new_zeros(groups, size, size, dtype=dtype)
+    device = x.device.type
+    exact = torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    with torch.inference_mode(), exact:  # what is made here is not seen outside: total is not
+        _add_patches(x, geometry, total)
+    return total, count
+
+
+def _add_patches(x: Tensor, geometry: Geometry, total: Tensor) -> None:
     if geometry.padding_mode != "zeros":
         x, geometry = geometry.pad(x), geometry.unpadded()
     groups, channels = geometry.groups, x.shape[1] // geometry.groups
-    total = x.new_zeros(groups, *[channels * geometry.taps] * 2, dtype=dtype)
-    depth = cheapest_depth(geometry, len(x), channels, tuple(x.shape[2:]), total.element_size())
-    with (
-        torch.autocast(x.device.type, enabled=False)
-        if torch.is_autocast_enabled(x.device.type)
-        else nullcontext()
-    ):
-        if groups > 1 and not depth:
-            sum_of_grouped_products(x, geometry, total)
-        else:
-            for group, matrix in zip(torch.chunk(x, groups, 1), total, strict=True):
-                sum_of_products(group, geometry, depth, matrix)
-    return total, count
+    depth = cheapest_depth(geometry, len(x), channels, x.shape[2:], total.element_size())
+    if groups == 1:
+        sum_of_products(x, geometry, depth, total[0])
+    elif not depth:
+        sum_of_grouped_products(x, geometry, total)
+    else:
+        for group, matrix in zip(torch.chunk(x, groups, 1), total, strict=True):
+            sum_of_products(group, geometry, depth, matrix)

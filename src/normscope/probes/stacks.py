@@ -74,17 +74,26 @@ class Stack:
         """The sums of the rows that each tap reads (*outer segments, taps or one for all of them, …)."""
         return windowed(cells, len(self.outer), self._windows)
 
-    def add(self, columns: list[Tensor], blocks: Blocks) -> None:
-        """Add the sums `by_tap` (…, channels, height times channels) of each segment of the columns."""
+    def add(self, columns: list[Tensor], blocks: Blocks, alone: bool) -> None:
+        """Add the sums `by_tap` (…, channels, height times channels) of each segment of the columns.
+
+        ``alone``: R is the sums of this stack, and these are all of them.
+        """
         dim, width = len(self.outer), columns[0].shape[-2]
         sums = columns[0].unsqueeze(dim + 1) if len(columns) == 1 else torch.stack(columns, dim + 1)
         for at, lag in enumerate(self.outer):
             sums = windowed(sums, at, lag.pairs)
         sums = windowed(sums, dim + 1, self.column.pairs)
-        # (*outer pairs, lags, column pairs, …) of each tap: neighbouring lags are neighbouring pairs
-        sums = sums.view(*sums.shape[:-1], self.height, width).movedim(-2, dim + 1)
+        if alone and blocks.fill(sums, self._put):
+            return
         if self._square:  # these products are both halves of a block
-            sums.select(dim + 1, 0).mul_(0.5)
+            sums[..., :width] *= 0.5
+        self._put(sums, blocks)
+
+    def _put(self, sums: Tensor, blocks: Blocks) -> None:
+        # (*outer pairs, lags, column pairs, …) of each tap: neighbouring lags are neighbouring pairs
+        dim, width = len(self.outer), sums.shape[-2]
+        sums = sums.view(*sums.shape[:-1], self.height, width).movedim(-2, dim + 1)
         taps = blocks.by_tap(sums).unbind(dim)
         outer, column = [lag.pairs for lag in self.outer], self.column.pairs
         for number, pairs in enumerate(self._partners):
