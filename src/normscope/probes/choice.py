@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from normscope.probes.blocks import SMALL
 from normscope.probes.geometry import Geometry
 from normscope.probes.overlap import WHOLE
 from normscope.probes.products import SQUARE, images_at_a_time, plan, stacked_dimension
+from normscope.probes.stacks import stacks
 
 # Seconds, measured on one core of a current server (AVX-512, MKL). Only their ratios matter: they say how
 # many multiplications a call, a copied value or a scattered sum is worth.
@@ -23,8 +25,12 @@ COPY = 1.2e-9
 """A value copied into another order."""
 SCATTER = 2e-9
 """A sum added to its places in R."""
-UNFOLD = 2.5e-9
-"""A value copied where taps become neighbours."""
+RUN = 1e-8
+"""A run of neighbouring values copied where taps become neighbours."""
+STACK = 4e-4
+"""What stacked rows take beforehand and at the end."""
+PUT = 4e-5
+"""The sums of one tap of stacked rows put to their places in R."""
 CALL = 2e-5
 """A product called for from Python, its views included."""
 SEGMENT = 1.2e-5
@@ -56,7 +62,9 @@ def seconds(
     half = UNFOLDED if not depth else (HALF_SPEED if stack is None else STACKED)[itemsize]
     multiply = MULTIPLY * itemsize / 4 * (1 + half / width)
     copied = n * width * math.prod(size[:depth])
-    copies = copied * (UNFOLD if stack is not None and depth < geometry.dims else COPY)
+    copies = copied * COPY
+    if stack is not None and depth < geometry.dims:
+        copies += copied / (channels * geometry.kernel[-1]) * RUN
     parts = math.ceil(batch / images_at_a_time(geometry, batch, channels, size, depth, itemsize, True))
     if not depth:
         share = min(1, 0.5 + 0.5 * SQUARE / width)
@@ -65,16 +73,24 @@ def seconds(
         geometry, size, depth, depth < geometry.dims and stack is not None
     )
     results = segments if depth == 1 == geometry.dims else calls * size[depth - 2 if stack is None else stack]
-    overhead = segments * SEGMENT
+    overhead, once = segments * SEGMENT, pairs * CALL
     if stack is not None:  # one call for all lags of the rows, and nothing to sum until the end
         calls, overhead = calls / geometry.kernel[stack], 0.0
+        once = STACK + _puts(geometry, size, depth, width * outer) * PUT
     return (
         lengths * n * width**2 * multiply
         + copies
         + (parts * results + pairs) * width**2 * SCATTER * itemsize / 4
         + parts * (calls * CALL + overhead)
-        + pairs * CALL
+        + once
     )
+
+
+def _puts(geometry: Geometry, size: tuple[int, ...], depth: int, rows: int) -> int:
+    """How many taps of stacked rows are put to their places one by one: none where all are looked up."""
+    plans = plan(geometry, size, depth)
+    found = stacks((*plans, (WHOLE,)) if depth < geometry.dims or depth == 1 else plans)
+    return 0 if len(found) == 1 and rows <= SMALL else sum(stack.taps for stack in found)
 
 
 @lru_cache(maxsize=4096)

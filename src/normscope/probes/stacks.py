@@ -57,6 +57,11 @@ class Stack:
         )
         self._partners = [_partners(rows, i, self.first) for i in sorted(windows)]
 
+    @property
+    def taps(self) -> int:
+        """Those that read any row."""
+        return len(self._partners)
+
     def part(self, lag: Lag, sums: Tensor) -> Tensor:
         """One lag's of the sums of all, (…, channels, channels) of (…, channels, height times channels)."""
         width = sums.shape[-2]
