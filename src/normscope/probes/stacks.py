@@ -13,14 +13,13 @@ from normscope.probes.blocks import Blocks, windowed
 from normscope.probes.overlap import Lag, Lags, Pairs, sign
 
 FEW = 2
-"""Rows a tap that all taps read, up to which they are not added up once for all."""
+"""Rows that all taps read, as a multiple of the taps, up to which adding them up once for all is no gain."""
 
 
 class Stack:
     """All lags of the rows, for one lag of each other dimension.
 
-    Rows beyond the first and the last are zeros, as the padding is: so a tap's sum over the rows that it reads holds
-    for all taps that it meets.
+    Where the padding is, rows are zeros: so a tap's sum over the rows that it reads holds for all taps that it meets.
 
     Attributes:
         outer, lags, column: of the dimensions before the rows', of theirs, of the columns'.
