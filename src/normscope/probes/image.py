@@ -88,12 +88,7 @@ class Image:
     def columns(self, lag: Lag, segment: tuple[int, int]) -> tuple[slice, slice]:
         """The columns of the left and of the right pixels of a segment of the last lagged dimension."""
         assert self._layout is not None
-        stride, n, pixels = self.strides[-1], self._layout.n, self._layout.pixels
-        phase = (lag.phase + lag.shift) % stride
-        left, right = (sum(-(-(pixels - f) // stride) for f in range(end)) for end in (lag.phase, phase))
-        right += (lag.phase + lag.shift - phase) // stride
-        first, last = segment
-        return slice((left + first) * n, (left + last) * n), slice((right + first) * n, (right + last) * n)
+        return _columns(lag.phase, lag.shift, segment, self.strides[-1], self._layout.pixels, self._layout.n)
 
     def _prepared(self, x: Tensor) -> Tensor:
         """The examples in phases and padded, as their windows are views of."""
@@ -172,6 +167,18 @@ def _layout(
     return _Layout(
         tuple(store.shape), _view(windows), _view(room), _view(matrices), pixels, behind.numel() // pixels
     )
+
+
+@lru_cache(maxsize=4096)
+def _columns(
+    phase: int, shift: int, segment: tuple[int, int], stride: int, pixels: int, n: int
+) -> tuple[slice, slice]:
+    """The same, of a dimension of so many ``pixels``, ``n`` columns each, those of a phase behind one another."""
+    other = (phase + shift) % stride
+    left, right = (sum(-(-(pixels - f) // stride) for f in range(end)) for end in (phase, other))
+    right += (phase + shift - other) // stride
+    first, last = segment
+    return slice((left + first) * n, (left + last) * n), slice((right + first) * n, (right + last) * n)
 
 
 def _view(found: Tensor) -> _View:
