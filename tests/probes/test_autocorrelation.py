@@ -299,6 +299,7 @@ def test_memory_layout_changes_nothing_but_rounding():
 @pytest.mark.parametrize(
     ("shape", "arguments", "says"),
     [
+        ((2, 3, 8, 8), {"kernel_size": 3, "groups": True}, "groups must be a positive integer"),
         ((2, 3), {"kernel_size": 3}, "must be a tensor"),
         ((2, 3, 8, 8), {"kernel_size": 0}, "kernel_size"),
         ((2, 3, 8, 8), {"kernel_size": (3, 3, 3)}, "kernel_size"),

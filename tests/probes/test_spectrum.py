@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import random
 
@@ -243,6 +244,20 @@ def test_an_unknown_layer_is_refused_by_name():
         ns.probes.spectrum(network(), batch(4, 2, 8, 8), layers=["1"])
 
 
+@pytest.mark.parametrize("layers", [[0], 1.5, [None]])
+def test_what_is_no_name_of_a_layer_is_refused(layers):
+    with pytest.raises(InputError, match="layers must be names"):
+        ns.probes.spectrum(nn.Linear(2, 2), torch.ones(1, 2), layers=layers)
+
+
+@pytest.mark.parametrize("model", [None, torch.relu])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(InputError, match="model must be"):
+        ns.probes.spectrum(model, torch.ones(1, 2))
+    with pytest.raises(InputError, match="model must be"):
+        ns.probes.SpectrumSampler(model, every=1)
+
+
 def test_lazy_layers_are_refused():
     with pytest.raises(InputError, match="lazy"):
         ns.probes.spectrum(nn.LazyLinear(3), batch(4, 3))
@@ -292,13 +307,37 @@ def test_extremes_equal_the_full_routes_or_say_why_not(layer, shape):
 def test_extremes_never_give_a_wrong_smallest_eigenvalue():
     """Eigenvalues crowd near 0, to 1e-9 of the largest: Lanczos must find it or say it did not."""
     rng = torch.Generator().manual_seed(5)
-    for power in (2, 4, 6, 9):
-        scale = torch.logspace(0, -power / 2, 120, dtype=torch.float64)
-        q = torch.linalg.qr(torch.randn(300, 120, generator=rng, dtype=torch.float64)).Q
-        row = ns.probes.spectrum(nn.Linear(120, 1).double(), q * scale * 300**0.5, extremes=True).iloc[0]
+    for power, dim in itertools.product((2, 4, 6, 9), (120, 700)):
+        scale = torch.logspace(0, -power / 2, dim, dtype=torch.float64)
+        q = torch.linalg.qr(torch.randn(800, dim, generator=rng, dtype=torch.float64)).Q
+        row = ns.probes.spectrum(nn.Linear(dim, 1).double(), q * scale * 800**0.5, extremes=True).iloc[0]
         assert row.lambda_max == pytest.approx(1, rel=1e-8)
         assert math.isnan(row.lambda_min) or row.lambda_min == pytest.approx(10.0**-power, rel=1e-3)
         assert math.isnan(row.lambda_min) == ("not resolved" in row.note)
+
+
+@pytest.mark.parametrize("dim", [20, 60, 120, 700])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_extremes_find_the_one_direction_without_power(dim, seed):
+    """Two equal entries leave an eigenvalue of 0, far below all others."""
+    x = torch.randn(3000, dim, generator=torch.Generator().manual_seed(seed))
+    x[:, -1] = x[:, 0]
+    row = ns.probes.spectrum(nn.Linear(dim, 1), x, extremes=True).iloc[0]
+    assert (row.lambda_min, row.condition, row.note) == (0, math.inf, "")
+
+
+def test_extremes_of_a_convolution_with_two_equal_channels():
+    x = batch(16, 8, 12, 12)
+    x[:, 7] = x[:, 0]
+    row = ns.probes.spectrum(nn.Conv2d(8, 4, 3, padding=1), x, extremes=True).iloc[0]
+    assert (row.lambda_min, row.note) == (0, "")
+
+
+def test_extremes_of_a_well_conditioned_input_are_found_in_few_steps():
+    """In fewer products than entries, and enough that no smaller eigenvalue can have been missed."""
+    x = torch.randn(20_000, 700, generator=torch.Generator().manual_seed(3))
+    full, lanczos = (ns.probes.spectrum(nn.Linear(700, 1), x, extremes=e).iloc[0] for e in (False, True))
+    assert lanczos.lambda_min == pytest.approx(full.lambda_min, rel=1e-4)
 
 
 def test_extremes_know_that_fewer_patches_than_entries_leave_a_zero_eigenvalue():
@@ -399,6 +438,19 @@ def test_sampling_a_model_that_is_one_layer_works():
     with ns.probes.SpectrumSampler(model, every=1) as sampler:
         model(batch(4, 3))
     assert sampler.table().lambda_max[0] == pytest.approx(float(truth(batch(4, 3))[0][0]))
+
+
+def test_a_sampler_in_use_is_not_entered_again():
+    model = nn.Linear(3, 2)
+    sampler = ns.probes.SpectrumSampler(model, every=1)
+    for _ in range(2):
+        with sampler:
+            with pytest.raises(InputError, match="in use"):
+                sampler.__enter__()
+            model(torch.ones(4, 3))
+    assert len(sampler.table()) == 2
+    assert not model._forward_pre_hooks
+    assert not model._forward_hooks
 
 
 def test_sampling_refuses_a_step_that_is_no_whole_number():

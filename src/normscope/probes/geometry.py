@@ -65,7 +65,7 @@ class Geometry:
         spacing = _tuple("dilation", dilation, dims, 1)
         if padding_mode not in PADDING_MODES:
             raise InputError(f"padding_mode must be one of {', '.join(PADDING_MODES)}, not {padding_mode!r}.")
-        if not isinstance(groups, int) or groups < 1:
+        if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
             raise InputError(f"groups must be a positive integer, not {groups!r}.")
         pads: tuple[tuple[int, int], ...]
         if isinstance(padding, str):

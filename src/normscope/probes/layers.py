@@ -190,12 +190,16 @@ def as_convolution(layer: nn.Module, value: Tensor) -> tuple[Tensor, Geometry]:
 
 def chosen_layers(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
     """The layers to measure by name: those named, or every convolution and linear layer."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, not {type(model).__name__}.")
     if layers is None:
         return {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
     modules = dict(model.named_modules(remove_duplicate=False))
     known = [name for name, module in modules.items() if isinstance(module, LAYERS)]
     chosen = {}
-    for name in [layers] if isinstance(layers, str) else layers:
+    for name in [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else layers:
+        if not isinstance(name, str):
+            raise InputError(f"layers must be names of layers, not {name!r}.")
         if name not in modules:
             raise UnknownNameError("layer", name, known)
         if name not in known:

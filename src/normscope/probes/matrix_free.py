@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
+from scipy.linalg import eigh_tridiagonal
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from normscope.probes.eigenvalues import Spectrum, missing, read
@@ -26,8 +27,11 @@ TOLERANCE = 1e-7
 RELIABLE = 1e-4
 """Largest residual, relative to λ_min itself, with which λ_min is believed."""
 
-SMALLEST_STEPS = 30
-"""Restarts granted to λ_min, which Lanczos finds slowly or not at all where small eigenvalues crowd."""
+STEPS = 600
+"""Steps granted to λ_min, which Lanczos finds slowly or not at all where small eigenvalues crowd."""
+
+MARGIN, CHANCE = 0.1, 1e-9
+"""λ_min is believed if the chance that an eigenvalue is smaller by more than this share of it is not greater."""
 
 
 class PatchProduct:
@@ -81,8 +85,8 @@ class PatchProduct:
 def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float) -> Spectrum:
     """The spectrum's extremes, from the inputs of all calls of one layer's group.
 
-    λ_min is exactly 0 where patches are fewer than K or an entry of the patch is always 0; elsewhere it is
-    what Lanczos finds if its residual proves it, else NaN with the reason in the note.
+    λ_min is exactly 0 where patches are fewer than K or an entry of the patch is always 0; elsewhere it is what Lanczos
+    finds if that can be no other eigenvalue, else NaN with the reason in the note.
     """
     dim = products[0].channels * products[0].taps
     products = [product.double() for product in products]
@@ -109,28 +113,46 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
         largest = float(eigsh(operator, 1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False)[0])
     except ArpackError:
         return replace(missing(dim, positions, "Lanczos did not converge to λ_max"), power=power)
-    smallest, why = _smallest(operator, start, patches, float(diagonal.min()), dim * eps * largest)
+    smallest, why = _smallest(operator, start, patches, float(diagonal.min()), largest)
     return replace(read(dim, positions, smallest, largest, power, eps), note=why)
 
 
 def _smallest(
-    operator: LinearOperator, start: np.ndarray, patches: int, least: float, floor: float
+    operator: LinearOperator, start: np.ndarray, patches: int, least: float, largest: float
 ) -> tuple[float, str]:
-    """λ_min, or NaN and the reason. Any Ritz value bounds it from above, so one below rounding settles it."""
-    if patches < operator.shape[0] or least <= floor:
+    """λ_min, or NaN and the reason.
+
+    A Ritz value bounds λ_min from above, so one below rounding settles it. As many steps as R has dimensions, or as an
+    invariant subspace has, find every eigenvalue. Of fewer steps m from a random vector the smallest Ritz value θ is
+    believed if its residual is small and the chance that ``λ_min < θ − ε λ_max``, at most
+    ``1.648 √K exp(−√ε (2m − 1))``, is small, too (Kuczyński & Woźniakowski 1992).
+    """
+    dim = operator.shape[0]
+    floor = dim * np.finfo(np.float64).eps * largest
+    if patches < dim or least <= floor:
         return 0.0, ""
-    try:
-        values, vectors = eigsh(
-            operator, 1, which="SA", v0=start, tol=RELIABLE * 1e-2, maxiter=SMALLEST_STEPS
-        )
-    except ArpackNoConvergence:
-        return math.nan, "λ_min is not resolved by Lanczos: use extremes=False"
-    value, vector = float(values[0]), vectors[:, 0]
-    if value <= floor:
-        return 0.0, ""
-    if np.linalg.norm(operator.matvec(vector) - value * vector) > RELIABLE * value:
-        return math.nan, "λ_min is not resolved by Lanczos: use extremes=False"
-    return value, ""
+    basis, diagonal, beside = np.empty((min(dim, STEPS), dim)), np.empty(0), np.empty(0)
+    vector = start / np.linalg.norm(start)
+    for step in range(len(basis)):
+        basis[step] = vector
+        image = operator.matvec(vector)
+        diagonal = np.append(diagonal, vector @ image)
+        for _ in range(2):  # once is not enough to stay orthogonal
+            image -= basis[: step + 1].T @ (basis[: step + 1] @ image)
+        rest = float(np.linalg.norm(image))
+        whole = step + 1 == dim or rest <= floor
+        if whole or step + 1 == len(basis) or (step + 1) % 20 == 0:
+            values, vectors = eigh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))
+            value = float(values[0])
+            if value <= floor:
+                return 0.0, ""
+            proven = rest * abs(float(vectors[-1, 0])) <= RELIABLE * value
+            missed = 1.648 * math.sqrt(dim) * math.exp(-math.sqrt(MARGIN * value / largest) * (2 * step + 1))
+            if whole or (proven and missed <= CHANCE):
+                return value, ""
+        beside = np.append(beside, rest)
+        vector = image / rest
+    return math.nan, "λ_min is not resolved by Lanczos: use extremes=False"
 
 
 def _reads(geometry: Geometry, size: Sequence[int]) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:

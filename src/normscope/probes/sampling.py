@@ -51,7 +51,13 @@ class SpectrumSampler:
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> SpectrumSampler:
-        """Put the hooks on."""
+        """Put the hooks on.
+
+        Raises:
+            InputError: they are on already.
+        """
+        if self._handles:
+            raise InputError("this SpectrumSampler is in use: leave it before it is entered again.")
         self._handles = [
             self.model.register_forward_pre_hook(self._before),
             *watch(self.layers, self._seen),
