@@ -30,6 +30,9 @@ RELIABLE = 1e-4
 STEPS = 600
 """Steps granted to λ_min, which Lanczos finds slowly or not at all where small eigenvalues crowd."""
 
+PATIENCE = 60
+"""Steps after which it is given up if they show that those granted cannot be enough."""
+
 MARGIN, CHANCE = 0.1, 1e-9
 """λ_min is believed if the chance that an eigenvalue is smaller by more than this share of it is not greater."""
 
@@ -131,14 +134,14 @@ def _smallest(
     floor = dim * np.finfo(np.float64).eps * largest
     if patches < dim or least <= floor:
         return 0.0, ""
-    basis, diagonal, beside = np.empty((min(dim, STEPS), dim)), np.empty(0), np.empty(0)
-    vector = start / np.linalg.norm(start)
+    basis, diagonal, beside = np.zeros((min(dim, STEPS), dim)), np.empty(0), np.empty(0)
+    vector, rest = start / np.linalg.norm(start), 0.0
     for step in range(len(basis)):
         basis[step] = vector
         image = operator.matvec(vector)
         diagonal = np.append(diagonal, vector @ image)
-        for _ in range(2):  # once is not enough to stay orthogonal
-            image -= basis[: step + 1].T @ (basis[: step + 1] @ image)
+        image -= diagonal[-1] * vector + rest * basis[step - 1]
+        image -= basis[: step + 1].T @ (basis[: step + 1] @ image)  # and what rounding left of the others
         rest = float(np.linalg.norm(image))
         whole = step + 1 == dim or rest <= floor
         if whole or step + 1 == len(basis) or (step + 1) % 20 == 0:
@@ -146,10 +149,11 @@ def _smallest(
             value = float(values[0])
             if value <= floor:
                 return 0.0, ""
-            proven = rest * abs(float(vectors[-1, 0])) <= RELIABLE * value
-            missed = 1.648 * math.sqrt(dim) * math.exp(-math.sqrt(MARGIN * value / largest) * (2 * step + 1))
-            if whole or (proven and missed <= CHANCE):
+            needed = math.log(1.648 * math.sqrt(dim) / CHANCE) / math.sqrt(MARGIN * value / largest) / 2 + 0.5
+            if whole or (step + 1 >= needed and rest * abs(float(vectors[-1, 0])) <= RELIABLE * value):
                 return value, ""
+            if dim > STEPS < needed and step + 1 >= PATIENCE:  # θ only falls, so ever more are needed
+                break
         beside = np.append(beside, rest)
         vector = image / rest
     return math.nan, "λ_min is not resolved by Lanczos: use extremes=False"
