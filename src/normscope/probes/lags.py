@@ -68,12 +68,13 @@ def patch_sum(x: Tensor, geometry: Geometry, dtype: torch.dtype | None = None) -
     total = x.new_zeros(groups, size, size, dtype=dtype)
     device = x.device.type
     exact = torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
-    with torch.inference_mode(), exact:  # what is made here is not seen outside: total is not
+    with torch.inference_mode(), exact:  # total was made before, so it stays an ordinary tensor
         _add_patches(x, geometry, total)
     return total, count
 
 
 def _add_patches(x: Tensor, geometry: Geometry, total: Tensor) -> None:
+    """Write each group's sum into ``total`` (G, K/G, K/G), which holds zeros, by the cheapest path."""
     if geometry.padding_mode != "zeros":
         x, geometry = geometry.pad(x), geometry.unpadded()
     groups, channels = geometry.groups, x.shape[1] // geometry.groups
