@@ -19,7 +19,7 @@ class Nothing:
     rows: int = 6
 
 
-@cell(version=1)
+@cell(name="benchmarks.empty", version=1)
 def nothing(config: Nothing) -> pa.Table:
     rows = Rows()
     for index in range(config.rows):

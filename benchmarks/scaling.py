@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.sweep import run_empty
-from normscope import sweep
+from normscope import runner
 from normscope.atomic import atomic_write
 
 LENGTHS = (1.0, 3.0, 10.0, 60.0)
@@ -92,7 +92,7 @@ def simulate(cells: int, cores: int, length: float, cost: float, seed: int = 0) 
 
 def measured_cost(count: int = 500) -> float:
     """Milliseconds of a driver's for each cell that a cluster's node sends back."""
-    engine = sweep.make_engine("ray")
+    engine = runner.make_engine("ray")
     run_empty(engine, 8)
     loop = statistics.median(run_empty(engine, count)[1] for _ in range(3)) / count
     engine.close()

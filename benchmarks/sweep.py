@@ -27,13 +27,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import plain
 from benchmarks.cells import empty_cells
-from normscope import data, networks, sweep
+from normscope import data, networks, runner
 from normscope.papers.chai2020.lenet import VARIANTS, LeNetTraining, train_lenet
-from normscope.sweep import Engine, SilentObserver, Store
-from normscope.sweep.store import run_and_store
+from normscope.protocol import known_cell
+from normscope.runner import Engine, SilentObserver
+from normscope.runner.worker import run_and_store
+from normscope.store import Store
 from normscope.timing import median_seconds, threads
 
-CORES = sweep.available_cores()
+CORES = runner.available_cores()
 PLAIN_BAR, TUNE_BAR, OVERHEAD_BAR, RESUME_BAR = 1.5, 1.3, 20.0, 10.0
 RATES, IMAGES = (0.01, 0.1, 0.5), 4_000  # Rates at which no variant diverges: all do the same work.
 FINISHED = 10_000
@@ -80,7 +82,7 @@ def training(rounds: int, seeds: int, with_tune: bool) -> None:
         "started": lambda: _sweep(configs, engine),
         "plain": lambda: [peer(config, found) for config in configs],
     }
-    engine = sweep.make_engine()
+    engine = runner.make_engine()
     with contextlib.ExitStack() as stack:
         stack.callback(engine.close)
         _sweep(configs[: 2 * CORES], engine)
@@ -107,8 +109,8 @@ def training(rounds: int, seeds: int, with_tune: bool) -> None:
 def overhead(rounds: int, count: int = 500) -> None:
     """What a cell costs beyond its own work: core time (seconds by cores, over cells), with the workers started."""
     print(f"\nengine overhead, {count} empty cells on {CORES} workers (bar {OVERHEAD_BAR:g} ms a cell)")
-    for name in sweep.ENGINES:
-        engine = sweep.make_engine(name)
+    for name in runner.ENGINES:
+        engine = runner.make_engine(name)
         run_empty(engine, 4 * CORES)
         measured = [run_empty(engine, count) for _ in range(rounds)]
         engine.close()
@@ -132,13 +134,13 @@ def resume() -> None:
         store.check_writable()
         started = time.perf_counter()
         for number, (key, cell) in enumerate(cells.items(), start=1):
-            run_and_store(cell.function, cell.config, key, store, {"version": cell.version})
+            run_and_store(known_cell(cell.name), cell.config, key, store, {"version": cell.version})
             if number % store.compact_at == 0:
                 store.compact()
         written = time.perf_counter() - started
         again = Store(Path(folder))
         started = time.perf_counter()
-        plan = sweep.plan(cells, again, CORES)
+        plan = runner.plan(cells, again, CORES)
         planned = time.perf_counter() - started
         rows = len(again.table(cells))
         total = time.perf_counter() - started
@@ -168,7 +170,7 @@ def _sweep(configs: Sequence[LeNetTraining], engine: Engine | None = None) -> li
     cells = {cell.key(data.digest): cell for cell in map(train_lenet.cell, configs)}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        failures = sweep.run(sweep.plan(cells, store, CORES), store, SilentObserver(), engine=engine)
+        failures = runner.run(runner.plan(cells, store, CORES), store, SilentObserver(), engine=engine)
         assert not failures, failures
         table = store.table(cells)
     errors = table[table["measure"] == "validation_error"].groupby("cell")["value"].last()
@@ -214,9 +216,9 @@ def run_empty(engine: Engine, count: int) -> tuple[float, float]:
     cells = empty_cells(count)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        plan = sweep.plan(cells, store, CORES)
+        plan = runner.plan(cells, store, CORES)
         started, cpu = time.perf_counter(), time.process_time()
-        failures = sweep.run(plan, store, SilentObserver(), engine=engine)
+        failures = runner.run(plan, store, SilentObserver(), engine=engine)
         seconds = time.perf_counter() - started, time.process_time() - cpu
     assert not failures, failures
     return seconds

@@ -5,7 +5,7 @@ python docs/draw_autocorrelation.py
 
 from pathlib import Path
 
-from normscope.probes.overlap import lags
+from normscope.probes._autocorrelation.overlap import lags
 
 SIZE, KERNEL, CELL = 7, 3, 34
 COLOURS = ("#4477aa", "#ee6677", "#228833")

@@ -27,7 +27,8 @@ def test_imports_run_downwards_only():
     [
         "import normscope",
         "import normscope.cli",
-        "import normscope.errors, normscope.protocol, normscope.sweep, normscope.data, normscope.papers.catalogue",
+        "import normscope.errors, normscope.protocol, normscope.runner, normscope.store, normscope.data",
+        "import normscope.sweep, normscope.papers.catalogue",
         "import normscope.nn.specs",
         "from normscope.papers import catalogue; [entry.id for entry in catalogue.find('all')]",
     ],

@@ -8,13 +8,14 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from normscope import data, results, sweep
+from normscope import data, runner, store
 from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
-from normscope.report import files, scorecard
-from normscope.sweep import Observer, Plan, SilentObserver, Store
+from normscope.results import files, scorecard, stored
+from normscope.runner import Observer, Plan, SilentObserver
+from normscope.store import Store
 
 DEFAULT_OUT = Path("normscope-runs")
 
@@ -99,8 +100,8 @@ class Reproduction:
             raise InputError(f"{workers} workers cannot run anything: give 1 or more.")
         if timeout is not None and not timeout > 0:
             raise InputError(f"a cell time-out of {timeout:g} s is not positive.")
-        freight = sweep.Freight(data.portable, data.GIVEN_VARIABLE)
-        self._engine = sweep.make_engine(engine, ray_address, freight)
+        freight = runner.Freight(data.portable, data.GIVEN_VARIABLE)
+        self._engine = runner.make_engine(engine, ray_address, freight)
         self._workers = self._engine.cores() if workers is None else workers
         self._timeout, self._fresh = timeout, fresh
         self._check, self._checked = check, False
@@ -127,7 +128,7 @@ class Reproduction:
         Raises:
             InputError: when a data set has fewer training images than a cell needs, or the check refuses.
         """
-        digest = functools.cache(digest_offline if offline else data.digest)
+        digest = functools.cache(functools.partial(data.digest, offline=offline))
         seen = {key for cells in self._cells.values() for key in cells}
         for experiment in self.experiments:
             asked = experiment.cells(self.scale, self._tables[experiment.id])
@@ -136,7 +137,7 @@ class Reproduction:
             key: cell for cells in self._cells.values() for key, cell in cells.items() if key not in seen
         }
         _check_images(unseen.values())
-        plan = sweep.plan(unseen, self._store, self._workers, fresh=self._fresh)
+        plan = runner.plan(unseen, self._store, self._workers, fresh=self._fresh)
         if not self._checked:
             self._check(plan)
             self._checked = True
@@ -155,7 +156,7 @@ class Reproduction:
             kept = self._run_missing(plan, watching) or not files.is_read_only(self.out)
             found = [self._result(experiment, kept) for experiment in self.experiments]
             if kept:
-                results.write(self.out, found)
+                stored.write(self.out, found)
                 for result in found:
                     files.remove_unfinished(self.out / result.id)
         return found
@@ -170,7 +171,7 @@ class Reproduction:
                 for id, cells in self._cells.items():
                     files.write_unfinished(self.out / id, cells.keys())
             observer.planned(plan)
-            self._failures |= sweep.run(plan, self._store, observer, self._timeout, self._engine)
+            self._failures |= runner.run(plan, self._store, observer, self._timeout, self._engine)
             self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
             plan = self.plan()
         return ran
@@ -180,7 +181,7 @@ class Reproduction:
         failures = {cells[key].describe(): error for key, error in self._failures.items() if key in cells}
         settings = experiment.profile(self.scale).describe()
         claims = tuple(experiment.claims(table))
-        notes = [sweep.mixture([about.provenance for about in self._store.find(cells).values()])]
+        notes = [store.mixture([about.provenance for about in self._store.find(cells).values()])]
         if not kept:
             notes.append(f"{self.out} is read-only: nothing was written.")
         return Result(
@@ -193,11 +194,6 @@ class Reproduction:
             experiment,
             tuple(filter(None, notes)),
         )
-
-
-def digest_offline(name: str) -> str:
-    """A data set's digest, the published one where it is not at hand."""
-    return data.digest(name) if data.available(name)[0] else data.CATALOGUE[name].digest
 
 
 def _check_images(cells: Iterable[Cell]) -> None:

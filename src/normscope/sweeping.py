@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from normscope.errors import InputError
-from normscope.grid import Grid, GridExperiment
 from normscope.progress import watching
 from normscope.protocol import Result
-from normscope.report import files
 from normscope.reproduction import Reproduction
-from normscope.results import read_sweep
-from normscope.sweep import Plan
+from normscope.results import files
+from normscope.results.stored import read_sweep
+from normscope.runner import Plan
+from normscope.sweep import Grid, GridExperiment
 
 
 def run_sweep(
@@ -52,7 +52,7 @@ def run_sweep(
     Args:
         network: ``"lenet"``, ``"resnet(depth=20)"``, or ``"my.module:factory(width=32)"``, importable here and in a
             fresh interpreter with this one's ``sys.path``; how a factory is called stands in
-            :mod:`normscope.grid.networks`.
+            :mod:`normscope.sweep.networks`.
         norm: specs for :func:`normscope.nn.make`, or ``"as-is"``, the default: the network as its factory makes it, a
             built-in one with ``"batch"``.
         place: ``"after"``, ``"before"``, ``"prior"``, ``"top"``, as the network takes them.
@@ -135,7 +135,7 @@ def prepared_sweep(
         name: the sweep's.
         out: the results folder, where another sweep of that name may stand.
         workers, timeout, fresh, engine, ray_address: as for :func:`run_sweep`.
-        words: those of :meth:`normscope.grid.Grid.of`.
+        words: those of :meth:`normscope.sweep.Grid.of`.
 
     Raises:
         UnknownNameError, InputError: as :func:`run_sweep`.
@@ -144,7 +144,7 @@ def prepared_sweep(
 
     def check(plan: Plan) -> None:
         if plan.new:
-            from normscope.grid import checking
+            from normscope.sweep import checking
 
             checking.check(grid)
         _check_replaced(reproduction.out / name / files.DATA_NAME, grid)

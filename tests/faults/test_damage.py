@@ -9,7 +9,7 @@ import pytest
 import trial
 from killing import Run, results_of
 
-from normscope.sweep import Store
+from normscope.store import Store
 
 pytestmark = pytest.mark.faults
 YEAR = 365 * 86400

@@ -8,7 +8,7 @@ import pytest
 import trial
 from killing import KINDS, Run, files_of, results_of
 
-from normscope.sweep import Store
+from normscope.store import Store
 
 pytestmark = pytest.mark.faults
 

@@ -4,7 +4,7 @@ import pytest
 import trial
 from killing import Run
 
-from normscope.sweep import Store
+from normscope.store import Store
 
 pytestmark = pytest.mark.faults
 

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError
-from normscope.probes import blocks, lag_sums, products, stacks
-from normscope.probes.geometry import Geometry
-from normscope.probes.products import sum_of_products
+from normscope.probes._autocorrelation import blocks, lag_sums, products, stacks
+from normscope.probes._autocorrelation.geometry import Geometry
+from normscope.probes._autocorrelation.products import sum_of_products
 
 
 def every_patch(x: Tensor, kernel, stride, padding, dilation, mode="zeros") -> Tensor:
@@ -333,8 +333,8 @@ def test_the_name_is_always_the_function():
     for _ in range(2):
         assert callable(ns.probes.autocorrelation)
         assert callable(ns.probes.spectrum)
-        importlib.import_module("normscope.probes.lags")
-        importlib.import_module("normscope.probes.layers")
+        importlib.import_module("normscope.probes._autocorrelation.lags")
+        importlib.import_module("normscope.probes._spectrum")
 
 
 @pytest.mark.parametrize("kernel", [np.int64(3), torch.tensor(3), (np.int32(3), 3)])

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normscope.probes.blocks import Blocks, windowed
-from normscope.probes.overlap import WHOLE, lags
+from normscope.probes._autocorrelation.blocks import Blocks, windowed
+from normscope.probes._autocorrelation.overlap import WHOLE, lags
 
 
 def windows():

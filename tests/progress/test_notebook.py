@@ -17,13 +17,14 @@ def messages(tmp_path_factory):
     code = textwrap.dedent(f"""
         from pathlib import Path
         from sample_cells import Deed, deed
-        from normscope import progress, sweep
-        store = sweep.Store(Path({str(store)!r}))
+        from normscope import progress, runner
+            from normscope.store import Store
+        store = Store(Path({str(store)!r}))
         cells = [deed.cell(Deed("fine", seconds=seconds)) for seconds in (1.5, 0.1)] + [deed.cell(Deed("raise"))]
-        plan = sweep.plan({{cell.key(str): cell for cell in cells}}, store, 1)
+        plan = runner.plan({{cell.key(str): cell for cell in cells}}, store, 1)
         with progress.watching() as observer:
             observer.planned(plan)
-            sweep.run(plan, store, observer)
+            runner.run(plan, store, observer)
     """)
     manager, client = jupyter_client.manager.start_new_kernel(kernel_name="python3", env=_environment())
     sent = []

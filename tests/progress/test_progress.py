@@ -6,17 +6,18 @@ import pytest
 from rich.console import Console
 from sample_cells import Deed, deed
 
-from normscope import progress, sweep
+from normscope import progress, runner
 from normscope.progress import lines
 from normscope.progress.board import Board
 from normscope.progress.tally import Tally
-from normscope.sweep import SilentObserver, Store
+from normscope.runner import SilentObserver
+from normscope.store import Store
 
 
 @pytest.fixture
 def plan(tmp_path):
     cells = [deed.cell(Deed("fine", str(index), seconds=9.0)) for index in range(20)]
-    return sweep.plan({cell.key(str): cell for cell in cells}, Store(tmp_path), 2)
+    return runner.plan({cell.key(str): cell for cell in cells}, Store(tmp_path), 2)
 
 
 @pytest.fixture

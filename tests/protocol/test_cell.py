@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 from sample_cells import Deed, Numbers, numbers
 
-from normscope.errors import InputError
-from normscope.protocol import Cell, Rows, canonical_config, cell, resolve_function
+from normscope.errors import InputError, UnknownNameError
+from normscope.protocol import Cell, Rows, canonical_config, cell, known_cell
 
 
 def no_data(name: str) -> str:
@@ -42,7 +42,7 @@ def test_a_new_option_with_a_default_keeps_old_keys():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"function": "m:g"},
+        {"name": "m:g"},
         {"version": 2},
         {"config": Numbers(1.0, count=4)},
         {"config": Numbers(1.0, pair=(2, 1))},
@@ -98,14 +98,31 @@ def test_a_configuration_survives_the_way_to_a_worker(config):
     assert isinstance(restored.start, float)
 
 
-def test_a_cell_function_is_found_by_its_path():
-    assert resolve_function(numbers.path) is numbers
-    assert numbers.cell(Numbers(1.0)).function == "sample_cells:numbers"
+def test_the_module_of_a_cell_is_no_part_of_its_key():
+    moved = dataclasses.replace(numbers.cell(Numbers(1.0)), module="elsewhere")
+    assert moved.key(no_data) == numbers.cell(Numbers(1.0)).key(no_data)
 
 
-def test_a_function_that_is_no_cell_function_is_refused():
-    with pytest.raises(InputError, match="sample_cells:Numbers is not a cell function"):
-        resolve_function("sample_cells:Numbers")
+def test_a_cell_function_is_found_by_its_name():
+    assert numbers.cell(Numbers(1.0)).name == "samples.numbers"
+    assert numbers.cell(Numbers(1.0)).module == "sample_cells"
+    assert known_cell("samples.numbers") is numbers
+
+
+def test_looking_a_name_up_imports_no_module(tmp_path, monkeypatch):
+    (tmp_path / "hostile.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("hostile", "hostile:cell", "sample_cells:numbers"):
+        with pytest.raises(UnknownNameError, match="unknown cell"):
+            known_cell(name)
+
+
+def test_two_cells_of_one_name_are_refused():
+    with pytest.raises(TypeError, match=r"two cells are named 'samples\.numbers'"):
+
+        @cell(name="samples.numbers", version=1)
+        def other(config: Numbers):
+            return Rows().table()
 
 
 def test_a_configuration_of_another_class_is_refused():
@@ -120,7 +137,7 @@ def test_a_configuration_may_not_hide_a_column_of_the_table():
 
     globals()["Clashing"] = Clashing
 
-    @cell(version=1)
+    @cell(name="samples.clashing", version=1)
     def clashing(config: Clashing):
         return Rows().table()
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from normscope.report.page import Chapter, Section, write_page
+from normscope.report.page import Chapter, Section, render
 
 
 def claim(name="a", **changes):
@@ -34,7 +34,7 @@ def page(tmp_path, *sections, **changes):
         "summary": "They help.",
     }
     chapter = Chapter(sections=sections, **(fields | changes))
-    return write_page(tmp_path, [chapter], {"torch": "2"}).read_text()
+    return render([chapter], {"torch": "2"})
 
 
 class Outline(html.parser.HTMLParser):

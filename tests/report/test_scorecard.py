@@ -3,7 +3,8 @@ import json
 import pytest
 
 from normscope.errors import InputError
-from normscope.report.scorecard import measured_numbers, read_scorecard, update_scorecard, verdict
+from normscope.report.scorecard import measured_numbers, verdict
+from normscope.results.scorecard import read_scorecard, update_scorecard
 
 
 def row(experiment="p.fig1", claim="a", holds=True, scale="quick", measured=None):

@@ -11,7 +11,7 @@ def training_rows(errors, rate, seed=0, epochs=EPOCHS):
     """``errors``: norm → validation error by epoch; a list that ends early is a run that diverged."""
     rows = []
     for norm, by_epoch in errors.items():
-        run = {"function": train_lenet.path, "norm": norm, "rate": rate, "seed": seed, "epochs": epochs}
+        run = {"function": train_lenet.name, "norm": norm, "rate": rate, "seed": seed, "epochs": epochs}
         for epoch, error in enumerate(by_epoch, start=1):
             rows.append({"measure": "validation_error", "epoch": epoch, "value": error, **run})
         if len(by_epoch) < epochs:
@@ -23,7 +23,7 @@ def spectrum_rows(measure, values, rate, seed=0):
     """``values``: norm → eigenvalue after five steps; ``None`` is a run that diverged before."""
     rows = []
     for norm, value in values.items():
-        run = {"function": early_spectrum.path, "norm": norm, "rate": rate, "seed": seed}
+        run = {"function": early_spectrum.name, "norm": norm, "rate": rate, "seed": seed}
         rows.append({"measure": measure, "step": 0, "layer": "conv2", "value": 123.0, **run})
         if value is None:
             rows.append({"measure": "diverged", "step": 4, "value": float("nan"), **run})

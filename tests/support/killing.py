@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trial
 
-from normscope.sweep import Store
+from normscope.store import Store
 
 KINDS = ("driver", "worker", "everyone", "compaction", "report")
 _FORKS = multiprocessing.get_context("forkserver")
@@ -84,7 +84,7 @@ class Run:
         with contextlib.suppress(FileNotFoundError):
             for task in Path(f"/proc/{self._process.pid}/task").iterdir():
                 children += [int(child) for child in (task / "children").read_text().split()]
-        return [child for child in children if b"normscope.sweep.worker" in _command(child)]
+        return [child for child in children if b"normscope.runner.worker" in _command(child)]
 
     def kill(self, kind: str, duration: float, dice: random.Random) -> Death:
         """Kill it at a random moment.

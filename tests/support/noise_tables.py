@@ -15,7 +15,7 @@ def run_table(*runs):
 def run_rows(arrangement, rate, noise, seed, errors, epochs=EPOCHS):
     """One run's validation errors by epoch; a list that ends early is a run that diverged."""
     run = {
-        "function": train_arrangement.path,
+        "function": train_arrangement.name,
         "arrangement": arrangement,
         "rate": rate,
         "noise": noise,
@@ -38,7 +38,7 @@ def zigzag(level, amplitude, epochs=EPOCHS):
 
 def step_rows(arrangement, rate, seed, by_step):
     """``by_step``: step → measure → value."""
-    run = {"function": compare_steps.path, "arrangement": arrangement, "rate": rate, "seed": seed}
+    run = {"function": compare_steps.name, "arrangement": arrangement, "rate": rate, "seed": seed}
     return pd.DataFrame(
         [
             {"measure": measure, "step": step, "value": value, **run}

@@ -30,7 +30,7 @@ class Deed:
     seconds: float = 0.0
 
 
-@cell(version=1)
+@cell(name="samples.numbers", version=1)
 def numbers(config: Numbers):
     """Some rows, one of them not finite."""
     rows = Rows()
@@ -40,7 +40,7 @@ def numbers(config: Numbers):
     return rows.table()
 
 
-@cell(version=1, cost=lambda config: 1.0 + config.seconds)
+@cell(name="samples.deed", version=1, cost=lambda config: 1.0 + config.seconds)
 def deed(config: Deed):
     """Well, or one of several ways to go wrong."""
     if config.folder:

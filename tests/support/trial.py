@@ -39,7 +39,7 @@ class TrialProfile:
         return {"cells": str(self.cells)}
 
 
-@cell(version=1)
+@cell(name="trial.count_from", version=1)
 def count_from(config: Number):
     """A few rows that only the configuration decides; the file ``TRIAL_TRACES`` tells which cells were begun."""
     if traces := os.environ.get("TRIAL_TRACES"):
@@ -112,7 +112,7 @@ def run(
     from normscope import cli, reproduction
     from normscope.papers import catalogue
     from normscope.papers.sources import Paper
-    from normscope.sweep import Store
+    from normscope.store import Store
 
     for stream, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT), stream)

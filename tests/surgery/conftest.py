@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import normscope as ns
-from normscope.surgery.kinds import core, norms
+from normscope.nn.kinds import core, norms
 
 Built = tuple[nn.Module, Tensor]
 

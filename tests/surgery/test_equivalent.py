@@ -6,8 +6,8 @@ from torch import nn
 
 import normscope as ns
 from normscope.errors import InputError
+from normscope.nn.kinds import norms
 from normscope.surgery import changes
-from normscope.surgery.kinds import norms
 
 
 def test_the_equivalent_network_agrees_on_the_batch_with_the_model_in_training_mode(built, output, off):

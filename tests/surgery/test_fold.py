@@ -5,8 +5,8 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError
+from normscope.nn.kinds import norms
 from normscope.surgery import changes
-from normscope.surgery.kinds import norms
 
 
 class Wired(nn.Module):

@@ -4,8 +4,8 @@ from torch import nn
 
 import normscope as ns
 from normscope.errors import InputError, UnknownNameError
+from normscope.nn.kinds import core, norms
 from normscope.surgery import ChannelsLast, changes
-from normscope.surgery.kinds import core, norms
 
 
 class FrozenBatchNorm2d(nn.Module):

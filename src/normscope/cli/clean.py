@@ -17,7 +17,7 @@ def clean(
     ] = False,
 ) -> None:
     """Remove cells that no experiment refers to, superseded copies, and what crashes have left behind."""
-    from normscope import cleaning
+    from normscope.results import cleaning
 
     removals = cleaning.clean(folder, dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"

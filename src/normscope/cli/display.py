@@ -17,7 +17,7 @@ from normscope.report.scorecard import measured_numbers
 
 if TYPE_CHECKING:
     from normscope.protocol import Result
-    from normscope.sweep import Plan
+    from normscope.runner import Plan
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}
 

@@ -7,13 +7,14 @@ def info() -> None:
     """Versions, cores, and where data and results stand: what to put into a bug report."""
     import os
 
-    from normscope import results, sweep
+    from normscope import runner
     from normscope.data import locations
     from normscope.papers import catalogue
+    from normscope.results import stored
 
     lines = {
-        **results.environment(),
-        "cores": str(sweep.available_cores()),
+        **stored.environment(),
+        "cores": str(runner.available_cores()),
         "experiments": str(len(catalogue.ENTRIES)),
         "NORMSCOPE_DATA": os.environ.get("NORMSCOPE_DATA", "not set"),
         "cache": str(locations.cache_folders()[0]),

@@ -21,19 +21,18 @@ def report(
     ] = None,
 ) -> None:
     """Judge, draw and write the page again from stored results."""
-    from normscope import results
     from normscope.cli import display
     from normscope.errors import InputError
-    from normscope.papers import tour
     from normscope.progress import console
-    from normscope.report import export, files, scorecard
+    from normscope.report import export
+    from normscope.results import files, scorecard, stored, tour
 
     if csv == latex == _STDOUT:
         raise InputError("only one of --csv and --latex can be printed: give the other a file.")
     for path in (csv, latex):
         if path is not None and not path.parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.parent}.")
-    found = results.rebuild(folder)
+    found = stored.rebuild(folder)
     rows = scorecard.read_scorecard(folder)
     exports = {path: to for path, to in ((csv, export.to_csv), (latex, export.to_latex)) if path is not None}
     for path, convert in exports.items():

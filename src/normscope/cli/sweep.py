@@ -115,10 +115,10 @@ def _show_summary(result: Result) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from normscope.grid import GridExperiment
-    from normscope.grid.readings import summary
     from normscope.progress import console
     from normscope.protocol import NotJudgedError
+    from normscope.sweep import GridExperiment
+    from normscope.sweep.readings import summary
 
     assert isinstance(result.experiment, GridExperiment)
     screen = console()

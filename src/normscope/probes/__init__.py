@@ -10,19 +10,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from normscope.probes._autocorrelation.lags import autocorrelation
+    from normscope.probes._moments import moments
+    from normscope.probes._spectrum import accumulate, spectrum
     from normscope.probes.eigenvalues import Spectrum, spectrum_of
-    from normscope.probes.lags import autocorrelation
-    from normscope.probes.layers import accumulate, spectrum
-    from normscope.probes.moments import moments
     from normscope.probes.sampling import SpectrumSampler
 
 _HOMES = {
     "Spectrum": "normscope.probes.eigenvalues",
     "SpectrumSampler": "normscope.probes.sampling",
-    "accumulate": "normscope.probes.layers",
-    "autocorrelation": "normscope.probes.lags",
-    "moments": "normscope.probes.moments",
-    "spectrum": "normscope.probes.layers",
+    "accumulate": "normscope.probes._spectrum",
+    "autocorrelation": "normscope.probes._autocorrelation.lags",
+    "moments": "normscope.probes._moments",
+    "spectrum": "normscope.probes._spectrum",
     "spectrum_of": "normscope.probes.eigenvalues",
 }
 

@@ -18,8 +18,8 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
+from normscope.probes._autocorrelation.geometry import Geometry
 from normscope.probes.eigenvalues import Spectrum, missing, read
-from normscope.probes.geometry import Geometry
 
 TOLERANCE = 1e-7
 """Relative residual at which λ_max is taken as converged: its own error is of the residual's square."""

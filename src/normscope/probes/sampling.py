@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from normscope.errors import InputError
+from normscope.probes._spectrum import COLUMNS, Sums, chosen_layers
 from normscope.probes.capture import watch
-from normscope.probes.layers import COLUMNS, Sums, chosen_layers
 
 
 class SpectrumSampler:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from normscope.progress.screen import console
 from normscope.progress.tally import Tally
 from normscope.progress.words import counted, duration, plan_sentence
-from normscope.sweep.observer import Observer, SilentObserver
+from normscope.runner.observer import Observer, SilentObserver
 
 if TYPE_CHECKING:
     from rich.console import Console

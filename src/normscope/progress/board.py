@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from normscope.protocol import Cell
-    from normscope.sweep import Plan
+    from normscope.runner import Plan
 
 _BAR = 20
 

@@ -11,7 +11,7 @@ from normscope.progress.words import duration, rate
 
 if TYPE_CHECKING:
     from normscope.protocol import Cell
-    from normscope.sweep import Plan
+    from normscope.runner import Plan
 
 _ENOUGH_DONE = 0.1
 _LAST = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from normscope.sweep import Plan
+    from normscope.runner import Plan
 
 
 def plan_sentence(plan: Plan) -> str:

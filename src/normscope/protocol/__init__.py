@@ -5,8 +5,8 @@ A :class:`Cell` is one independent piece of work; its rows follow one :mod:`sche
 :class:`Result` holds what came of it. Nothing here imports torch or matplotlib.
 """
 
-from normscope.protocol.cell import Cell, CellFunction, canonical_config, cell, resolve_function
-from normscope.protocol.claim import VERDICTS, Claim, ClaimRule, Judgement, NotJudgedError, claim
+from normscope.protocol.cells import Cell, CellFunction, canonical_config, cell, known_cell
+from normscope.protocol.claims import VERDICTS, Claim, ClaimRule, Judgement, NotJudgedError, claim
 from normscope.protocol.experiment import Experiment, FixedExperiment, Profile, Result, Scale
 from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
@@ -29,6 +29,6 @@ __all__ = [
     "cell",
     "claim",
     "empty_table",
-    "resolve_function",
+    "known_cell",
     "select",
 ]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from normscope.errors import UnknownNameError
-from normscope.protocol.cell import Cell
-from normscope.protocol.claim import Claim, ClaimRule
+from normscope.protocol.cells import Cell
+from normscope.protocol.claims import Claim, ClaimRule
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normscope.protocol.claim import NotJudgedError
+from normscope.protocol.claims import NotJudgedError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normscope.protocol import VERDICTS
-from normscope.report.files import write_text
 from normscope.report.scorecard import measured_numbers, verdict
 
 if TYPE_CHECKING:
@@ -89,11 +88,10 @@ class Chapter:
         return [row for section in self.sections for row in section.claims]
 
 
-def write_page(folder: Path, chapters: Sequence[Chapter], environment: Mapping[str, str]) -> Path:
-    """Write ``report.html`` into ``folder``.
+def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
+    """The text of ``report.html``.
 
     Args:
-        folder: the results folder.
         chapters: the sources with their experiments, in their order on the page.
         environment: what the results were made with, in words.
     """
@@ -109,12 +107,9 @@ def write_page(folder: Path, chapters: Sequence[Chapter], environment: Mapping[s
     templates.filters.update(
         verdict=verdict, measured=measured_numbers, inline=_inline, anchor=_anchor, typeset=_typeset
     )
-    page = folder / "report.html"
-    text = templates.get_template("report.html").render(
+    return templates.get_template("report.html").render(
         chapters=chapters, environment=environment, verdicts=VERDICTS
     )
-    write_text(page, text)
-    return page
 
 
 def _inline(figure: Path) -> str:

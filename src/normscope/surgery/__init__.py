@@ -1,5 +1,6 @@
 """Surgery on any model: replace, insert, remove, fold and calibrate its norms. Each returns a new model."""
 
+from normscope.nn.channels_last import ChannelsLast
 from normscope.surgery.calibration import calibrate
 from normscope.surgery.changes import Change, changes
 from normscope.surgery.equivalence import equivalent_network
@@ -7,7 +8,7 @@ from normscope.surgery.folding import fold
 from normscope.surgery.inserting import insert_norms
 from normscope.surgery.removing import remove_norms
 from normscope.surgery.replacing import replace_norms
-from normscope.surgery.wrapping import ChannelsLast, NormedLayer
+from normscope.surgery.wrapping import NormedLayer
 
 __all__ = [
     "Change",

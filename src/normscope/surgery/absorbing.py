@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from normscope.errors import InputError
+from normscope.nn.kinds import channels, channels_last, layers, norms, sizes
 from normscope.surgery.affine import Affine
 from normscope.surgery.changes import Change, described
 from normscope.surgery.copies import exchanged
 from normscope.surgery.graph import Call, Graph
-from normscope.surgery.kinds import channels, channels_last, layers, norms, sizes
 from normscope.surgery.merging import into_consumer, into_producer, keeps_to_its_weights, takes_constants
 
 

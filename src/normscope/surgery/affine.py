@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.surgery.kinds import channels, channels_last, core
+from normscope.nn.kinds import channels, channels_last, core
 
 _TOLERANCE = 1e-6  # of the largest output; a norm that looks at the batch is off by far more
 _CONSTANT = 1e-12  # a standard deviation below this share of the mean is rounding

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
+from normscope.nn.kinds import channels_last, core, norms
 from normscope.surgery.copies import copied
-from normscope.surgery.kinds import channels_last, core, norms
 from normscope.surgery.running import call
 
 

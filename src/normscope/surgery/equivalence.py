@@ -7,11 +7,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+from normscope.nn.kinds import norms
 from normscope.surgery.absorbing import absorb
 from normscope.surgery.affine import Affine, batch_map
 from normscope.surgery.changes import noted
 from normscope.surgery.copies import copied
-from normscope.surgery.kinds import norms
 from normscope.surgery.traced import traced
 
 

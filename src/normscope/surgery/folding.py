@@ -7,12 +7,12 @@ from typing import Any
 from torch import nn
 
 from normscope.errors import InputError
+from normscope.nn.kinds import norms
 from normscope.surgery.absorbing import absorb
 from normscope.surgery.affine import inference_map
 from normscope.surgery.changes import noted
 from normscope.surgery.copies import copied
 from normscope.surgery.following import follow
-from normscope.surgery.kinds import norms
 
 
 def fold(model: nn.Module, x: Any = None) -> nn.Module:

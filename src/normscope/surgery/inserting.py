@@ -9,15 +9,16 @@ from torch import nn
 
 from normscope.errors import InputError, UnknownNameError
 from normscope.generators import generators_kept
+from normscope.nn.channels_last import ChannelsLast
+from normscope.nn.kinds import Layer, sizes
+from normscope.nn.kinds import layers as layers_of
 from normscope.nn.specs import parse
 from normscope.surgery.changes import Change, described, noted
 from normscope.surgery.copies import copied, exchanged, home
 from normscope.surgery.following import follow
 from normscope.surgery.graph import Graph
-from normscope.surgery.kinds import Layer, sizes
-from normscope.surgery.kinds import layers as layers_of
 from normscope.surgery.replacing import NormSpec, built
-from normscope.surgery.wrapping import ChannelsLast, NormedLayer
+from normscope.surgery.wrapping import NormedLayer
 
 Place = Literal["after", "before"]
 

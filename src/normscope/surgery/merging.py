@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from normscope.nn.kinds import Layer, Transposed, sizes
 from normscope.surgery.affine import Affine
-from normscope.surgery.kinds import Layer, Transposed, sizes
 
 
 def into_producer(layer: Layer, map_: Affine) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from normscope.nn.kinds import channels, norms
 from normscope.surgery.changes import Change, described, noted
 from normscope.surgery.copies import copied, exchanged
-from normscope.surgery.kinds import channels, norms
 
 
 def remove_norms(model: nn.Module) -> nn.Module:

@@ -11,11 +11,11 @@ from torch import nn
 from normscope.errors import InputError
 from normscope.generators import generators_kept
 from normscope.nn import make
+from normscope.nn.channels_last import ChannelsLast
+from normscope.nn.kinds import channels, channels_last, core, norms
 from normscope.nn.specs import ARGUMENTS, Spec, parse
 from normscope.surgery.changes import Change, described, noted
 from normscope.surgery.copies import copied, exchanged, home
-from normscope.surgery.kinds import channels, channels_last, core, norms
-from normscope.surgery.wrapping import ChannelsLast
 
 NormSpec = str | Callable[[int], nn.Module]
 
@@ -24,7 +24,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     """A copy of the model with every norm replaced by ``spec``.
 
     Replaced are the batch (also synchronized), group, instance, layer and RMS norms of the framework, ours,
-    and look-alikes (:func:`normscope.surgery.kinds.norms`). A norm over the last dimension, as a layer norm
+    and look-alikes (:func:`normscope.nn.kinds.norms`). A norm over the last dimension, as a layer norm
     over features is, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm; a layer norm over
     (C, H, W) becomes a norm over C.
 

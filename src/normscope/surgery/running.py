@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
+from normscope.nn.kinds import layers, sizes
 from normscope.surgery.copies import copied, home
-from normscope.surgery.kinds import layers, sizes
 
 _SIDES = (32, 28, 64, 224, 16, 8, 128, 299)
 

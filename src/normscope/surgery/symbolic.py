@@ -8,8 +8,8 @@ import torch
 from torch import fx, nn
 
 from normscope.generators import generators_kept
+from normscope.nn.kinds import Layer, is_norm
 from normscope.surgery.graph import Call, Graph
-from normscope.surgery.kinds import Layer, is_norm
 from normscope.surgery.running import example
 
 _SAME = {"contiguous", "clone", "detach"}

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
+from normscope.nn.kinds import Layer, layers, norms
 from normscope.surgery.graph import Call, Graph
-from normscope.surgery.kinds import Layer, layers, norms
 from normscope.surgery.running import call, tensors
 
 Seen = Callable[[str, nn.Module, Tensor], None]

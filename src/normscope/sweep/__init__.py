@@ -1,31 +1,10 @@
-"""Runs cells: every core busy, every finished cell kept, a bad one never in the way of the others.
+"""A user's own grid: networks × norms × places × learning rates × seeds, as an experiment like the papers'.
 
-:class:`Store` keeps each finished cell's rows in a folder; :func:`plan` says which of the wanted cells it lacks;
-:func:`run` has an :class:`Engine` run those, worker processes of this machine or a Ray cluster, and reports to an
-:class:`Observer`.
+:class:`Grid` reads the user's words, :class:`GridExperiment` makes cells and a figure of it. Before any worker
+starts, :mod:`normscope.sweep.checking`, which imports torch, builds each of its networks and refuses what cannot run.
 """
 
-from normscope.sweep.engine import ENGINES, Engine, make_engine, run
-from normscope.sweep.local import available_cores
-from normscope.sweep.observer import Observer, SilentObserver
-from normscope.sweep.planning import Estimate, Plan, plan
-from normscope.sweep.provenance import mixture
-from normscope.sweep.shipping import Freight
-from normscope.sweep.store import Store, StoreError
+from normscope.sweep.experiment import GridExperiment
+from normscope.sweep.runs import Grid
 
-__all__ = [
-    "ENGINES",
-    "Engine",
-    "Estimate",
-    "Freight",
-    "Observer",
-    "Plan",
-    "SilentObserver",
-    "Store",
-    "StoreError",
-    "available_cores",
-    "make_engine",
-    "mixture",
-    "plan",
-    "run",
-]
+__all__ = ["Grid", "GridExperiment"]

@@ -26,7 +26,7 @@ def table_of(block_error=0.0, spread=lambda share: share, nudge=lambda value: va
         for share in narrow.get("correlations", CORRELATIONS):
             for seed in range(2):
                 run = {
-                    "function": scale_channels.path,
+                    "function": scale_channels.name,
                     "scaling": scaling,
                     "correlation": share,
                     "seed": seed,
@@ -111,7 +111,7 @@ def test_on_real_digits_every_claim_holds_and_the_figure_draws():
     for scaling in SCALINGS:
         for share in CORRELATIONS:
             config = ScaledChannels(scaling, share, 0, "mnist5k", images=8)
-            run = {"function": scale_channels.path, "scaling": scaling, "correlation": share, "seed": 0}
+            run = {"function": scale_channels.name, "scaling": scaling, "correlation": share, "seed": 0}
             tables.append(scale_channels(config).to_pandas().assign(**run))
     table = pd.concat(tables, ignore_index=True)
     assert [claim.holds for claim in EXPERIMENT.claims(table)] == [True, True, True]

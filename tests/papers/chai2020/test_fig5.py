@@ -33,7 +33,7 @@ def power_rows(powers=(0.1, 0.9, 1.1, 8.0), out=None, variance=lambda power: pow
         law = out or LAWS[norm]
         for seed in range(2):
             for step in (0, 5):
-                run = {"function": channel_power.path, "norm": norm, "rate": 1.0, "seed": seed, "step": step}
+                run = {"function": channel_power.name, "norm": norm, "rate": 1.0, "seed": seed, "step": step}
                 for channel, power in enumerate(powers):
                     found = {"power_in": power, "variance_in": variance(power), "power_out": law(power)}
                     for measure, value in found.items():
@@ -106,7 +106,7 @@ def test_on_real_digits_every_claim_holds_and_the_figure_draws():
     tables = []
     for norm in VARIANTS:
         config = EarlySpectrum(norm, 1.0, seed=0, data="mnist5k", images=512)
-        run = {"function": channel_power.path, **dataclasses.asdict(config)}
+        run = {"function": channel_power.name, **dataclasses.asdict(config)}
         tables.append(channel_power(config).to_pandas().assign(**run))
     table = pd.concat(tables, ignore_index=True)
     assert [claim.holds for claim in EXPERIMENT.claims(table)] == [True, True, True]

@@ -28,7 +28,7 @@ def runs(bend=lambda share, step, mode, amplitude: amplitude, excess=None, seeds
     rows = []
     for share in shares:
         for seed in range(seeds):
-            run = {"function": descend.path, "share": share, "seed": seed}
+            run = {"function": descend.name, "share": share, "seed": seed}
             shrinkages = [2 * share * value for value in EIGENVALUES]
             for mode, shrinkage in enumerate(shrinkages):
                 constant = -1 / math.log(abs(1 - shrinkage))
@@ -138,7 +138,7 @@ def test_on_real_digits_every_claim_holds_and_the_figure_draws():
     tables = []
     for share in SHARES:
         config = LinearDescent(share, 0, "mnist5k", images=4, steps=250)
-        tables.append(descend(config).to_pandas().assign(function=descend.path, share=share, seed=0))
+        tables.append(descend(config).to_pandas().assign(function=descend.name, share=share, seed=0))
     table = pd.concat(tables, ignore_index=True)
     assert [claim.holds for claim in EXPERIMENT.claims(table)] == [True, True, True]
     figure = EXPERIMENT.figure(table)

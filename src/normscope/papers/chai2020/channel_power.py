@@ -24,7 +24,7 @@ def _cost(config: EarlySpectrum) -> float:
     return 0.3
 
 
-@cell(version=1, cost=_cost, data=_datasets)
+@cell(name="normscope.papers.chai2020.channel_power:channel_power", version=1, cost=_cost, data=_datasets)
 def channel_power(config: EarlySpectrum) -> pa.Table:
     """Channel power ``E[x²]`` of both convolutions' outputs before and after the norm, before training and after it.
 

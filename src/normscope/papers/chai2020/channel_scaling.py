@@ -64,7 +64,7 @@ def eigenvalues(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         NotJudgedError: when there are none.
     """
-    rows = select(table, function=scale_channels.path)
+    rows = select(table, function=scale_channels.name)
     measured = select(rows, measure="eigenvalue")[[*_RUN, "index", "value"]]
     own = select(rows, measure="block_eigenvalue")[[*_RUN, "index", "channel", "value"]]
     found = measured.merge(own, on=[*_RUN, "index"], suffixes=("", "_own"))
@@ -91,7 +91,7 @@ def distances(table: pd.DataFrame) -> pd.DataFrame:
 )
 def blocks_scale(table: pd.DataFrame) -> Judgement:
     """The measured blocks against a_c² times what they were."""
-    errors = select(table, function=scale_channels.path, measure="block_error")
+    errors = select(table, function=scale_channels.name, measure="block_error")
     worst = {
         scaling: float(select(errors, scaling=scaling)["value"].max(skipna=False)) for scaling in SCALINGS
     }
@@ -182,7 +182,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def _draw_blocks(axes: Panel, table: pd.DataFrame) -> None:
     """Each channel's power after over before, against its factor squared."""
-    rows = select(table, function=scale_channels.path, correlation=1.0)
+    rows = select(table, function=scale_channels.name, correlation=1.0)
     columns = ["scaling", "seed", "channel"]
     channels = rows[rows["measure"].isin(("factor", "block_ratio"))]
     channels = channels.set_index([*columns, "measure"])["value"].unstack("measure").reset_index()

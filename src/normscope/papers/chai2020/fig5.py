@@ -67,7 +67,7 @@ def channels(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         NotJudgedError: when there are none.
     """
-    rows = select(table, function=channel_power.path)
+    rows = select(table, function=channel_power.name)
     rows = rows[rows["measure"].isin(("power_in", "variance_in", "power_out"))]
     if rows.empty:
         raise NotJudgedError("no channel's power was measured")

@@ -72,7 +72,7 @@ def _spectrum_cost(config: EarlySpectrum) -> float:
     return 0.1 * config.steps
 
 
-@cell(version=1, cost=_training_cost, data=_datasets)
+@cell(name="normscope.papers.chai2020.lenet:train_lenet", version=1, cost=_training_cost, data=_datasets)
 def train_lenet(config: LeNetTraining) -> pa.Table:
     """Train and validate after every epoch.
 
@@ -97,7 +97,7 @@ def train_lenet(config: LeNetTraining) -> pa.Table:
     return rows.table()
 
 
-@cell(version=1, cost=_spectrum_cost, data=_datasets)
+@cell(name="normscope.papers.chai2020.lenet:early_spectrum", version=1, cost=_spectrum_cost, data=_datasets)
 def early_spectrum(config: EarlySpectrum) -> pa.Table:
     """Extreme eigenvalues and power of both convolutions' input autocorrelation, before and after each early step.
 

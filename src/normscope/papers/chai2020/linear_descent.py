@@ -46,7 +46,7 @@ def _cost(config: LinearDescent) -> float:
     return 0.3 + config.images * config.steps * _SECONDS_PER_IMAGE
 
 
-@cell(version=1, cost=_cost, data=_datasets)
+@cell(name="normscope.papers.chai2020.linear_descent:descend", version=1, cost=_cost, data=_datasets)
 def descend(config: LinearDescent) -> pa.Table:
     """Run the descent through the framework's own convolution, gradient and SGD, in float64, beside the closed forms.
 

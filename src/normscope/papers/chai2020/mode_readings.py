@@ -53,7 +53,7 @@ def time_constants(table: pd.DataFrame) -> pd.DataFrame:
 
 def excess(table: pd.DataFrame, measure: str = "excess") -> pd.DataFrame:
     """The loss above its minimum in units of its start: share, seed, step, value."""
-    rows = select(table, function=descend.path, measure=measure)[[*_RUN, "step", "value"]]
+    rows = select(table, function=descend.name, measure=measure)[[*_RUN, "step", "value"]]
     start = rows.loc[rows["step"] == 0, [*_RUN, "value"]]
     found = rows.merge(start, on=_RUN, suffixes=("", "_start")).sort_values([*_RUN, "step"])
     return found.assign(value=found["value"] / found["value_start"]).drop(columns="value_start")
@@ -61,7 +61,7 @@ def excess(table: pd.DataFrame, measure: str = "excess") -> pd.DataFrame:
 
 def _side_by_side(table: pd.DataFrame, measures: tuple[str, ...], keys: list[str]) -> pd.DataFrame:
     """Measures of the same things as columns of one row each, NaN kept, in the keys' order."""
-    rows = select(table, function=descend.path)
+    rows = select(table, function=descend.name)
     rows = rows[rows["measure"].isin(measures)]
     if rows.empty:
         raise NotJudgedError(f"no rows of {' and '.join(measures)}")

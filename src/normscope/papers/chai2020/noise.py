@@ -105,7 +105,9 @@ def _comparison_cost(config: StepComparison) -> float:
     return 0.3 + config.images * _SECONDS_PER_IMAGE["plain"] + comparisons * _SECONDS_PER_COMPARISON
 
 
-@cell(version=1, cost=_training_cost, data=_datasets)
+@cell(
+    name="normscope.papers.chai2020.noise:train_arrangement", version=1, cost=_training_cost, data=_datasets
+)
 def train_arrangement(config: NoiseTraining) -> pa.Table:
     """Train and validate after every epoch.
 
@@ -131,7 +133,7 @@ def train_arrangement(config: NoiseTraining) -> pa.Table:
     return rows.table()
 
 
-@cell(version=1, cost=_comparison_cost, data=_datasets)
+@cell(name="normscope.papers.chai2020.noise:compare_steps", version=1, cost=_comparison_cost, data=_datasets)
 def compare_steps(config: StepComparison) -> pa.Table:
     """How close each plain step of the second convolution is to NLMS's from the same input and local error.
 

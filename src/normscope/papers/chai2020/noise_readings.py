@@ -53,7 +53,7 @@ class Estimate:
 
 def error_curves(table: pd.DataFrame) -> pd.DataFrame:
     """Validation error: a row a run, named by arrangement, rate, noise and seed, and a column an epoch."""
-    errors = errors_by_epoch(select(table, function=train_arrangement.path), _RUN)
+    errors = errors_by_epoch(select(table, function=train_arrangement.name), _RUN)
     return errors.pivot(index=_RUN, columns="epoch", values="value").sort_index()
 
 

@@ -29,7 +29,7 @@ _EQUAL = 1.25
 
 def _measured(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     """One measure of every compared step: arrangement, rate, seed, step, value."""
-    rows = select(table, function=compare_steps.path, measure=measure)
+    rows = select(table, function=compare_steps.name, measure=measure)
     return rows[["arrangement", "rate", "seed", "step", "value"]]
 
 

@@ -20,7 +20,7 @@ _RUN = ["norm", "rate", "seed"]
 
 def validation_errors(table: pd.DataFrame) -> pd.DataFrame:
     """Validation error of every run after every epoch: columns norm, rate, seed, epoch, value."""
-    return errors_by_epoch(select(table, function=train_lenet.path), _RUN)
+    return errors_by_epoch(select(table, function=train_lenet.name), _RUN)
 
 
 def errors_by_epoch(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def final_errors(table: pd.DataFrame) -> pd.DataFrame:
 
 def early_eigenvalues(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     """``lambda_min`` or ``lambda_max`` of the second convolution's input after 5 steps: norm, rate, seed, value."""
-    rows = select(table, function=early_spectrum.path)
+    rows = select(table, function=early_spectrum.name)
     runs = rows[_RUN].drop_duplicates()
     wanted = (rows["measure"] == measure) & (rows["step"] == STEPS) & (rows["layer"] == SPECTRUM_LAYER)
     eigenvalues = runs.merge(rows.loc[wanted, [*_RUN, "value"]], how="left")

@@ -45,7 +45,7 @@ def _cost(config: ScaledChannels) -> float:
     return 0.2 + config.images * _SECONDS_PER_IMAGE
 
 
-@cell(version=1, cost=_cost, data=_datasets)
+@cell(name="normscope.papers.chai2020.scaled_channels:scale_channels", version=1, cost=_cost, data=_datasets)
 def scale_channels(config: ScaledChannels) -> pa.Table:
     """The input's autocorrelation before and after its channels are scaled, both measured, in float64.
 

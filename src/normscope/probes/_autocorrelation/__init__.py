@@ -1,0 +1,1 @@
+"""The autocorrelation of a convolution's input patches."""

@@ -1,0 +1,1 @@
+"""Runs cells on a Ray cluster, started here or joined."""

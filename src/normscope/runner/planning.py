@@ -1,0 +1,71 @@
+"""What a sweep is about to do: which cells are found, which are new, and about how long those will take."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from normscope.protocol import Cell
+from normscope.store.store import Store
+
+_BYTES_PER_CELL = 8_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """About how much a plan's new cells will take.
+
+    Attributes:
+        seconds: wall-clock time with the plan's workers.
+        bytes: disk space.
+        measured: whether the time rests on finished cells of this store, rather than on the authors' estimates alone.
+    """
+
+    seconds: float
+    bytes: int
+    measured: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The cells of a sweep by key: those the store has and those it lacks, the longest first.
+
+    ``set_aside`` counts the damaged files that were come across in the store; their cells are new.
+    """
+
+    reused: Mapping[str, Cell]
+    new: Mapping[str, Cell]
+    workers: int
+    estimate: Estimate
+    set_aside: int = 0
+
+
+def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool = False) -> Plan:
+    """Find which of the wanted cells the store has.
+
+    Args:
+        cells: the wanted cells by key.
+        store: where finished ones stand.
+        workers: how many will run side by side.
+        fresh: leave the store's cells aside and run every one anew.
+    """
+    set_aside_before = store.set_aside
+    found = {} if fresh else store.find(cells)
+    reused = {key: cell for key, cell in cells.items() if key in found}
+    durations: dict[str, list[float]] = defaultdict(list)
+    for key, cell in reused.items():
+        durations[cell.name].append(found[key].seconds / cell.cost)
+    missing = [item for item in cells.items() if item[0] not in reused]
+    new = dict(sorted(missing, key=lambda item: -item[1].cost))
+    pace = {function: statistics.median(ratios) for function, ratios in durations.items()}
+    estimate = _estimate(new.values(), pace, workers)
+    return Plan(reused, new, workers, estimate, store.set_aside - set_aside_before)
+
+
+def _estimate(cells: Iterable[Cell], pace: Mapping[str, float], workers: int) -> Estimate:
+    usual = statistics.median(pace.values()) if pace else 1.0
+    costs = [cell.cost * pace.get(cell.name, usual) for cell in cells]
+    seconds = max(sum(costs) / workers, max(costs, default=0.0))
+    return Estimate(seconds, _BYTES_PER_CELL * len(costs), bool(pace))

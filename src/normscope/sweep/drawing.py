@@ -1,0 +1,105 @@
+"""The default figure of a grid: validation error, and the extremes of the spectra, against the learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from normscope.report.plots import (
+    Look,
+    Panel,
+    legend_below,
+    mark_level,
+    median_band,
+    new_figure,
+    rate_axis,
+    show_percent,
+)
+from normscope.sweep.readings import chance_error, early_step, eigenvalues, final_errors, labels, of_line
+from normscope.sweep.runs import Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, dark and light by turns, so that neighbours differ in greyscale too.
+_COLORS = ("#000000", "#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#7F7F7F")
+_MARKERS = ("o", "s", "v", "^", "D", "P", "X", "<", ">", "*", "p")
+_DASHES = ("-", "--", "-.", ":", "-")
+_FIRST_MARK, _NEXT_MARK = 1.03, 0.035
+
+
+def draw(table: pd.DataFrame, grid: Grid) -> Figure:
+    """A line a network, norm and place.
+
+    Raises:
+        NotJudgedError: when no run has finished.
+    """
+    errors = final_errors(table, grid)
+    spectra = "spectrum" in grid.probes
+    count = 3 if spectra else 1
+    figure, panels = new_figure(count, columns=count)
+    _draw_lines(panels[0], errors, grid)
+    panels[0].set(yscale="log", ylabel="final validation error  [%]")
+    show_percent(panels[0])
+    mark_level(panels[0], chance_error(grid), "chance")
+    _mark_diverged(panels[0], errors, grid)
+    if spectra:
+        when = f"after {early_step(grid)} steps"
+        for axes, measure, symbol in (
+            (panels[1], "lambda_max", r"\lambda_{\max}"),
+            (panels[2], "lambda_min", r"\lambda_{\min}"),
+        ):
+            values = eigenvalues(table, grid, measure)
+            positive = values["value"].between(0, math.inf, inclusive="neither").any()
+            # Zeros alone would leave a logarithmic axis without a scale: only their markers are drawn then.
+            _draw_lines(axes, values if positive else values[values["value"] != 0], grid)
+            _mark_zeros(axes, values, grid)
+            axes.set_yscale("log", nonpositive="mask")
+            axes.set_ylabel(f"${symbol}(R)$ {when}  [input power]")
+    legend_below(figure)
+    return figure
+
+
+def _draw_lines(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
+    for number, (line, label) in enumerate(labels(grid).items()):
+        chosen = of_line(runs, line)
+        if not chosen.empty:
+            median_band(axes, chosen, "rate", _look(number), label)
+    what = "" if grid.lr_for == "all" else " of the convolution weights"
+    rate_axis(axes, f"learning rate η{what}")
+
+
+def _mark_zeros(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
+    """A hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis has no place for."""
+    for number, line in enumerate(labels(grid)):
+        medians = of_line(runs, line).groupby("rate")["value"].median()
+        zeros = medians.index[medians == 0]
+        if zeros.empty:
+            continue
+        axes.plot(
+            zeros, [0.0] * len(zeros), transform=axes.get_xaxis_transform(), clip_on=False, linestyle="none",
+            marker=_look(number).marker, markersize=4.5, color=_look(number).color, fillstyle="none",
+        )  # fmt: skip
+
+
+def _mark_diverged(axes: Panel, errors: pd.DataFrame, grid: Grid) -> None:
+    """A row of crosses above the panel for each line with diverged runs, at the rates where there were any."""
+    height = _FIRST_MARK
+    for number, line in enumerate(labels(grid)):
+        rates = of_line(errors[errors["diverged"]], line)["rate"].unique()
+        if not len(rates):
+            continue
+        axes.plot(
+            rates, [height] * len(rates), transform=axes.get_xaxis_transform(), clip_on=False,
+            linestyle="none", marker="x", markersize=5, color=_look(number).color,
+        )  # fmt: skip
+        height += _NEXT_MARK
+    if errors["diverged"].any():
+        axes.plot([], [], linestyle="none", marker="x", markersize=5, color="0.4", label="a run diverged")
+
+
+def _look(number: int) -> Look:
+    return Look(
+        _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)], _DASHES[number % len(_DASHES)]
+    )

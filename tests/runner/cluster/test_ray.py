@@ -1,0 +1,362 @@
+"""Ray as it is: started here, and a cluster of two nodes on this machine."""
+
+import importlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sample_cells import Deed, Numbers, deed, numbers
+
+from normscope import data, runner
+from normscope.errors import InputError, UnknownNameError
+from normscope.papers.chai2020.lenet import LeNetTraining, train_lenet
+from normscope.runner import SilentObserver
+from normscope.runner.cluster import ray as engine_file
+from normscope.store import Store, StoreError
+
+pytest.importorskip("ray", reason="needs Ray: pip install 'normscope[ray]'")
+
+# A lost node is noticed within seconds rather than half a minute.
+_SETTINGS = {"RAY_health_check_initial_delay_ms": "500", "RAY_health_check_period_ms": "500"}
+
+
+class Listener(SilentObserver):
+    def __init__(self, on_start=lambda cell: None, on_end=lambda cell: None):
+        self.retries, self.ended = [], 0
+        self._on_start, self._on_end = on_start, on_end
+
+    def started(self, cell):
+        self._on_start(cell)
+
+    def finished(self, cell, seconds):
+        self.ended += 1
+        self._on_end(cell)
+
+    def retried(self, cell, error):
+        self.retries.append(error)
+
+
+@pytest.fixture(scope="module")
+def here():
+    engine = runner.make_engine("ray")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(here):
+    from ray.cluster_utils import Cluster
+
+    here.close()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _SETTINGS.items():
+            patch.setenv(name, value)
+        node = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+        found = Cluster(initialize_head=True, head_node_args=node)
+        found.add_node(**node)
+        yield found
+        found.shutdown()
+
+
+@pytest.fixture(scope="module")
+def joined(cluster):
+    engine = runner.make_engine("ray", cluster.address)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cells")
+
+
+def keyed(cells):
+    return {cell.key(data.digest if cell.data else str): cell for cell in cells}
+
+
+def run(cells, store, engine=None, workers=2, observer=None, **options):
+    plan = runner.plan(keyed(cells), store, workers)
+    return runner.run(plan, store, observer or SilentObserver(), engine=engine, **options)
+
+
+def begun(folder):
+    """The processes that have begun a deed."""
+    traces = folder / "traces"
+    return [int(line.split()[-1]) for line in traces.read_text().splitlines()] if traces.exists() else []
+
+
+def ancestors(pid):
+    """The process and those that started it, as far back as they are there."""
+    found = set()
+    while pid > 1:
+        found.add(pid)
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+    return found
+
+
+def wait_until(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def columns(store, cells):
+    """The bits of every cell's columns, by key."""
+    found = {}
+    for key in keyed(cells):
+        rows = store.read(key).rows.replace_schema_metadata(None).combine_chunks()
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema) as stream:
+            stream.write_table(rows)
+        found[key] = sink.getvalue().to_pybytes()
+    return found
+
+
+def test_an_unknown_engine_and_an_address_for_another_are_refused():
+    with pytest.raises(UnknownNameError, match="did you mean local"):
+        runner.make_engine("lokal")
+    with pytest.raises(InputError, match="needs --engine ray"):
+        runner.make_engine("local", "127.0.0.1:6379")
+
+
+def test_without_ray_the_message_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'normscope\[ray\]'"):
+        runner.make_engine("ray")
+
+
+@pytest.mark.parametrize("address", ["rubbish", "ray://127.0.0.1:10001", "127.0.0.1:99999999"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(InputError, match=r"host:port") as refusal:
+        runner.make_engine("ray", address)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_where_nothing_or_something_else_listens_the_wait_is_bounded(monkeypatch):
+    monkeypatch.setattr(engine_file, "_JOINING_SECONDS", 4.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(
+            InputError, match=rf"no Ray cluster to join at {address} \(no answer within 4 s\)"
+        ):
+            runner.make_engine("ray", address).cores()
+    with pytest.raises(InputError, match=rf"no Ray cluster to join at {address} \(.*refused"):
+        runner.make_engine("ray", address).cores()
+
+
+def test_one_worker_two_workers_and_ray_give_the_same_bits(here, tmp_path):
+    cells = [numbers.cell(Numbers(0.1 * start)) for start in range(4)]
+    cells += [
+        train_lenet.cell(LeNetTraining(norm, 0.5, 0, "mnist5k", 1000, 1)) for norm in ("none", "suppress")
+    ]
+    local, found = runner.make_engine(), []
+    for name, engine, workers in (("one", local, 1), ("two", local, 2), ("ray", here, 2)):
+        store = Store(tmp_path / name)
+        assert run(cells, store, engine, workers) == {}
+        found.append(columns(store, cells))
+    local.close()
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("raise", "RuntimeError: a deed undone"),
+        ("refuse", "there is nothing to do."),
+        ("exit", "exit status 7: about to leave"),
+    ],
+)
+def test_a_bad_cell_is_listed_with_its_error_and_the_rest_goes_on(here, store, kind, error):
+    bad, good = deed.cell(Deed(kind)), [numbers.cell(Numbers(float(start))) for start in range(3)]
+    failures = run([bad, *good], store, here)
+    assert list(failures) == [bad.key(str)]
+    assert error in failures[bad.key(str)]
+    assert len(store.table(keyed(good))) == 3 * 4
+
+
+def test_a_cell_whose_worker_died_is_tried_again(here, store, tmp_path):
+    listener = Listener()
+    assert run([deed.cell(Deed("killed once", str(tmp_path)))], store, here, observer=listener) == {}
+    assert len(listener.retries) == 1
+    assert "signal 9" in listener.retries[0]
+
+
+def test_a_cell_that_hangs_is_stopped_at_its_time_out(here, store):
+    hanging, fine = deed.cell(Deed("fine", seconds=60)), numbers.cell(Numbers(1.0))
+    failures = run([hanging, fine], store, here, timeout=3)
+    assert failures == {hanging.key(str): "stopped after 3 s (--cell-timeout)"}
+    assert len(store.table(keyed([fine]))) == 4
+
+
+def test_once_ended_ray_leaves_no_handler_of_signals_behind(here, store):
+    here.close()
+    before = signal.getsignal(signal.SIGTERM)
+    run([numbers.cell(Numbers(1.0))], store, here)
+    here.close()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_no_more_cells_run_than_workers_were_asked_for(joined, store, tmp_path):
+    cells = [deed.cell(Deed("fine", str(tmp_path), seconds=0.01 * index)) for index in range(6)]
+    assert joined.cores() == 2
+    under_way, most = set(), []
+
+    def begin(cell):
+        under_way.add(cell)
+        most.append(len(under_way))
+
+    assert run(cells, store, joined, workers=1, observer=Listener(begin, under_way.discard)) == {}
+    assert max(most) == 1
+
+
+@pytest.fixture
+def own_modules(tmp_path, monkeypatch):
+    """A working directory with a user's module, as nodes have never seen it."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / f"own_cells_{os.getpid()}.py").write_text(
+        textwrap.dedent("""
+            import dataclasses
+            from normscope import data
+            from normscope.protocol import Rows, cell
+
+            @dataclasses.dataclass(frozen=True)
+            class Look:
+                data: str
+
+            @cell(name="own.look", version=1, data=lambda config: (config.data,))
+            def look(config: Look):
+                rows = Rows()
+                rows.add("module", 1.0, layer=__file__)
+                loaded = data.load(config.data)
+                images = loaded.train_images
+                rows.add("images", float(images.sum(dtype="int64")), layer=str(images.filename))
+                return rows.table()
+        """)
+    )
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.syspath_prepend(str(tmp_path / "work"))
+    return f"own_cells_{os.getpid()}"
+
+
+def test_nodes_get_data_and_the_users_modules_through_ray(cluster, joined, store, own_modules, tmp_path):
+    joined.close()
+    lent = tmp_path / "lent"
+    lent.mkdir()
+
+    def files(name):
+        copies = {called: shutil.copy(path, lent / called) for called, path in data.portable(name).items()}
+        return {called: Path(path) for called, path in copies.items()}
+
+    look = importlib.import_module(own_modules).look
+    cells = [look.cell(look.config_type("mnist5k"))]
+    engine = runner.make_engine("ray", cluster.address, runner.Freight(files, data.GIVEN_VARIABLE))
+    # By the time a cell starts, what it needs is in Ray's object store and nowhere else.
+    gone = Listener(on_start=lambda cell: shutil.rmtree(lent))
+    try:
+        assert run(cells, store, engine, observer=gone) == {}
+    finally:
+        engine.close()
+    rows = store.table(keyed(cells)).set_index("measure")
+    assert rows["value"]["images"] == data.load("mnist5k").train_images.sum(dtype="int64")
+    arrived = [Path(rows["layer"][measure]).parent for measure in ("module", "images")]
+    assert all(folder.parent.name == f"normscope-{os.getuid()}-nodes" for folder in arrived)
+    for folder in arrived:
+        shutil.rmtree(folder)
+
+
+def test_a_driver_that_cannot_write_ends_the_run_with_one_line(joined, store):
+    cells = [numbers.cell(Numbers(float(start))) for start in range(4)]
+
+    def obstruct(cell):
+        store.path(cell.key(str)).mkdir()
+
+    with pytest.raises(StoreError, match="cannot write to"):
+        run(cells, store, joined, observer=Listener(on_start=obstruct))
+
+
+def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(cluster, joined, store, tmp_path):
+    node = cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
+    raylet = node.all_processes["raylet"][0].process.pid
+    cells = [deed.cell(Deed("wait", str(tmp_path), seconds=0.001 * index)) for index in range(16)]
+
+    def kill():
+        try:
+            wait_until(lambda: any(raylet in ancestors(pid) for pid in begun(tmp_path)))
+            cluster.remove_node(node, allow_graceful=False)
+        finally:
+            (tmp_path / "go").touch()
+
+    listener = Listener()
+    killing = threading.Thread(target=kill)
+    killing.start()
+    assert joined.cores() == 3
+    assert run(cells, store, joined, workers=3, observer=listener) == {}
+    killing.join()
+    assert listener.retries
+    assert all("lost" in words for words in listener.retries)
+    assert sorted(store.table(keyed(cells))["cell"]) == sorted(keyed(cells))
+    assert listener.ended == len(cells)
+
+
+@pytest.fixture
+def temporary():
+    """A folder for temporary files whose name leaves room for the names of Ray's sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path, temporary):
+    out = tmp_path / "runs"
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "normscope", "reproduce", "chai2020.fig6", "--engine", "ray", "--out", out],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    end = time.monotonic() + 120
+    while len(list((out / "cells").glob("*.parquet"))) < 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    started = _descendants(driver.pid)
+    assert any("raylet" in command for command in started.values())
+    driver.send_signal(signal.SIGINT)
+    _, words = driver.communicate(timeout=60)
+    assert driver.returncode == 130, words
+    assert "the same command goes on" in words.splitlines()[-1]
+    assert "Traceback" not in words
+    while left := [command for process, command in started.items() if _command(process) == command]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    assert list(temporary.glob("ns-*")) == []
+
+
+def _descendants(process):
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False
+    )
+    found = {}
+    for child in map(int, children.stdout.split()):
+        found |= {child: _command(child), **_descendants(child)}
+    return found
+
+
+def _command(process):
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except FileNotFoundError:
+        return ""

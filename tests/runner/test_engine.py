@@ -1,0 +1,175 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from sample_cells import Deed, Numbers, deed, numbers
+
+from normscope import runner
+from normscope.runner import SilentObserver
+from normscope.store import Store, StoreError
+
+
+class Listener(SilentObserver):
+    def __init__(self):
+        self.heard = []
+
+    def started(self, cell):
+        self.heard.append(("started", cell.config))
+
+    def finished(self, cell, seconds):
+        self.heard.append(("finished", cell.config))
+
+    def retried(self, cell, error):
+        self.heard.append(("retried", cell.config))
+
+    def failed(self, cell, error):
+        self.heard.append(("failed", cell.config))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cells")
+
+
+def keyed(cells):
+    return {cell.key(str): cell for cell in cells}
+
+
+def run(cells, store, workers=2, observer=None, **options):
+    return runner.run(
+        runner.plan(keyed(cells), store, workers), store, observer or SilentObserver(), **options
+    )
+
+
+def test_every_cell_is_run_and_kept_and_heard_of(store):
+    cells = [numbers.cell(Numbers(float(start))) for start in range(5)]
+    listener = Listener()
+    assert run(cells, store, observer=listener) == {}
+    assert store.table(keyed(cells)).groupby("start").size().to_dict() == dict.fromkeys(
+        map(float, range(5)), 4
+    )
+    assert sorted(config.start for event, config in listener.heard if event == "finished") == list(range(5))
+
+
+def test_finished_cells_are_found_and_not_run_again(store, tmp_path):
+    cells = [deed.cell(Deed("fine", str(tmp_path)))]
+    run(cells, store)
+    again = runner.plan(keyed(cells), store, 2)
+    assert (len(again.reused), len(again.new)) == (1, 0)
+    runner.run(again, store, SilentObserver())
+    assert len((tmp_path / "traces").read_text().splitlines()) == 1
+
+
+def test_fresh_runs_finished_cells_anew(store):
+    cells = [numbers.cell(Numbers(1.0))]
+    run(cells, store)
+    assert len(runner.plan(keyed(cells), store, 2, fresh=True).new) == 1
+
+
+def test_any_number_of_workers_gives_the_same_bytes_of_data(tmp_path):
+    cells = [numbers.cell(Numbers(0.1 * start)) for start in range(6)]
+    tables = []
+    for workers in (1, 2, 3):
+        store = Store(tmp_path / str(workers))
+        run(cells, store, workers)
+        tables.append({key: store.read(key).rows for key in keyed(cells)})
+    assert all(table[key].equals(tables[0][key]) for table in tables for key in tables[0])
+
+
+def test_longer_cells_start_first(store):
+    cells = [deed.cell(Deed("fine", seconds=seconds)) for seconds in (0.0, 0.2, 0.1)]
+    listener = Listener()
+    run(cells, store, workers=1, observer=listener)
+    started = [config.seconds for event, config in listener.heard if event == "started"]
+    assert started == [0.2, 0.1, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("raise", "RuntimeError: a deed undone"),
+        ("refuse", "there is nothing to do."),
+        ("exit", "exit status 7: about to leave"),
+        ("killed", "signal 9"),
+    ],
+)
+def test_a_bad_cell_is_listed_with_its_error_and_the_rest_goes_on(store, kind, error):
+    bad, good = deed.cell(Deed(kind)), [numbers.cell(Numbers(float(start))) for start in range(3)]
+    listener = Listener()
+    failures = run([bad, *good], store, observer=listener)
+    assert list(failures) == [bad.key(str)]
+    assert error in failures[bad.key(str)]
+    assert len(store.table(keyed(good))) == 3 * 4
+    assert ("failed", bad.config) in listener.heard
+
+
+def test_a_cell_whose_worker_died_is_tried_twice_more(store, tmp_path):
+    listener = Listener()
+    run([deed.cell(Deed("killed", str(tmp_path)))], store, observer=listener)
+    assert len((tmp_path / "traces").read_text().splitlines()) == 3
+    assert [event for event, _ in listener.heard].count("retried") == 2
+
+
+def test_a_cell_whose_worker_died_once_succeeds(store, tmp_path):
+    cells = [deed.cell(Deed("killed once", str(tmp_path)))]
+    assert run(cells, store) == {}
+    assert len(store.table(keyed(cells))) == 1
+
+
+def test_a_cell_that_hangs_is_stopped_at_its_time_out_and_not_tried_again(store, tmp_path):
+    hanging, fine = deed.cell(Deed("fine", str(tmp_path), seconds=60)), numbers.cell(Numbers(1.0))
+    started = time.monotonic()
+    failures = run([hanging, fine], store, workers=1, timeout=8)
+    assert time.monotonic() - started < 50
+    assert failures == {hanging.key(str): "stopped after 8 s (--cell-timeout)"}
+    assert len((tmp_path / "traces").read_text().splitlines()) == 1
+    assert len(store.table(keyed([fine]))) == 4
+
+
+def test_what_a_cell_prints_does_not_disturb_the_workers_answers(store):
+    assert run([deed.cell(Deed("print")), numbers.cell(Numbers(1.0))], store, workers=1) == {}
+
+
+def test_a_store_that_cannot_be_written_stops_the_run_before_it_starts(tmp_path):
+    (tmp_path / "file").touch()
+    store = Store(tmp_path / "file")
+    with pytest.raises(StoreError):
+        run([numbers.cell(Numbers(1.0))], store)
+
+
+def test_workers_end_when_the_driver_is_killed(store, tmp_path):
+    script = textwrap.dedent(f"""
+        from sample_cells import Deed, deed
+        from normscope import runner
+        from normscope.store import Store
+        store = Store({str(tmp_path / "cells")!r})
+        cell = deed.cell(Deed("fine", {str(tmp_path)!r}, seconds=600))
+        runner.run(runner.plan({{cell.key(str): cell}}, store, 1), store, runner.SilentObserver())
+    """)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    driver = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    traces = tmp_path / "traces"
+    _wait(lambda: traces.exists() and traces.read_text().endswith("\n"))
+    worker = int(traces.read_text().split()[-1])
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    _wait(lambda: not _alive(worker))
+
+
+def _alive(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.05)

@@ -1,0 +1,31 @@
+import pytest
+from sample_cells import Deed, deed
+
+from normscope import runner
+from normscope.protocol import Rows
+from normscope.store import Store
+
+
+def planned(costs, store, workers):
+    cells = [deed.cell(Deed("fine", seconds=cost - 1)) for cost in costs]
+    return runner.plan({cell.key(str): cell for cell in cells}, store, workers)
+
+
+def test_the_estimate_divides_the_work_among_the_workers(tmp_path):
+    estimate = planned([1, 2, 3, 6], Store(tmp_path), 3).estimate
+    assert estimate.seconds == pytest.approx(6)
+    assert planned([1, 2, 3, 4], Store(tmp_path), 2).estimate.seconds == pytest.approx(5)
+    assert not estimate.measured
+
+
+def test_the_estimate_follows_the_pace_of_finished_cells(tmp_path):
+    store = Store(tmp_path)
+    finished = deed.cell(Deed("fine", seconds=1))
+    store.write(finished.key(str), Rows().table(), {"seconds": 20.0})
+    estimate = planned([2, 5], store, 1).estimate
+    assert estimate.seconds == pytest.approx(50)
+    assert estimate.measured
+
+
+def test_nothing_to_run_takes_no_time(tmp_path):
+    assert planned([], Store(tmp_path), 2).estimate.seconds == 0
