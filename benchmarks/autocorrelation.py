@@ -10,13 +10,13 @@ marks what misses its bound. A peer that is not installed is left out, with the 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from normscope.timing import median_seconds
 TABLES = ("layers", "memory", "growth", "extremes", "network")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Case:
     """One layer's input (batch, channels, *size) and its kernel."""
 
@@ -190,10 +190,10 @@ def growth(budget: float) -> None:
     """How time grows from 32×32×28×28 k3 with each of its sizes."""
     base = Case((32, 32, 28, 28), 3, padding=1)
     steps = {
-        "B": [replace(base, shape=(b, 32, 28, 28)) for b in (8, 16, 32, 64)],
-        "C": [replace(base, shape=(32, c, 28, 28)) for c in (8, 16, 32, 64)],
-        "H": [replace(base, shape=(32, 32, h, h)) for h in (7, 14, 28, 56)],
-        "k": [replace(base, kernel=k, padding=k // 2) for k in (1, 3, 5, 7)],
+        "B": [dataclasses.replace(base, shape=(b, 32, 28, 28)) for b in (8, 16, 32, 64)],
+        "C": [dataclasses.replace(base, shape=(32, c, 28, 28)) for c in (8, 16, 32, 64)],
+        "H": [dataclasses.replace(base, shape=(32, 32, h, h)) for h in (7, 14, 28, 56)],
+        "k": [dataclasses.replace(base, kernel=k, padding=k // 2) for k in (1, 3, 5, 7)],
     }
     print("\nHow time grows from 32×32×28×28 k3: milliseconds, ours and unfold")
     for name, cases in steps.items():

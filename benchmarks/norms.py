@@ -9,9 +9,9 @@ held to; a ``!`` marks a ratio above it.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ from normscope.nn import AmplifyNorm, BatchNorm, LpNorm, SuppressNorm
 from normscope.timing import SHAPES, keep_memory, norm_ratios, threads
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Contender:
     """A norm to time: its name, how to make it, the largest ratio allowed."""
 

@@ -18,9 +18,9 @@ seeded alike before every call.
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ from normscope.errors import InputError
 from normscope.nn import make
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Subject:
     """A norm under test.
 
@@ -38,7 +38,6 @@ class Subject:
         norm: a spec, or what makes the layer from its number of channels.
         channels: how many channels to test it with, at least 2.
         spatial: the numbers of dimensions after (N, C) it takes.
-
     """
 
     norm: str | Callable[[int], nn.Module]
@@ -193,7 +192,6 @@ def check_norm(
     Raises:
         AssertionError: naming every check that failed, and why.
         InputError: for a spec that cannot be made, or a bad argument.
-
     """
     subject = Subject(norm, channels, spatial)
     failures = []

@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from normscope.data.batches import Split
 from normscope.errors import InputError
 from normscope.generators import generators_kept
+from normscope.protocol import Rows
 
 DIVERGENCE_LIMIT = 1e3
+_VALIDATION_BATCH = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,50 @@ def train(
             if after_epoch is not None:
                 after_epoch(epoch, math.fsum(losses) / len(losses))
     return None
+
+
+def record(
+    rows: Rows,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    epochs: Iterable[Iterable[tuple[Tensor, Tensor]]],
+    validation: Split | None = None,
+    *,
+    max_steps: int | None = None,
+    after_step: Callable[[int, float], None] | None = None,
+) -> Divergence | None:
+    """Train ``model`` as :func:`train` does and add the rows that every training run of an experiment has.
+
+    Rows: ``train_loss``, the mean over the epoch's batches, and ``validation_error``, the share of images put into a
+    wrong class in evaluation mode, by epoch; ``diverged`` at the step whose batch loss exceeded 1,000 or was not
+    finite, with that loss.
+
+    Args:
+        rows: where the rows go.
+        model, optimizer, epochs, max_steps, after_step: as for :func:`train`.
+        validation: the images classified after every epoch; ``None`` for a run of which only steps are recorded.
+
+    Returns:
+        Where the run diverged, or ``None``.
+    """
+
+    def after_epoch(epoch: int, loss: float) -> None:
+        assert validation is not None
+        rows.add("train_loss", loss, epoch=epoch)
+        error = error_rate(model, validation.in_order(_VALIDATION_BATCH))
+        rows.add("validation_error", error, epoch=epoch)
+
+    divergence = train(
+        model,
+        optimizer,
+        epochs,
+        max_steps=max_steps,
+        after_step=after_step,
+        after_epoch=None if validation is None else after_epoch,
+    )
+    if divergence is not None:
+        rows.add("diverged", divergence.loss, step=divergence.step)
+    return divergence
 
 
 @torch.no_grad()

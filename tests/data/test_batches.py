@@ -136,12 +136,14 @@ def test_a_write_into_a_split_reaches_no_file():
 
 
 def test_arrays_that_may_not_be_written_are_copied(digits):
-    from dataclasses import replace
+    import dataclasses
 
     frozen = np.array(digits.train_images[:10])
     frozen.flags.writeable = False
     view = frozen.view()
-    split = Split.of(replace(digits, train_images=view, train_labels=digits.train_labels[:10]), "train")
+    split = Split.of(
+        dataclasses.replace(digits, train_images=view, train_labels=digits.train_labels[:10]), "train"
+    )
     assert split.images.data_ptr() != frozen.ctypes.data
     np.testing.assert_array_equal(split.images.numpy(), frozen)
 

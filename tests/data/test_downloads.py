@@ -1,6 +1,6 @@
+import dataclasses
 import gzip
 import hashlib
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -34,10 +34,10 @@ def mirrors(other_folder, cache, monkeypatch):
     entry = data.CATALOGUE["mnist"]
     bodies = {file.name: (other_folder.mnist / f"{file.name}.gz").read_bytes() for file in entry.files}
     files = tuple(
-        replace(file, size_gz=len(body), sha256_gz=hashlib.sha256(body).hexdigest())
+        dataclasses.replace(file, size_gz=len(body), sha256_gz=hashlib.sha256(body).hexdigest())
         for file, body in zip(entry.files, bodies.values(), strict=True)
     )
-    entries = dict(data.CATALOGUE) | {"mnist": replace(entry, files=files)}
+    entries = dict(data.CATALOGUE) | {"mnist": dataclasses.replace(entry, files=files)}
     monkeypatch.setattr(catalogue, "CATALOGUE", MappingProxyType(entries))
     answers = {f"{url}{name}.gz": Response(body) for url in entry.urls for name, body in bodies.items()}
     asked = []

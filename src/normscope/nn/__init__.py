@@ -1,52 +1,10 @@
-"""Normalization layers, each a drop-in module that trains and infers like ``torch.nn.BatchNorm*d``.
+"""Normalization layers, each a drop-in module that trains and infers like ``torch.nn.BatchNorm*d``; and what a norm
+is: which modules count as one, and which dimension holds its channels (:mod:`normscope.nn.kinds`).
 
-torch is imported when a layer is first asked for, so that :mod:`normscope.nn.specs` stays cheap.
+torch is imported when a layer is first used, so that :mod:`normscope.nn.specs` stays cheap. ``__init__.pyi`` lists the
+public names.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from normscope.nn.adaptive import AdaptiveConv2d
-    from normscope.nn.alternating import AlternatingNorm
-    from normscope.nn.batch import BatchNorm
-    from normscope.nn.factory import make
-    from normscope.nn.gated import AmplifyNorm, SuppressNorm
-    from normscope.nn.lp import LpNorm
-    from normscope.nn.noisy import NoisyNorm
-
-_HOME = {
-    "AdaptiveConv2d": "adaptive",
-    "AlternatingNorm": "alternating",
-    "AmplifyNorm": "gated",
-    "BatchNorm": "batch",
-    "LpNorm": "lp",
-    "NoisyNorm": "noisy",
-    "SuppressNorm": "gated",
-    "make": "factory",
-}
-
-__all__ = [
-    "AdaptiveConv2d",
-    "AlternatingNorm",
-    "AmplifyNorm",
-    "BatchNorm",
-    "LpNorm",
-    "NoisyNorm",
-    "SuppressNorm",
-    "make",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'normscope.nn' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"normscope.nn.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -55,7 +55,6 @@ class AdaptiveConv2d(nn.Conv2d):
 
     Raises:
         InputError: for a bad argument.
-
     """
 
     def __init__(

@@ -42,7 +42,6 @@ class AlternatingNorm(ChannelNorm):
 
     Raises:
         InputError: for a bad argument or input, and for training on one value a channel.
-
     """
 
     latest_mean: Tensor

@@ -36,7 +36,6 @@ class BatchNorm(ChannelNorm):
 
     Raises:
         InputError: for a bad argument or input, and for training on one value a channel.
-
     """
 
     def __init__(

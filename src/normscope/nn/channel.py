@@ -40,7 +40,6 @@ class ChannelNorm(nn.Module, ABC):
     Raises:
         InputError: for a bad argument; at the call, for an input of other shape or type, and for training on
             one value a channel.
-
     """
 
     _version = 2  # torch's: from 2 on the state holds num_batches_tracked
@@ -220,7 +219,6 @@ def side_by_side(
 
     Returns:
         ``x`` of shape (N, stack · C, ...) and vectors of stack · C values.
-
     """
     x, *vectors = args
     x = x.unsqueeze(1).expand(-1, stack, *x.shape[1:]) if in_dims[0] is None else x.movedim(in_dims[0], 1)

@@ -14,7 +14,6 @@ class ChannelsLast(nn.Module):
         norm: a norm whose channels are in dimension 1.
 
     Shapes: (N, ..., C) in, the same out.
-
     """
 
     norm: nn.Module

@@ -34,7 +34,6 @@ def make(spec: str | Spec, C: int) -> nn.Module:
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
         InputError: for a spec that cannot be read, imported or built.
-
     """
     spec = parse(spec) if isinstance(spec, str) else spec
     if isinstance(C, bool) or not isinstance(C, int) or C < 1:

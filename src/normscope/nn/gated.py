@@ -74,7 +74,6 @@ class AmplifyNorm(_GatedNorm):
 
     Raises:
         InputError: for a bad argument or input, and for training on one value a channel.
-
     """
 
     @staticmethod
@@ -110,7 +109,6 @@ class SuppressNorm(_GatedNorm):
 
     Raises:
         InputError: for a bad argument or input, and for training on one value a channel.
-
     """
 
     @staticmethod

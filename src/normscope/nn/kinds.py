@@ -1,4 +1,8 @@
-"""Which modules are norms and which are layers, and where their channels are."""
+"""What a norm is, what a layer is, and which dimension holds their channels: the one home of these rules.
+
+Surgery exchanges what :func:`norms` finds; probes measure the output of what :func:`is_measured` accepts, by the
+channels of :func:`channel_dim`.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,26 @@ def is_norm(module: nn.Module) -> bool:
     return isinstance(module, ChannelsLast) or _channels(module) is not None
 
 
+def is_measured(module: nn.Module) -> bool:
+    """Whether the output of a module has channels worth measuring: a layer's, or a norm's.
+
+    A module without children whose class has "norm" in its name counts, also where it does not tell its number of
+    channels and :func:`is_norm` refuses it: its output does.
+    """
+    return isinstance(module, Layer) or _is_named_norm(module)
+
+
+def channel_dim(module: nn.Module, ndim: int) -> int:
+    """The dimension of a module's output that holds its channels, for an output of ``ndim`` dimensions.
+
+    Convolutions: the one before the spatial dimensions, with or without a batch. Linear layers and norms over the last
+    dimension (:func:`channels_last`): the last. Everything else: dimension 1.
+    """
+    if isinstance(module, Convolution | Transposed):
+        return ndim - 1 - len(module.kernel_size)
+    return ndim - 1 if isinstance(module, nn.Linear) or channels_last(module) else 1
+
+
 def core(norm: nn.Module) -> nn.Module:
     """The norm itself: what a :class:`ChannelsLast` holds, or the module."""
     return norm.norm if isinstance(norm, ChannelsLast) else norm
@@ -77,10 +101,13 @@ def sizes(layer: Layer) -> tuple[int, int]:
     return layer.in_channels, layer.out_channels
 
 
+def _is_named_norm(module: nn.Module) -> bool:
+    named = "norm" in type(module).__name__.lower() and not isinstance(module, Layer)
+    return named and next(module.children(), None) is None
+
+
 def _channels(module: nn.Module) -> int | None:
-    if isinstance(module, Layer) or "norm" not in type(module).__name__.lower():
-        return None
-    if next(module.children(), None) is not None:
+    if not _is_named_norm(module):
         return None
     shape = getattr(module, "normalized_shape", None)
     if isinstance(shape, tuple) and shape:

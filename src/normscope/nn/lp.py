@@ -60,7 +60,6 @@ class LpNorm(ChannelNorm):
 
     Raises:
         InputError: for a bad argument or input, and for training on one value a channel.
-
     """
 
     def __init__(

@@ -37,7 +37,6 @@ class NoisyNorm(ChannelNorm):
 
     Raises:
         InputError: for a bad argument or input, and for training on one value a channel.
-
     """
 
     def __init__(

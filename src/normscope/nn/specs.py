@@ -8,9 +8,9 @@ checks specs with :func:`parse`; :func:`normscope.nn.make` builds the layer.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -37,12 +37,12 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 _WORDS = {"true": True, "false": False, "none": None, "inf": math.inf}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Spec:
     """A parsed spec: a built-in or entry-point name or a ``module:attribute`` path, and its arguments."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def is_path(self) -> bool:
@@ -62,7 +62,6 @@ def parse(text: str) -> Spec:
     Raises:
         UnknownNameError: for a name or an argument that does not exist.
         InputError: for text that is not a spec.
-
     """
     spec = read(text)
     if spec.is_path:
@@ -83,7 +82,6 @@ def read(text: str, kind: str = "norm") -> Spec:
 
     Raises:
         InputError: for text that is not a spec.
-
     """
     name, bracket, rest = text.strip().partition("(")
     name = name.strip()

@@ -18,8 +18,8 @@ higher derivatives the same formulas run as ordinary operations.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -36,7 +36,7 @@ from normscope.nn.channel import (
 )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Rule:
     """Which parts of the standardization apply.
 
@@ -46,7 +46,6 @@ class Rule:
         about_zero: the moment is E[x²], else the variance.
         below: only channels of less power are normalized.
         above: only channels of more power are normalized.
-
     """
 
     center: bool = True

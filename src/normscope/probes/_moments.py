@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.nn import kinds
 from normscope.probes.capture import call, untouched
 
 COLUMNS = ("layer", "kind", "channel", "count", "mean", "variance", "power", "nonfinite", "note")
@@ -74,7 +74,7 @@ def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd
     return pd.concat(tables, ignore_index=True)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Sum:
     """Of each channel: how many values, their mean, their squared distances from it, their squares, float64 (C,)."""
 
@@ -135,7 +135,7 @@ def _without_numbers(name: str, layer: nn.Module, note: str) -> pd.DataFrame:
 
 def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
     if layers is None:
-        return {name: module for name, module in model.named_modules() if _is_measured(module)}
+        return {name: module for name, module in model.named_modules() if kinds.is_measured(module)}
     modules = dict(model.named_modules(remove_duplicate=False))
     names = [layers] if isinstance(layers, str) else list(layers)
     for name in names:
@@ -144,27 +144,11 @@ def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Modu
     return {name: modules[name] for name in names}
 
 
-def _is_measured(module: nn.Module) -> bool:
-    if isinstance(module, _ConvNd | nn.Linear):
-        return True
-    return "norm" in type(module).__name__.lower() and next(module.children(), None) is None
-
-
 def _channels_first(name: str, layer: nn.Module, output: Tensor) -> Tensor:
     """A layer's output as (C, values)."""
-    dimension = 1
-    if isinstance(layer, _ConvNd):
-        dimension = output.ndim - 1 - len(layer.kernel_size)  # without a batch, channels are the first
-    elif isinstance(layer, nn.Linear) or _over_features(layer):
-        dimension = -1
-    if output.ndim <= max(dimension, 0):
+    dim = kinds.channel_dim(layer, output.ndim)
+    if not 0 <= dim < output.ndim:
         raise InputError(
             f"layer {name!r} gives an output of shape {tuple(output.shape)}: it has no channels."
         )
-    return output.movedim(dimension, 0).flatten(1) if output.ndim > 1 else output[:, None]
-
-
-def _over_features(layer: nn.Module) -> bool:
-    """Whether a norm finds its channels in the last dimension: a layer or RMS norm of one, unless it is for images."""
-    is_kind = isinstance(layer, nn.LayerNorm | nn.RMSNorm) and not type(layer).__name__.endswith("2d")
-    return is_kind and len(layer.normalized_shape) == 1  # type: ignore[arg-type]
+    return output.movedim(dim, 0).flatten(1) if output.ndim > 1 else output[:, None]

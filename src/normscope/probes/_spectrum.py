@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -105,10 +105,10 @@ def accumulate(
     return sums.table()
 
 
-@dataclass
+@dataclasses.dataclass
 class _LayerSum:
     total: Tensor | None = None
-    products: list[list[PatchProduct]] = field(default_factory=list)
+    products: list[list[PatchProduct]] = dataclasses.field(default_factory=list)
     patches: int = 0
     examples: int = 0
     calls: int = 0
@@ -154,7 +154,9 @@ class Sums:
         found.calls += 1
         if self.extremes:
             groups = torch.chunk(x.detach(), geometry.groups, 1)
-            found.products.append([PatchProduct(group, replace(geometry, groups=1)) for group in groups])
+            found.products.append(
+                [PatchProduct(group, dataclasses.replace(geometry, groups=1)) for group in groups]
+            )
             found.patches += len(x) * math.prod(geometry.output_size(x.shape[2:]))
             return
         total, patches = patch_sum(x, geometry, torch.float64)
@@ -167,7 +169,7 @@ class Sums:
         for name, layer in self.layers.items():
             kind = next(kind for kind in LAYERS if isinstance(layer, kind)).__name__.lower()
             for group, row in enumerate(self.sums[name].rows()):
-                rows.append({"layer": name, "kind": kind, "group": group} | asdict(row))
+                rows.append({"layer": name, "kind": kind, "group": group} | dataclasses.asdict(row))
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

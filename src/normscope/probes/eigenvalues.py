@@ -4,8 +4,8 @@ rate bound.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 from normscope.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Spectrum:
     """One layer's (or group's) eigenvalues, read for learning by gradient descent.
 

@@ -8,9 +8,9 @@ as in ARPACK (`scipy`).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -115,9 +115,9 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
     try:
         largest = float(eigsh(operator, 1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False)[0])
     except ArpackError:
-        return replace(missing(dim, positions, "Lanczos did not converge to λ_max"), power=power)
+        return dataclasses.replace(missing(dim, positions, "Lanczos did not converge to λ_max"), power=power)
     smallest, why = _smallest(operator, start, patches, float(diagonal.min()), largest)
-    return replace(read(dim, positions, smallest, largest, power, eps), note=why)
+    return dataclasses.replace(read(dim, positions, smallest, largest, power, eps), note=why)
 
 
 def _smallest(

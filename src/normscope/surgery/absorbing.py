@@ -29,7 +29,6 @@ def absorb(model: nn.Module, graph: Graph, maps: Mapping[str, Affine]) -> tuple[
 
     Raises:
         InputError: naming the norm that no layer can take over exactly, and why.
-
     """
     work = _Absorption(model, graph)
     found = dict(norms(model))

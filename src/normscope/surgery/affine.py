@@ -7,7 +7,7 @@ a second time.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+import dataclasses
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ _TOLERANCE = 1e-6  # of the largest output; a norm that looks at the batch is of
 _CONSTANT = 1e-12  # a standard deviation below this share of the mean is rounding
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Affine:
     """``y = scale x + shift``, channel by channel: vectors of C in double precision on the CPU."""
 
@@ -34,7 +34,6 @@ def inference_map(name: str, norm: nn.Module) -> Affine:
 
     Raises:
         InputError: for a norm that looks at its input in evaluation mode, or cannot be asked.
-
     """
     count = channels(name, norm)
     twin = _twin(norm).eval()
@@ -66,7 +65,6 @@ def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
 
     Raises:
         InputError: for a norm that is not one affine map a channel on this batch, or refuses it.
-
     """
     twin = _twin(norm).train()
     moved = x.cpu().double()

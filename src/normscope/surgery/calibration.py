@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -67,7 +67,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
     return after
 
 
-@dataclass
+@dataclasses.dataclass
 class _Sums:
     weight: float = 0.0
     mean: Tensor | float = 0.0

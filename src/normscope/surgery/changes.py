@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
@@ -13,7 +13,7 @@ Action = Literal["replaced", "inserted", "removed", "folded"]
 _ATTRIBUTE = "_normscope_changes"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Change:
     """One norm replaced, inserted, removed or folded.
 
@@ -25,7 +25,6 @@ class Change:
             replaced one ``"by"``; else empty.
         other: the layer beside an inserted norm, the layer a norm was folded into, or the norm that replaced
             another; else empty.
-
     """
 
     action: Action
@@ -43,7 +42,6 @@ def changes(model: nn.Module) -> tuple[Change, ...]:
 
     Args:
         model: a model that came from surgery, or any other, to which nothing was done.
-
     """
     found: tuple[Change, ...] = model.__dict__.get(_ATTRIBUTE, ())
     return found

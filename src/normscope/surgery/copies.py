@@ -17,7 +17,6 @@ def copied(model: nn.Module) -> nn.Module:
 
     Raises:
         InputError: for what is not a module or cannot be copied.
-
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"surgery needs a torch.nn.Module, not a {type(model).__name__}.")

@@ -38,7 +38,6 @@ def fold(model: nn.Module, x: Any = None) -> nn.Module:
         InputError: naming the norm, for one that looks at its input in evaluation mode (group, layer and instance
             norms, batch norms without running statistics), that is never called, or that no single layer can
             take over exactly; and where no graph of the model can be had.
-
     """
     after = copied(model).eval()
     maps = {name: inference_map(name, norm) for name, norm in norms(after)}

@@ -20,7 +20,6 @@ def follow(model: nn.Module, x: Any = None) -> Graph:
 
     Raises:
         InputError: where neither symbolic tracing nor a guessed input leads through the model.
-
     """
     if x is None and (graph := symbolic(copied(model))) is not None:
         return graph

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Call:
     """One call of a layer or a norm, or one operation.
 
@@ -17,7 +17,6 @@ class Call:
         inputs: the values it takes.
         outputs: the values it makes.
         passes: whether its output is its input, unchanged.
-
     """
 
     what: str
@@ -31,7 +30,7 @@ INPUT = Call("the model's input", None, (), ())
 OUTPUT = Call("the model's output", None, (), ())
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Graph:
     """The calls of one run, in order; values are numbers, and a value changed in place is a new one.
 
@@ -40,13 +39,12 @@ class Graph:
         outputs: the values that the model returns.
         read_outside: the layers whose parameters are read by another call than their own.
         dims: the number of dimensions of a value, where it is known.
-
     """
 
     calls: tuple[Call, ...]
     outputs: tuple[int, ...]
     read_outside: frozenset[str]
-    dims: Mapping[int, int] = field(default_factory=dict)
+    dims: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def _makers(self) -> Mapping[int, Call]:

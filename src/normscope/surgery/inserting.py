@@ -53,7 +53,6 @@ def insert_norms(
     Raises:
         UnknownNameError: for a place, a norm, an argument or a layer that does not exist.
         InputError: for a spec that cannot be read or built, or a model whose graph cannot be had.
-
     """
     if place not in get_args(Place):
         raise UnknownNameError("place", str(place), get_args(Place))

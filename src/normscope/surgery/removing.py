@@ -20,7 +20,6 @@ def remove_norms(model: nn.Module) -> nn.Module:
 
     Returns:
         the new model; :func:`~normscope.surgery.changes` tells what was removed.
-
     """
     after = copied(model)
     found = list(norms(after))

@@ -44,7 +44,6 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
         InputError: for a spec that cannot be read, or not built for a norm's channels.
-
     """
     parsed = parse(spec) if isinstance(spec, str) else spec
     if not isinstance(parsed, Spec) and not callable(parsed):

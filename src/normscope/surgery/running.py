@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -35,8 +35,8 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from tensors(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
             yield from tensors(getattr(value, field.name))
 
 
@@ -48,7 +48,6 @@ def example(model: nn.Module) -> Tensor:
 
     Raises:
         InputError: where no guess runs through the model.
-
     """
     error: Exception | None = None
     first = next(iter(layers(model)), None)

@@ -32,7 +32,6 @@ def traced(model: nn.Module, x: Any, seen: Seen | None = None) -> Graph:
 
     Raises:
         InputError: where the model returns no tensor.
-
     """
     watch = _Watch(model)
     for name, module in (*layers(model), *norms(model)):

@@ -19,7 +19,6 @@ class NormedLayer(nn.Module):
         place: whether the norm stands after the layer or before it.
 
     Shapes: the layer's.
-
     """
 
     layer: nn.Module

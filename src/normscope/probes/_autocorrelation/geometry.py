@@ -7,10 +7,10 @@ dilation·i`` for the offsets ``i = 0 … kernel−1``.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +24,7 @@ from normscope.errors import InputError
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Geometry:
     """A convolution without its weight.
 
@@ -112,7 +112,7 @@ class Geometry:
 
     def unpadded(self) -> Geometry:
         """The geometry for an input that has its padding on."""
-        return replace(self, padding=((0, 0),) * self.dims, padding_mode="zeros")
+        return dataclasses.replace(self, padding=((0, 0),) * self.dims, padding_mode="zeros")
 
     def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """The output positions in each dimension of an input of that size.
@@ -150,7 +150,7 @@ class Geometry:
             before, after = d * (k - 1) - p, d * (k - 1) - p + extra
             pads.append((max(0, before), max(0, after)))
             cuts.append(slice(max(0, -before), min(0, after) or None))
-        return spaced[(..., *cuts)], replace(self, stride=(1,) * self.dims, padding=tuple(pads))
+        return spaced[(..., *cuts)], dataclasses.replace(self, stride=(1,) * self.dims, padding=tuple(pads))
 
     def pad(self, x: Tensor) -> Tensor:
         """The input ``(B, C, *size)`` with its padding on."""
@@ -181,7 +181,7 @@ class Geometry:
 @lru_cache(maxsize=1024)
 def _inner(geometry: Geometry, depth: int) -> Geometry:
     rest = {name: getattr(geometry, name)[depth:] for name in ("kernel", "stride", "padding", "dilation")}
-    return replace(geometry, **rest)
+    return dataclasses.replace(geometry, **rest)
 
 
 def _positions(padded: int, kernel: int, stride: int, dilation: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -111,7 +111,7 @@ class _View(NamedTuple):
         return tensor.as_strided(self.sizes, self.strides, tensor.storage_offset() + self.first)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Layout:
     """An image of examples of one shape.
 

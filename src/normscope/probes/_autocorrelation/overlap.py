@@ -10,16 +10,16 @@ nothing is subtracted.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 Pairs = tuple[tuple[int, int, int, int], ...]
 """``(i, i', first, last)`` of each pair of taps, as in `Lag`."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Lag:
     """All pairs of taps along one dimension with the same lag and phase.
 

@@ -1,0 +1,9 @@
+from ._autocorrelation.lags import autocorrelation as autocorrelation
+from ._moments import moments as moments
+from ._spectrum import accumulate as accumulate
+from ._spectrum import spectrum as spectrum
+from .eigenvalues import Spectrum as Spectrum
+from .eigenvalues import spectrum_of as spectrum_of
+from .sampling import SpectrumSampler as SpectrumSampler
+
+__all__: list[str]
