@@ -59,7 +59,7 @@ def test_public_names_load_on_first_use():
     assert callable(ns.networks.lenet)
     assert callable(ns.probes.spectrum)
     assert set(ns.__all__) <= set(dir(ns))
-    with pytest.raises(AttributeError, match="no attribute 'nosuch'"):
+    with pytest.raises(AttributeError, match="attribute nosuch"):
         _ = ns.nosuch
 
 

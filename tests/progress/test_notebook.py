@@ -18,7 +18,7 @@ def messages(tmp_path_factory):
         from pathlib import Path
         from sample_cells import Deed, deed
         from normscope import progress, runner
-            from normscope.store import Store
+        from normscope.store import Store
         store = Store(Path({str(store)!r}))
         cells = [deed.cell(Deed("fine", seconds=seconds)) for seconds in (1.5, 0.1)] + [deed.cell(Deed("raise"))]
         plan = runner.plan({{cell.key(str): cell for cell in cells}}, store, 1)
