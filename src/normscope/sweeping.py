@@ -1,4 +1,4 @@
-"""A user's grid, from words to a result: read, checked, run like any experiment."""
+"""A user's sweep, from words to a result: read, checked, run like any experiment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from normscope.reproduction import Reproduction
 from normscope.results import files
 from normscope.results.stored import read_sweep
 from normscope.runner import Plan
-from normscope.sweep import Grid, GridExperiment
+from normscope.sweep import Sweep, SweepExperiment
 
 
 def run_sweep(
@@ -52,7 +52,7 @@ def run_sweep(
     Args:
         network: ``"lenet"``, ``"resnet(depth=20)"``, or ``"my.module:factory(width=32)"``, importable here and in a
             fresh interpreter with this one's ``sys.path``; how a factory is called stands in
-            :mod:`normscope.sweep.networks`.
+            :mod:`normscope.sweep.building`.
         norm: specs for :func:`normscope.nn.make`, or ``"as-is"``, the default: the network as its factory makes it, a
             built-in one with ``"batch"``.
         place: ``"after"``, ``"before"``, ``"prior"``, ``"top"``, as the network takes them.
@@ -135,22 +135,22 @@ def prepared_sweep(
         name: the sweep's.
         out: the results folder, where another sweep of that name may stand.
         workers, timeout, fresh, engine, ray_address: as for :func:`run_sweep`.
-        words: those of :meth:`normscope.sweep.Grid.of`.
+        words: those of :meth:`normscope.sweep.Sweep.of`.
 
     Raises:
         UnknownNameError, InputError: as :func:`run_sweep`.
     """
-    grid = Grid.of(**words)
+    sweep = Sweep.of(**words)
 
     def check(plan: Plan) -> None:
         if plan.new:
             from normscope.sweep import checking
 
-            checking.check(grid)
-        _check_replaced(reproduction.out / name / files.DATA_NAME, grid)
+            checking.check(sweep)
+        _check_replaced(reproduction.out / name / files.DATA_NAME, sweep)
 
     reproduction = Reproduction(
-        [GridExperiment(name, grid)],
+        [SweepExperiment(name, sweep)],
         out=out,
         workers=workers,
         timeout=timeout,
@@ -162,7 +162,7 @@ def prepared_sweep(
     return reproduction
 
 
-def _check_replaced(path: Path, grid: Grid) -> None:
+def _check_replaced(path: Path, sweep: Sweep) -> None:
     """Refuse to put a sweep in the place of one that holds anything it does not."""
     if not path.exists():
         return
@@ -170,10 +170,10 @@ def _check_replaced(path: Path, grid: Grid) -> None:
     if old is None:
         raise InputError(f"{path.parent} holds something else: choose another name for the sweep (--name).")
 
-    def runs(grid: Grid) -> set[Any]:
-        return {dataclasses.replace(run, probes=()) for run in grid.runs()}
+    def runs(sweep: Sweep) -> set[Any]:
+        return {dataclasses.replace(run, probes=()) for run in sweep.runs()}
 
-    if not (runs(old) <= runs(grid) and set(old.probes) <= set(grid.probes)):
+    if not (runs(old) <= runs(sweep) and set(old.probes) <= set(sweep.probes)):
         raise InputError(
             f"{path.parent} holds another sweep, which this one would not contain: "
             "choose another name for this one (--name), or remove that folder."

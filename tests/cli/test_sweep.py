@@ -86,13 +86,13 @@ def test_again_it_finds_every_run(place, command):
 
 def test_a_worker_gives_the_bits_that_the_cell_gives_here(place, monkeypatch):
     """A worker runs several cells in a row, and imports the user's module on its own."""
-    from normscope.sweep import Grid
-    from normscope.sweep.training import train_network
+    from normscope.sweep import Sweep
+    from normscope.sweep.training_cell import train_network
 
     monkeypatch.syspath_prepend(place)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    asked = Grid.of(
+    asked = Sweep.of(
         "mine:plain",
         "as-is,mine:HalvingNorm",
         lr=0.1,

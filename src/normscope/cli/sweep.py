@@ -117,16 +117,16 @@ def _show_summary(result: Result) -> None:
 
     from normscope.progress import console
     from normscope.protocol import NotJudgedError
-    from normscope.sweep import GridExperiment
+    from normscope.sweep import SweepExperiment
     from normscope.sweep.readings import summary
 
-    assert isinstance(result.experiment, GridExperiment)
+    assert isinstance(result.experiment, SweepExperiment)
     screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "least error", "at rate", "no run diverged up to", "diverged"):
         table.add_column(column, justify="right" if column else "left")
     try:
-        rows = summary(result.table, result.experiment.grid).to_dict("records")
+        rows = summary(result.table, result.experiment.sweep).to_dict("records")
     except NotJudgedError:
         rows = []
     for row in rows:

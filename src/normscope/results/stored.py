@@ -14,10 +14,10 @@ from normscope.papers import catalogue
 from normscope.protocol import Experiment, NotJudgedError, Result, Scale
 from normscope.report import page
 from normscope.results import files, scorecard, tour
-from normscope.sweep import Grid, GridExperiment
+from normscope.sweep import Sweep, SweepExperiment
 
 _SWEEP = "sweep"
-"""Under which name a stored table tells its grid."""
+"""Under which name a stored table tells its sweep."""
 
 
 def write(out: Path, results: Sequence[Result]) -> None:
@@ -53,8 +53,8 @@ def rebuild(out: Path) -> list[Result]:
     return results
 
 
-def read_sweep(path: Path) -> Grid | None:
-    """The grid whose table a file is; ``None`` for any other file.
+def read_sweep(path: Path) -> Sweep | None:
+    """The sweep whose table a file is; ``None`` for any other file.
 
     Raises:
         InputError: when another version of normscope wrote it.
@@ -64,7 +64,7 @@ def read_sweep(path: Path) -> Grid | None:
     except InputError:
         return None
     try:
-        return Grid.from_json(about[_SWEEP]) if _SWEEP in about else None
+        return Sweep.from_json(about[_SWEEP]) if _SWEEP in about else None
     except TypeError as error:
         raise InputError(
             f"{path} was written by another version of normscope: run its sweep again."
@@ -87,10 +87,10 @@ def _stored(out: Path) -> Iterator[tuple[Path, Experiment]]:
     yield from _stored_sweeps(out)
 
 
-def _stored_sweeps(out: Path) -> Iterator[tuple[Path, GridExperiment]]:
+def _stored_sweeps(out: Path) -> Iterator[tuple[Path, SweepExperiment]]:
     for path in sorted(out.glob(f"*/{files.DATA_NAME}")):
-        if (grid := read_sweep(path)) is not None:
-            yield path, GridExperiment(path.parent.name, grid)
+        if (sweep := read_sweep(path)) is not None:
+            yield path, SweepExperiment(path.parent.name, sweep)
 
 
 def _sweeps(out: Path) -> list[page.Chapter]:
@@ -124,8 +124,8 @@ def _write_one(folder: Path, result: Result) -> None:
         "failures": dict(result.failures),
         "notes": result.notes,
     }
-    if isinstance(result.experiment, GridExperiment):
-        about[_SWEEP] = result.experiment.grid.to_json()
+    if isinstance(result.experiment, SweepExperiment):
+        about[_SWEEP] = result.experiment.sweep.to_json()
     files.write_table(folder / files.DATA_NAME, result.table, about)
     try:
         files.write_figure(folder, result.figure())

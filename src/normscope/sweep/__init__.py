@@ -1,10 +1,10 @@
-"""A user's own grid: networks × norms × places × learning rates × seeds, as an experiment like the papers'.
+"""A user's own sweep: networks × norms × places × learning rates × seeds, as an experiment like the papers'.
 
-:class:`Grid` reads the user's words, :class:`GridExperiment` makes cells and a figure of it. Before any worker
+:class:`Sweep` reads the user's words, :class:`SweepExperiment` makes cells and a figure of it. Before any worker
 starts, :mod:`normscope.sweep.checking`, which imports torch, builds each of its networks and refuses what cannot run.
 """
 
-from normscope.sweep.experiment import GridExperiment
-from normscope.sweep.runs import Grid
+from normscope.sweep.experiment import SweepExperiment
+from normscope.sweep.settings import Sweep
 
-__all__ = ["Grid", "GridExperiment"]
+__all__ = ["Sweep", "SweepExperiment"]

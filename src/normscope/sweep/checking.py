@@ -1,4 +1,4 @@
-"""What can be seen of a grid before any worker starts: each of its networks is built and takes one small step."""
+"""What can be seen of a sweep before any worker starts: each of its networks is built and takes one small step."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from normscope import training
 from normscope.errors import InputError
 from normscope.networks.placement import check_place
 from normscope.probes._spectrum import chosen_layers
-from normscope.sweep.networks import build, make_optimizer
-from normscope.sweep.runs import Grid, Run
-from normscope.sweep.training import fit
+from normscope.sweep.building import build, make_optimizer
+from normscope.sweep.settings import Run, Sweep
+from normscope.sweep.training_cell import fit
 
 _EXAMPLES = 2
 
 
-def check(grid: Grid) -> None:
-    """Build every network of a grid once, with every norm and place, and train it on two black images.
+def check(sweep: Sweep) -> None:
+    """Build every network of a sweep once, with every norm and place, and train it on two black images.
 
     Raises:
         UnknownNameError: for a place or a layer there is not.
         InputError: for a network or a norm that cannot be made, does not take the data's images, does not give one
             number a class, or cannot be trained.
     """
-    for place in grid.places:
+    for place in sweep.places:
         check_place(place)
     seen = set()
-    for run in grid.runs():
+    for run in sweep.runs():
         if (arrangement := (run.network, run.norm, run.place)) not in seen:
             seen.add(arrangement)
             with training.seeded(0):
-                _check_run(run, grid.layer)
+                _check_run(run, sweep.layer)
 
 
 def _check_run(run: Run, layer: str | None) -> None:

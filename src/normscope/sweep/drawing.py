@@ -1,4 +1,4 @@
-"""The default figure of a grid: validation error, and the extremes of the spectra, against the learning rate."""
+"""The default figure of a sweep: validation error, and the extremes of the spectra, against the learning rate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from normscope.report.plots import (
     show_percent,
 )
 from normscope.sweep.readings import chance_error, early_step, eigenvalues, final_errors, labels, of_line
-from normscope.sweep.runs import Grid
+from normscope.sweep.settings import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,50 +29,50 @@ _DASHES = ("-", "--", "-.", ":", "-")
 _FIRST_MARK, _NEXT_MARK = 1.03, 0.035
 
 
-def draw(table: pd.DataFrame, grid: Grid) -> Figure:
+def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
     """A line a network, norm and place.
 
     Raises:
         NotJudgedError: when no run has finished.
     """
-    errors = final_errors(table, grid)
-    spectra = "spectrum" in grid.probes
+    errors = final_errors(table, sweep)
+    spectra = "spectrum" in sweep.probes
     count = 3 if spectra else 1
     figure, panels = new_figure(count, columns=count)
-    _draw_lines(panels[0], errors, grid)
+    _draw_lines(panels[0], errors, sweep)
     panels[0].set(yscale="log", ylabel="final validation error  [%]")
     show_percent(panels[0])
-    mark_level(panels[0], chance_error(grid), "chance")
-    _mark_diverged(panels[0], errors, grid)
+    mark_level(panels[0], chance_error(sweep), "chance")
+    _mark_diverged(panels[0], errors, sweep)
     if spectra:
-        when = f"after {early_step(grid)} steps"
+        when = f"after {early_step(sweep)} steps"
         for axes, measure, symbol in (
             (panels[1], "lambda_max", r"\lambda_{\max}"),
             (panels[2], "lambda_min", r"\lambda_{\min}"),
         ):
-            values = eigenvalues(table, grid, measure)
+            values = eigenvalues(table, sweep, measure)
             positive = values["value"].between(0, math.inf, inclusive="neither").any()
             # Zeros alone would leave a logarithmic axis without a scale: only their markers are drawn then.
-            _draw_lines(axes, values if positive else values[values["value"] != 0], grid)
-            _mark_zeros(axes, values, grid)
+            _draw_lines(axes, values if positive else values[values["value"] != 0], sweep)
+            _mark_zeros(axes, values, sweep)
             axes.set_yscale("log", nonpositive="mask")
             axes.set_ylabel(f"${symbol}(R)$ {when}  [input power]")
     legend_below(figure)
     return figure
 
 
-def _draw_lines(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
-    for number, (line, label) in enumerate(labels(grid).items()):
+def _draw_lines(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
+    for number, (line, label) in enumerate(labels(sweep).items()):
         chosen = of_line(runs, line)
         if not chosen.empty:
             median_band(axes, chosen, "rate", _look(number), label)
-    what = "" if grid.lr_for == "all" else " of the convolution weights"
+    what = "" if sweep.lr_for == "all" else " of the convolution weights"
     rate_axis(axes, f"learning rate η{what}")
 
 
-def _mark_zeros(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
+def _mark_zeros(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
     """A hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis has no place for."""
-    for number, line in enumerate(labels(grid)):
+    for number, line in enumerate(labels(sweep)):
         medians = of_line(runs, line).groupby("rate")["value"].median()
         zeros = medians.index[medians == 0]
         if zeros.empty:
@@ -83,10 +83,10 @@ def _mark_zeros(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
         )  # fmt: skip
 
 
-def _mark_diverged(axes: Panel, errors: pd.DataFrame, grid: Grid) -> None:
+def _mark_diverged(axes: Panel, errors: pd.DataFrame, sweep: Sweep) -> None:
     """A row of crosses above the panel for each line with diverged runs, at the rates where there were any."""
     height = _FIRST_MARK
-    for number, line in enumerate(labels(grid)):
+    for number, line in enumerate(labels(sweep)):
         rates = of_line(errors[errors["diverged"]], line)["rate"].unique()
         if not len(rates):
             continue

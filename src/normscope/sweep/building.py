@@ -21,8 +21,8 @@ from torch import nn
 from normscope import networks, surgery
 from normscope.errors import InputError
 from normscope.nn import kinds, specs
-from normscope.sweep.runs import Run
-from normscope.sweep.words import AS_IS, NETWORKS, network_spec
+from normscope.sweep.parsing import AS_IS, NETWORKS, network_spec
+from normscope.sweep.settings import Run
 from normscope.targets import imported
 
 _BUILT_IN: dict[str, Callable[..., nn.Module]] = {"lenet": networks.lenet, "resnet": networks.resnet}

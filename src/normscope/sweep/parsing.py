@@ -1,4 +1,4 @@
-"""How a grid's words are read: names, lists, numbers and ranges of rates, each refused with a sentence."""
+"""How a sweep's words are read: names, lists, numbers and ranges of rates, each refused with a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AS_IS = "as-is"
 """In the place of a norm: the network as its factory makes it."""
 
 NETWORKS: Mapping[str, tuple[str, ...]] = {"lenet": ("layers",), "resnet": ("depth", "layers")}
-"""The built-in networks, and what a spec may say of each; the rest comes from the grid and the data."""
+"""The built-in networks, and what a spec may say of each; the rest comes from the sweep and the data."""
 
 OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
     "sgd": ("momentum", "dampening", "weight_decay", "nesterov"),

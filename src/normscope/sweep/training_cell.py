@@ -1,4 +1,4 @@
-"""The cell of a grid: one training run, with the instruments that were asked for."""
+"""The cell of a sweep: one training run, with the instruments that were asked for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from normscope.nn import specs
 from normscope.protocol import Rows, cell
-from normscope.sweep.runs import Run
-from normscope.sweep.words import network_spec
+from normscope.sweep.parsing import network_spec
+from normscope.sweep.settings import Run
 from normscope.targets import own_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor, nn
 
-    from normscope.sweep.networks import Fit
+    from normscope.sweep.building import Fit
 
 EARLY = 5
 """After how many steps the instruments are read early in the run."""
@@ -44,6 +44,7 @@ def _files(run: Run) -> tuple[str, ...]:
 
 
 @cell(
+    # The room's former name. It is in the key of every finished run, so it stays.
     name="normscope.grid.training:train_network",
     version=1,
     cost=_cost,
@@ -68,7 +69,7 @@ def train_network(run: Run) -> pa.Table:
 
     from normscope import data, training
     from normscope.data.batches import Split, seeded_epochs
-    from normscope.sweep.networks import build, import_own, make_optimizer
+    from normscope.sweep.building import build, import_own, make_optimizer
 
     dataset = data.load(run.data)
     train_split = Split.of(dataset, "train", run.image_size)
@@ -104,7 +105,7 @@ def train_network(run: Run) -> pa.Table:
 def fit(run: Run) -> Fit:
     """What the network of a run must fit."""
     from normscope.data.catalogue import entry_of
-    from normscope.sweep.networks import Fit
+    from normscope.sweep.building import Fit
 
     entry = entry_of(run.data)
     return Fit(entry.shape[0], run.image_size, entry.classes)

@@ -1,4 +1,4 @@
-"""How a network is made, and what is seen of a grid before it runs."""
+"""How a network is made, and what is seen of a sweep before it runs."""
 
 import dataclasses
 
@@ -10,14 +10,14 @@ import normscope as ns
 from normscope import training
 from normscope.errors import InputError, UnknownNameError
 from normscope.nn import SuppressNorm
-from normscope.sweep import Grid
+from normscope.sweep import Sweep
+from normscope.sweep.building import build, make_optimizer
 from normscope.sweep.checking import check
-from normscope.sweep.networks import build, make_optimizer
-from normscope.sweep.training import fit
+from normscope.sweep.training_cell import fit
 
 
 def run(network, norm="as-is", place="after", **changes):
-    asked = Grid.of(network, norm=norm, place=place, lr=0.5, seeds=1)
+    asked = Sweep.of(network, norm=norm, place=place, lr=0.5, seeds=1)
     return dataclasses.replace(next(asked.runs()), **changes)
 
 
@@ -154,17 +154,17 @@ REFUSED = [
 @pytest.mark.parametrize(("network", "words", "sentence"), REFUSED, ids=lambda value: str(value)[:40])
 def test_what_cannot_run_is_refused_before_it_does(network, words, sentence):
     with pytest.raises(InputError, match=sentence):
-        check(Grid.of(network, **words))
+        check(Sweep.of(network, **words))
 
 
-def test_a_grid_that_can_run_passes_and_leaves_the_generators_alone():
+def test_a_sweep_that_can_run_passes_and_leaves_the_generators_alone():
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    check(Grid.of("lenet,own_networks:normed,own_networks:plain", norm="batch,lp(p=1),none"))
+    check(Sweep.of("lenet,own_networks:normed,own_networks:plain", norm="batch,lp(p=1),none"))
     assert torch.equal(torch.rand(2), expected)
 
 
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean plain"):
-        check(Grid.of("own_networks:plian"))
+        check(Sweep.of("own_networks:plian"))

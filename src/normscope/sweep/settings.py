@@ -1,4 +1,4 @@
-"""A grid and its training runs: the user's words in canonical form, read and checked without importing torch."""
+"""A sweep and its training runs: the user's words in canonical form, read and checked without importing torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from normscope.data.catalogue import Entry, entry_of
 from normscope.errors import InputError, UnknownNameError
 from normscope.nn import specs
-from normscope.sweep.words import (
+from normscope.sweep.parsing import (
     AS_IS,
     LR_FOR,
     NETWORKS,
@@ -33,7 +33,7 @@ _LENET_IMAGE = 32
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training run of a grid; see :class:`Grid` for what the words mean. Norm and place are ``"as-is"`` and
+    """One training run of a sweep; see :class:`Sweep` for what the words mean. Norm and place are ``"as-is"`` and
     ``"after"`` where the network is left as its factory makes it.
     """
 
@@ -54,8 +54,8 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
-    """A grid, its words in canonical form; :meth:`of` reads them. It is the profile of its experiment.
+class Sweep:
+    """A sweep, its words in canonical form; :meth:`of` reads them. It is the profile of its experiment.
 
     Attributes:
         networks: specs such as ``lenet``, ``resnet(depth=20)``, ``my.module:factory(width=32)``.
@@ -110,7 +110,7 @@ class Grid:
         other_lr: float = 0.1,
         image_size: int | None = None,
         layer: str | None = None,
-    ) -> Grid:
+    ) -> Sweep:
         """Read the words.
 
         Raises:
@@ -122,7 +122,7 @@ class Grid:
         check_known(optimizers, OPTIMIZERS, "optimizer")
         if text_of(lr_for, "lr_for") not in LR_FOR:
             raise UnknownNameError("lr-for", lr_for, LR_FOR)
-        grid = cls(
+        sweep = cls(
             networks=each_once(map(read_network, listed(network, "network"))),
             norms=() if norm is None else each_once(map(read_norm, listed(norm, "norm"))),
             places=each_once(listed(place, "place")),
@@ -139,17 +139,17 @@ class Grid:
             image_size=None if image_size is None else whole(image_size, "image_size"),
             layer=None if layer is None else text_of(layer, "layer"),
         )
-        grid._check(entry)
-        return grid
+        sweep._check(entry)
+        return sweep
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Grid:
-        """The grid that :meth:`to_json` gave."""
+    def from_json(cls, fields: Mapping[str, Any]) -> Sweep:
+        """The sweep that :meth:`to_json` gave."""
         lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
         return cls(**{**fields, **lists})
 
     def to_json(self) -> dict[str, Any]:
-        """The grid as JSON values."""
+        """The sweep as JSON values."""
         return dataclasses.asdict(self)
 
     def arrangements(self) -> list[tuple[str, str, str]]:

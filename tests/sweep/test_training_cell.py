@@ -1,4 +1,4 @@
-"""The cell of a grid, run for real on a few images."""
+"""The cell of a sweep, run for real on a few images."""
 
 import dataclasses
 import math
@@ -15,8 +15,8 @@ from torch import nn
 import normscope as ns
 from normscope import data, training
 from normscope.papers.chai2020.lenet import EarlySpectrum, LeNetTraining, early_spectrum, train_lenet
-from normscope.sweep import Grid
-from normscope.sweep.training import train_network
+from normscope.sweep import Sweep
+from normscope.sweep.training_cell import train_network
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _one_thread():
 
 def run(network="lenet", **words):
     words = {"lr": 0.1, "seeds": 1, "images": 512, "epochs": 1} | words
-    return next(Grid.of(network, **words).runs())
+    return next(Sweep.of(network, **words).runs())
 
 
 def values(table, measure, **where):

@@ -1,4 +1,4 @@
-"""The words of a grid: what is read, and what is refused in one sentence."""
+"""The words of a sweep: what is read, and what is refused in one sentence."""
 
 import math
 import subprocess
@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from normscope.errors import InputError, UnknownNameError
 from normscope.protocol import Scale, empty_table
-from normscope.sweep import Grid, GridExperiment
-from normscope.sweep.words import read_rates, split_list
+from normscope.sweep import Sweep, SweepExperiment
+from normscope.sweep.parsing import read_rates, split_list
 
 
-def grid(network="lenet", **words):
-    return Grid.of(network, **words)
+def sweep(network="lenet", **words):
+    return Sweep.of(network, **words)
 
 
 def test_a_range_is_spaced_in_equal_ratios_and_comes_out_clean():
@@ -63,7 +63,7 @@ def test_numbers_and_lists_are_read_and_each_rate_stands_once(words, rates):
 )  # fmt: skip
 def test_rates_that_make_no_sense_are_refused_in_a_sentence(words):
     with pytest.raises(InputError, match=r"lr .*(\.|$)") as caught:
-        grid(lr=words)
+        sweep(lr=words)
     assert "\n" not in str(caught.value)
 
 
@@ -112,12 +112,12 @@ def test_lists_are_split_outside_brackets_and_quotes():
 )
 def test_words_that_make_no_sense_are_refused_in_a_sentence(words, error, sentence):
     with pytest.raises(error, match=sentence) as caught:
-        grid(**{"network": "lenet"} | words)
+        sweep(**{"network": "lenet"} | words)
     assert "\n" not in str(caught.value)
 
 
 def test_every_combination_is_a_run_once():
-    asked = grid(
+    asked = sweep(
         ["lenet", "resnet(depth=8)"], norm="batch,suppress", place="after,before", lr="0.1,1", seeds=3
     )
     runs = list(asked.runs())
@@ -125,18 +125,18 @@ def test_every_combination_is_a_run_once():
 
 
 def test_without_a_norm_there_is_no_place_to_vary():
-    arrangements = grid(norm="none,batch", place="before,after").arrangements()
+    arrangements = sweep(norm="none,batch", place="before,after").arrangements()
     assert [line[1:] for line in arrangements] == [("none", "after"), ("batch", "before"), ("batch", "after")]
 
 
 def test_a_built_in_network_as_it_is_has_batch_norm_and_a_users_own_none_of_ours():
-    assert [line[1] for line in grid("lenet,my.net:make").arrangements()] == ["batch", "as-is"]
-    assert len(grid("lenet", norm="as-is,batch").arrangements()) == 1
+    assert [line[1] for line in sweep("lenet,my.net:make").arrangements()] == ["batch", "as-is"]
+    assert len(sweep("lenet", norm="as-is,batch").arrangements()) == 1
 
 
 def test_a_spec_written_in_another_way_is_the_same_run():
     one, other = (
-        grid(network, norm=norm)
+        sweep(network, norm=norm)
         for network, norm in (
             ("lenet(layers=[2])", "lp(p=1, eps=0.1)"),
             (" lenet( layers = [2] )", "lp(eps=0.1,p=1)"),
@@ -146,24 +146,24 @@ def test_a_spec_written_in_another_way_is_the_same_run():
 
 
 def test_the_lenet_sees_digits_padded_to_32_and_others_see_them_as_they_are():
-    sizes = {run.network: run.image_size for run in grid("lenet,resnet(depth=8)").runs()}
+    sizes = {run.network: run.image_size for run in sweep("lenet,resnet(depth=8)").runs()}
     assert sizes == {"lenet": 32, "resnet(depth=8)": 28}
-    assert {run.image_size for run in grid("lenet", image_size=30).runs()} == {30}
+    assert {run.image_size for run in sweep("lenet", image_size=30).runs()} == {30}
 
 
-def test_a_grid_comes_back_from_json_as_it_was():
-    asked = grid(norm="batch", lr="0.01:10:7", probe="spectrum", layer="conv2", images=500)
-    assert Grid.from_json(asked.to_json()) == asked
+def test_a_sweep_comes_back_from_json_as_it_was():
+    asked = sweep(norm="batch", lr="0.01:10:7", probe="spectrum", layer="conv2", images=500)
+    assert Sweep.from_json(asked.to_json()) == asked
 
 
 @pytest.mark.parametrize("name", ["", "cells", "../up", "a/b", "a.b", ".hidden", "two words"])
 def test_a_name_that_is_no_folder_of_ours_is_refused(name):
     with pytest.raises(InputError, match="sweep's name"):
-        GridExperiment(name, grid())
+        SweepExperiment(name, sweep())
 
 
 def test_the_experiment_says_what_it_does():
-    experiment = GridExperiment("mine", grid(probe="spectrum", layer="conv1"))
+    experiment = SweepExperiment("mine", sweep(probe="spectrum", layer="conv1"))
     assert "conv1" in experiment.method
     assert experiment.question.endswith("?")
     assert "lenet" in experiment.question
@@ -174,18 +174,18 @@ def test_the_experiment_says_what_it_does():
 def test_reading_words_imports_nothing_heavy():
     code = """
 import sys
-from normscope.sweep import Grid, GridExperiment
+from normscope.sweep import Sweep, SweepExperiment
 from normscope.protocol import Scale
-Grid.of("lenet,resnet(depth=8)", norm="batch,my:Norm", probe="spectrum").describe()
+Sweep.of("lenet,resnet(depth=8)", norm="batch,my:Norm", probe="spectrum").describe()
 print([name for name in ("torch", "pandas", "matplotlib") if name in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_the_cells_of_an_experiment_are_those_of_its_runs():
-    from normscope.sweep.training import train_network
+    from normscope.sweep.training_cell import train_network
 
-    asked = grid(["lenet", "own_networks:plain"], norm="batch,own_networks:HalvingNorm", lr="0.1,1", seeds=2)
-    cells = GridExperiment("mine", asked).cells(Scale.QUICK, empty_table())
+    asked = sweep(["lenet", "own_networks:plain"], norm="batch,own_networks:HalvingNorm", lr="0.1,1", seeds=2)
+    cells = SweepExperiment("mine", asked).cells(Scale.QUICK, empty_table())
     assert list(cells) == [train_network.cell(run) for run in asked.runs()]
     assert [len(cell.files) for cell in cells[::4]] == [0, 1, 1, 1]
