@@ -35,19 +35,10 @@ def place(tmp_path_factory, normscope) -> Path:
 
 
 @pytest.fixture
-def command(place, capsys, monkeypatch):
-    """Runs the command in this process, in that working directory or another; gives status, output and errors."""
-    from normscope.cli import main
-
-    monkeypatch.syspath_prepend(place)  # also restores what the command adds to the path
-
-    def run(*arguments, cwd=place):
-        monkeypatch.chdir(cwd)
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        return end.value.code, *capsys.readouterr()
-
-    yield run
+def command(place, command, monkeypatch):
+    """Runs the command in that working directory or another."""
+    monkeypatch.syspath_prepend(place)
+    yield lambda *arguments, cwd=place: command(*arguments, cwd=cwd)
     sys.modules.pop("mine", None)
 
 

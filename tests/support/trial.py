@@ -109,9 +109,10 @@ def run(
         largest_file: bytes that no file may exceed.
     """
     global EXPERIMENT
-    from normscope import cli, reproduction
+    from normscope import cli
     from normscope.papers import catalogue
     from normscope.papers.sources import Paper
+    from normscope.results import folder as results_folder
     from normscope.store import Store
 
     for stream, name in ((1, "stdout"), (2, "stderr")):
@@ -121,6 +122,6 @@ def run(
     os.environ.update(environment)
     EXPERIMENT = experiment(*filter(None, environment.get("TRIAL_FAULTS", "").split(",")))
     paper = Paper("trial", "A. Nobody", "Nobody", 2020, "Roots", "a school", "Roots grow.")
-    catalogue.ENTRIES = (catalogue.Entry(ID, "trial", "roots of numbers", paper, "Fig. 1"),)
-    reproduction.Store = functools.partial(Store, compact_at=COMPACT_AT)
+    catalogue.ENTRIES = (catalogue.Entry(ID, "roots of numbers", paper, "Fig. 1", module="trial"),)
+    results_folder.Store = functools.partial(Store, compact_at=COMPACT_AT)
     cli.main(arguments)
