@@ -14,7 +14,7 @@ from normscope.papers import catalogue
 from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
 from normscope.results import files, scorecard, stored
-from normscope.runner import Observer, Plan, SilentObserver
+from normscope.runner import Observer, Plan
 from normscope.store import Store
 
 DEFAULT_OUT = Path("normscope-runs")
@@ -100,8 +100,8 @@ class Reproduction:
             raise InputError(f"{workers} workers cannot run anything: give 1 or more.")
         if timeout is not None and not timeout > 0:
             raise InputError(f"a cell time-out of {timeout:g} s is not positive.")
-        freight = runner.Freight(data.portable, data.GIVEN_VARIABLE)
-        self._engine = runner.make_engine(engine, ray_address, freight)
+        data_files = runner.DataFiles(data.portable, data.GIVEN_VARIABLE)
+        self._engine = runner.make_engine(engine, ray_address, data_files)
         self._workers = self._engine.cores() if workers is None else workers
         self._timeout, self._fresh = timeout, fresh
         self._check, self._checked = check, False
@@ -149,8 +149,8 @@ class Reproduction:
         Args:
             observer: hears of the progress.
         """
-        watching = observer or SilentObserver()
-        with self._store.in_use(), contextlib.closing(self._engine):
+        watching = observer or Observer()
+        with store.shared_use(self._store.folder), contextlib.closing(self._engine):
             plan = self.plan()
             scorecard.read_scorecard(self.out)
             kept = self._run_missing(plan, watching) or not files.is_read_only(self.out)

@@ -9,7 +9,7 @@ from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.protocol import Rows
 from normscope.results import cleaning, files
-from normscope.store import Store, StoreError
+from normscope.store import Store, StoreError, shared_use
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def test_a_damaged_table_stops_it_before_anything_goes(out, store):
 
 def test_a_folder_that_a_run_is_using_is_left_alone(out, store):
     keep(store, 3)
-    with store.in_use():
+    with shared_use(store.folder):
         with pytest.raises(StoreError, match="a run is using"):
             cleaning.clean(out)
         assert cleaning.clean(out, dry_run=True)[0].count == 1

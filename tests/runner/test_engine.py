@@ -9,11 +9,11 @@ import pytest
 from sample_cells import Deed, Numbers, deed, numbers
 
 from normscope import runner
-from normscope.runner import SilentObserver
+from normscope.runner import Observer
 from normscope.store import Store, StoreError
 
 
-class Listener(SilentObserver):
+class Listener(Observer):
     def __init__(self):
         self.heard = []
 
@@ -40,9 +40,7 @@ def keyed(cells):
 
 
 def run(cells, store, workers=2, observer=None, **options):
-    return runner.run(
-        runner.plan(keyed(cells), store, workers), store, observer or SilentObserver(), **options
-    )
+    return runner.run(runner.plan(keyed(cells), store, workers), store, observer or Observer(), **options)
 
 
 def test_every_cell_is_run_and_kept_and_heard_of(store):
@@ -60,7 +58,7 @@ def test_finished_cells_are_found_and_not_run_again(store, tmp_path):
     run(cells, store)
     again = runner.plan(keyed(cells), store, 2)
     assert (len(again.reused), len(again.new)) == (1, 0)
-    runner.run(again, store, SilentObserver())
+    runner.run(again, store, Observer())
     assert len((tmp_path / "traces").read_text().splitlines()) == 1
 
 
@@ -148,7 +146,7 @@ def test_workers_end_when_the_driver_is_killed(store, tmp_path):
         from normscope.store import Store
         store = Store({str(tmp_path / "cells")!r})
         cell = deed.cell(Deed("fine", {str(tmp_path)!r}, seconds=600))
-        runner.run(runner.plan({{cell.key(str): cell}}, store, 1), store, runner.SilentObserver())
+        runner.run(runner.plan({{cell.key(str): cell}}, store, 1), store, runner.Observer())
     """)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     driver = subprocess.Popen([sys.executable, "-c", script], env=environment)

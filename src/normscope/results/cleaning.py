@@ -11,7 +11,7 @@ from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.protocol import Cell, Experiment, Scale, empty_table
 from normscope.results import files
-from normscope.store import Store
+from normscope.store import Store, exclusive_use
 from normscope.store.pruning import Removal, clean_store, remove_files
 
 
@@ -38,7 +38,7 @@ def clean(out: Path, *, dry_run: bool = False) -> list[Removal]:
         raise InputError(f"{out} holds no results: name a folder that 'normscope reproduce' has written.")
     if dry_run:
         return _clean(out, folders, store, dry_run=True)
-    with store.for_oneself():
+    with exclusive_use(store.folder):
         return _clean(out, folders, store, dry_run=False)
 
 

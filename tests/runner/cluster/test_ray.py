@@ -20,8 +20,8 @@ from sample_cells import Deed, Numbers, deed, numbers
 from normscope import data, runner
 from normscope.errors import InputError, UnknownNameError
 from normscope.papers.chai2020.lenet import LeNetTraining, train_lenet
-from normscope.runner import SilentObserver
-from normscope.runner.cluster import ray as engine_file
+from normscope.runner import Observer
+from normscope.runner.cluster import address as address_file
 from normscope.store import Store, StoreError
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'normscope[ray]'")
@@ -30,7 +30,7 @@ pytest.importorskip("ray", reason="needs Ray: pip install 'normscope[ray]'")
 _SETTINGS = {"RAY_health_check_initial_delay_ms": "500", "RAY_health_check_period_ms": "500"}
 
 
-class Listener(SilentObserver):
+class Listener(Observer):
     def __init__(self, on_start=lambda cell: None, on_end=lambda cell: None):
         self.retries, self.ended = [], 0
         self._on_start, self._on_end = on_start, on_end
@@ -86,7 +86,7 @@ def keyed(cells):
 
 def run(cells, store, engine=None, workers=2, observer=None, **options):
     plan = runner.plan(keyed(cells), store, workers)
-    return runner.run(plan, store, observer or SilentObserver(), engine=engine, **options)
+    return runner.run(plan, store, observer or Observer(), engine=engine, **options)
 
 
 def begun(folder):
@@ -147,7 +147,7 @@ def test_what_is_no_address_is_refused(address):
 
 
 def test_where_nothing_or_something_else_listens_the_wait_is_bounded(monkeypatch):
-    monkeypatch.setattr(engine_file, "_JOINING_SECONDS", 4.0)
+    monkeypatch.setattr(address_file, "_JOIN_SECONDS", 4.0)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(
@@ -263,7 +263,7 @@ def test_nodes_get_data_and_the_users_modules_through_ray(cluster, joined, store
 
     look = importlib.import_module(own_modules).look
     cells = [look.cell(look.config_type("mnist5k"))]
-    engine = runner.make_engine("ray", cluster.address, runner.Freight(files, data.GIVEN_VARIABLE))
+    engine = runner.make_engine("ray", cluster.address, runner.DataFiles(files, data.GIVEN_VARIABLE))
     # By the time a cell starts, what it needs is in Ray's object store and nowhere else.
     gone = Listener(on_start=lambda cell: shutil.rmtree(lent))
     try:
