@@ -331,7 +331,7 @@ def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path, temporary):
         env={**os.environ, "TMPDIR": str(temporary)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    wait_until(lambda: len(list((out / "cells").glob("*.parquet"))) >= 3)
+    wait_until(lambda: len(list((out / "cells").glob("*.parquet"))) >= 1)
     started = descendants(driver.pid)
     assert any("raylet" in words for words in started.values())
     driver.send_signal(signal.SIGINT)
