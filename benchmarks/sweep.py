@@ -30,7 +30,7 @@ from benchmarks.cells import empty_cells
 from normscope import data, networks, runner
 from normscope.papers.chai2020.lenet import VARIANTS, LeNetTraining, train_lenet
 from normscope.protocol import known_cell
-from normscope.runner import Engine, SilentObserver
+from normscope.runner import Engine, Observer
 from normscope.runner.worker import run_and_store
 from normscope.store import Store
 from normscope.timing import median_seconds, threads
@@ -170,7 +170,7 @@ def _sweep(configs: Sequence[LeNetTraining], engine: Engine | None = None) -> li
     cells = {cell.key(data.digest): cell for cell in map(train_lenet.cell, configs)}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        failures = runner.run(runner.plan(cells, store, CORES), store, SilentObserver(), engine=engine)
+        failures = runner.run(runner.plan(cells, store, CORES), store, Observer(), engine=engine)
         assert not failures, failures
         table = store.table(cells)
     errors = table[table["measure"] == "validation_error"].groupby("cell")["value"].last()
@@ -218,7 +218,7 @@ def run_empty(engine: Engine, count: int) -> tuple[float, float]:
         store = Store(Path(folder))
         plan = runner.plan(cells, store, CORES)
         started, cpu = time.perf_counter(), time.process_time()
-        failures = runner.run(plan, store, SilentObserver(), engine=engine)
+        failures = runner.run(plan, store, Observer(), engine=engine)
         seconds = time.perf_counter() - started, time.process_time() - cpu
     assert not failures, failures
     return seconds

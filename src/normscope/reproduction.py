@@ -18,7 +18,7 @@ from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
 from normscope.results import ResultsFolder
 from normscope.results.writing import write_results
-from normscope.runner import Observer, Plan, SilentObserver
+from normscope.runner import Observer, Plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,8 +96,8 @@ class Reproduction:
         self.options = options
         self._check = check
         self._store = options.folder.store
-        freight = runner.Freight(data.portable, data.GIVEN_VARIABLE)
-        self._engine = runner.make_engine(options.engine, options.ray_address, freight)
+        data_files = runner.DataFiles(data.portable, data.GIVEN_VARIABLE)
+        self._engine = runner.make_engine(options.engine, options.ray_address, data_files)
         self._workers = options.workers or self._engine.cores()
 
     def datasets(self) -> set[str]:
@@ -135,11 +135,11 @@ class Reproduction:
         Raises:
             InputError: as for :meth:`plan`; when the results folder cannot be written or its scorecard is damaged.
         """
-        folder, observer = self.options.folder, observer or SilentObserver()
+        folder, observer = self.options.folder, observer or Observer()
         requests = [_Request(experiment) for experiment in self.experiments]
         failures: dict[str, str] = {}
         ran = False
-        with self._store.in_use(), contextlib.closing(self._engine):
+        with store.shared_use(self._store.folder), contextlib.closing(self._engine):
             folder.scorecard.read()  # a damaged one stops the run before it starts
             for plan in self._rounds(requests):
                 if plan.new:

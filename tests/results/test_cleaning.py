@@ -10,7 +10,7 @@ from normscope.papers import catalogue
 from normscope.protocol import Rows, Scale
 from normscope.results import ResultsFolder, RunMetadata
 from normscope.results.cleaning import clean
-from normscope.store import StoreError
+from normscope.store import StoreError, shared_use
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def test_a_damaged_table_stops_it_before_anything_is_removed(folder):
 
 def test_a_folder_that_a_run_is_using_is_left_alone(folder):
     keep(folder, 3)
-    with folder.store.in_use():
+    with shared_use(folder.store.folder):
         with pytest.raises(StoreError, match="a run is using"):
             clean(folder)
         assert clean(folder, dry_run=True)[0].count == 1

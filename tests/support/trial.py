@@ -1,4 +1,4 @@
-"""An experiment of many small cells, for runs that are to be disturbed, and the command line that knows it."""
+"""An experiment of many small cells, for runs that tests disturb, and the command line with it as the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ID = "trial.numbers"
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A number to count from, and what goes wrong."""
+    """A number to count from, and a fault of the cell (see :func:`_go_wrong`)."""
 
     start: int
     fault: str = ""
@@ -30,7 +30,7 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class TrialProfile:
-    """How many cells, and the faults that the first of them have."""
+    """The number of cells, and the faults of the first of them."""
 
     cells: int
     faults: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class TrialProfile:
 
 @cell(name="trial.count_from", version=1)
 def count_from(config: Number):
-    """A few rows that only the configuration decides; the file ``TRIAL_TRACES`` tells which cells were begun."""
+    """A few rows that depend on the configuration only. The cell writes its start to the file ``TRIAL_TRACES``."""
     if traces := os.environ.get("TRIAL_TRACES"):
         with Path(traces).open("a") as file:
             file.write(f"{config.start}\n")
@@ -87,7 +87,7 @@ def _draw(table):
 
 
 def experiment(*faults: str):
-    """The experiment; so many of its first cells have faults."""
+    """The experiment; its first cells have these faults."""
     return FixedExperiment(
         id=ID, caption="Roots.", profiles={scale: TrialProfile(CELLS, faults) for scale in Scale},
         list_cells=_cells, rules=[grows], draw=_draw, question="Do roots grow?", method="They are taken.",

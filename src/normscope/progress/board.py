@@ -1,4 +1,4 @@
-"""The observer behind every display: it keeps the tally; a display shows it, and words beside it."""
+"""The observer behind every display. It keeps the tally, which the display draws, and writes messages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from normscope.progress.tally import Tally
 from normscope.progress.words import plan_sentence
+from normscope.runner import Observer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 _BAR = 20
 
 
-class Board:
-    """Counts what a sweep tells it.
+class Board(Observer):
+    """Counts the cells of a run.
 
     Args:
         say: prints a line that stays, in a style.
-        ended: hears of every round whose last cell has ended.
+        ended: called with the tally of a plan when its last cell has ended.
 
     Attributes:
-        tally: of the present round of cells; ``None`` before the first.
+        tally: the count of the latest plan's cells; ``None`` before the first plan.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Board:
         self._say, self._ended = say, ended
 
     def planned(self, plan: Plan) -> None:
-        """Say what is found and what is new, and begin this round."""
+        """Say how many cells are found and how many are new, and start a tally."""
         self._say(plan_sentence(plan), "")
         self.tally = Tally(plan)
 
@@ -51,9 +52,9 @@ class Board:
             self.tally.start(cell)
 
     def elsewhere(self, cell: Cell) -> None:
-        """Count the cell, and say once that another run is at work."""
+        """Count the cell, and say once that there is another run."""
         if self.tally is not None:
-            self.tally.leave(cell)
+            self.tally.elsewhere(cell)
         if not self._shared:
             self._shared = True
             self._say("Another run is at work in this folder: the two share the cells.", "")
@@ -63,13 +64,13 @@ class Board:
         self._end(cell, seconds)
 
     def retried(self, cell: Cell, error: str) -> None:
-        """Say so."""
+        """Say why."""
         if self.tally is not None:
-            self.tally.put_back()
+            self.tally.retry()
         self._say(f"trying again {cell.describe()}: {error}", "")
 
     def failed(self, cell: Cell, error: str) -> None:
-        """Say so, and count the cell."""
+        """Say why, and count the cell."""
         self._say(f"failed {cell.describe()}: {error}", "red")
         self._end(cell, None)
 
@@ -81,7 +82,7 @@ class Board:
 
 
 def drawn(tally: Tally | None) -> RenderableType:
-    """A tally as a bar with its numbers, and the cells that ended last below."""
+    """A tally as a bar with its numbers, above the cells that ended last."""
     if tally is None or not tally.total:
         return Text("")
     head = Table.grid(padding=(0, 1), expand=True)

@@ -18,7 +18,7 @@ _SHARE = 1 / 60
 
 @contextlib.contextmanager
 def printed_lines(screen: Console) -> Iterator[Board]:
-    """A line every five seconds, whether or not a cell has ended; after five minutes ever rarer, up to one a minute."""
+    """A line every five seconds, whether or not a cell has ended; after five minutes fewer, down to one a minute."""
     board = Board(
         lambda words, style: screen.print(words, markup=False),
         ended=lambda tally: screen.print(tally.describe(), markup=False),
@@ -26,7 +26,7 @@ def printed_lines(screen: Console) -> Iterator[Board]:
     seen: Tally | None = None
 
     def tick() -> float:
-        """Say how it stands, unless a round has only begun or is at its end."""
+        """Print the tally, unless its plan has only begun or has ended."""
         nonlocal seen
         tally = board.tally
         if tally is not None and tally is seen and tally.done < tally.total:

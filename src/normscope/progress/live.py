@@ -13,7 +13,7 @@ from normscope.progress.board import Board, drawn
 
 @contextlib.contextmanager
 def live_display(screen: Console) -> Iterator[Board]:
-    """A display that stays at the foot of the terminal, and goes at the end; what it says stays above it."""
+    """A display at the foot of the terminal that vanishes at the end; its messages stay above it."""
     board = Board(lambda words, style: screen.print(words, markup=False, style=style))
     with Live(get_renderable=lambda: drawn(board.tally), console=screen, transient=True):
         yield board

@@ -1,4 +1,4 @@
-"""The display in a notebook: the terminal's, as a piece of the cell's output that is replaced in place."""
+"""The display in a notebook: the terminal's display as an output of the cell, replaced in place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HTML = '<pre style="line-height:1.3;margin:0;white-space:pre">{code}</pre>'
 
 @contextlib.contextmanager
 def notebook_display() -> Iterator[Board]:
-    """A display in the output of the notebook's cell that is running; its last state stays."""
+    """A display in the output of the notebook cell that is running; its last state stays."""
     from IPython.display import display
 
     said: list[Text] = []
@@ -39,7 +39,7 @@ def notebook_display() -> Iterator[Board]:
 
 
 def _bundle(board: RenderableType) -> dict[str, Any]:
-    """What is drawn, in the forms that a notebook takes."""
+    """A drawing in the formats that a notebook takes."""
     canvas = Console(
         record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, force_jupyter=False,
         color_system="truecolor", highlight=False,

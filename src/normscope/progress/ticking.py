@@ -1,4 +1,4 @@
-"""Doing something now and again while other work goes on."""
+"""Calls a function from time to time while other work is done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def ticking(tick: Callable[[], float]) -> Iterator[None]:
-    """Call ``tick`` from a thread of its own while the context lasts, each time as many seconds later as it says."""
+    """Call ``tick`` from a thread of its own while the context lasts; it returns the seconds until the next call."""
     ended = threading.Event()
 
     def run() -> None:
@@ -18,7 +18,7 @@ def ticking(tick: Callable[[], float]) -> Iterator[None]:
         while not ended.wait(seconds):
             seconds = tick()
 
-    # A notebook tells from the context which of its cells the words belong to.
+    # A notebook finds in the context which of its cells the output belongs to.
     thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
     thread.start()
     try:

@@ -15,7 +15,7 @@ from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.protocol import Cell, Experiment, Scale, empty_table
 from normscope.results.folder import ResultsFolder
-from normscope.store import Store
+from normscope.store import Store, exclusive_use
 from normscope.store.pruning import Removal, clean_store, remove_files
 
 
@@ -40,7 +40,7 @@ def clean(folder: ResultsFolder, *, dry_run: bool = False) -> list[Removal]:
         raise InputError(f"{folder} holds no results: name a folder that 'normscope reproduce' has written.")
     if dry_run:
         return _clean(folder, dry_run=True)
-    with folder.store.for_oneself():
+    with exclusive_use(folder.store.folder):
         return _clean(folder, dry_run=False)
 
 

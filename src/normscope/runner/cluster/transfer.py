@@ -1,6 +1,7 @@
-"""Files for a cluster's nodes: they travel through Ray's object store, once to each node, and stay there.
+"""Sends files to a cluster's nodes: through Ray's object store, once to each node, where they stay.
 
-A consignment is named for its content, so that a node which has it, from an earlier run too, is sent nothing.
+A node keeps uploaded files in a folder named by a digest of their content. So a node that has them, perhaps from an
+earlier run, is sent nothing.
 """
 
 from __future__ import annotations
@@ -27,13 +28,12 @@ _NOT_CODE = {"__pycache__", "node_modules", "site-packages"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Freight:
-    """How a node gets a data set.
+class DataFiles:
+    """The files of the data sets that cells read, and how a cell's process finds them on a node.
 
     Attributes:
-        files: the files that make up the data set of a name, by what they are to be called.
-        variable: the environment variable that tells a cell's process the folders they were put in, separated as in
-            ``PATH``.
+        files: returns the files of the data set of a name, by the names they get on the node.
+        variable: the environment variable that names the folders they are in, separated as in ``PATH``.
     """
 
     files: Callable[[str], Mapping[str, Path]]
@@ -41,14 +41,19 @@ class Freight:
 
 
 @dataclasses.dataclass(frozen=True)
-class Consignment:
-    """Files on their way: their contents in Ray's object store, by name, and a digest of them all."""
+class Uploaded:
+    """Files in Ray's object store.
+
+    Attributes:
+        digest: of all their names and contents.
+        contents: references to the contents, by name.
+    """
 
     digest: str
     contents: Mapping[str, ray.ObjectRef[Any]]
 
 
-def consign(files: Mapping[str, Path]) -> Consignment:
+def upload(files: Mapping[str, Path]) -> Uploaded:
     """Put files into Ray's object store.
 
     Raises:
@@ -66,33 +71,31 @@ def consign(files: Mapping[str, Path]) -> Consignment:
         digest.update(f"{name} {content.size}\n".encode())
         digest.update(content.data)
         contents[name] = ray.put(content)
-    return Consignment(digest.hexdigest()[:32], contents)
+    return Uploaded(digest.hexdigest()[:32], contents)
 
 
-def deliver(consignment: Consignment) -> Path:
-    """The folder on this node that holds a consignment's files, fetched where the node lacks them.
+def download(uploaded: Uploaded) -> Path:
+    """The folder on this node that holds uploaded files; they are fetched if the node lacks them.
 
     Raises:
-        OSError: what the node's disk refuses.
+        OSError: the node's disk refuses.
     """
     import ray
 
-    folder = _own_folder() / consignment.digest
-    if _complete(folder, consignment):
+    folder = _user_folder() / uploaded.digest
+    if _complete(folder, uploaded):
         return folder
     with FileLock(folder.with_suffix(".lock")):
-        if _complete(folder, consignment):  # Another worker of this node fetched it meanwhile.
+        if _complete(folder, uploaded):  # Another worker of this node has fetched them.
             return folder
         with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
             inside = Path(unfinished) / "files"
             inside.mkdir()
-            for name, content in consignment.contents.items():
+            for name, content in uploaded.contents.items():
                 path = inside / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 ray.get(content).tofile(path)
-            shutil.rmtree(
-                folder, ignore_errors=True
-            )  # From which a cleaner of temporary files has taken some.
+            shutil.rmtree(folder, ignore_errors=True)  # A cleaner of temporary files has taken some of it.
             inside.rename(folder)
     return folder
 
@@ -103,7 +106,7 @@ def own_modules(folder: Path) -> dict[str, Path]:
     Hidden folders and virtual environments are left out.
 
     Raises:
-        InputError: when they are too many to be one person's.
+        InputError: there are too many to be one person's.
     """
     found, size = {}, 0
     for path in _python_files(folder):
@@ -130,12 +133,12 @@ def _python_files(folder: Path) -> Iterator[Path]:
         yield from (Path(where, name) for name in names if name.endswith(".py"))
 
 
-def _complete(folder: Path, consignment: Consignment) -> bool:
-    return folder.is_dir() and all((folder / name).is_file() for name in consignment.contents)
+def _complete(folder: Path, uploaded: Uploaded) -> bool:
+    return folder.is_dir() and all((folder / name).is_file() for name in uploaded.contents)
 
 
-def _own_folder() -> Path:
-    """The user's folder for what nodes are sent."""
+def _user_folder() -> Path:
+    """The folder on this node for the files that this user's runs send."""
     folder = Path(tempfile.gettempdir()) / f"normscope-{os.getuid()}-nodes"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
