@@ -1,4 +1,4 @@
-"""What is read from a sweep's table and drawn of it, on tables that a test writes."""
+"""What is read from a sweep's table and drawn from it, on tables that the tests write."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ def sweep(network="lenet", **words):
 
 
 def table(asked, error, diverged=lambda run: False, layers=("conv1", "conv2", "fc")):
-    """A table as the cells would fill it: ``error`` and ``diverged`` are functions of a run."""
+    """A table such as the cells would fill; ``error`` and ``diverged`` are functions of a run."""
     rows = []
     for run in asked.runs():
         words = {"function": train_network.name} | {
@@ -53,7 +53,7 @@ def test_the_error_is_that_of_the_last_epoch_and_a_diverged_run_counts_as_chance
     assert found.loc[found["diverged"], ["rate", "seed"]].to_numpy().tolist() == [[10.0, 1.0]]
 
 
-def test_eigenvalues_are_the_second_layers_after_five_steps_and_infinite_where_the_run_was_over():
+def test_eigenvalues_are_the_second_layers_after_five_steps_and_infinite_where_the_run_had_ended():
     asked = sweep()
     found = eigenvalues(table(asked, lambda run: 0.1, lambda run: run.rate == 10), asked, "lambda_max")
     by_rate = found.groupby("rate")["value"].first().to_dict()
@@ -68,7 +68,7 @@ def test_another_layer_can_be_shown_and_an_unknown_one_is_refused():
         eigenvalues(table(asked, lambda run: 0.1), sweep(layer="fcc"), "lambda_min")
 
 
-def test_of_a_grouped_convolution_the_extremes_over_the_groups_are_shown():
+def test_a_grouped_convolution_shows_the_extremes_over_its_groups():
     asked = sweep(lr=0.1, seeds=1)
     rows = table(asked, lambda run: 0.1)
     both = pd.concat([rows, rows.assign(index=1, value=rows["value"] + 7)])

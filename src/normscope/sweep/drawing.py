@@ -1,4 +1,4 @@
-"""The default figure of a sweep: validation error, and the extremes of the spectra, against the learning rate."""
+"""The figure of a sweep: validation error, and extreme eigenvalues, against the learning rate."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from normscope.report.plots import (
     rate_axis,
     show_percent,
 )
-from normscope.sweep.readings import chance_error, early_step, eigenvalues, final_errors, labels, of_line
+from normscope.sweep.readings import chance_error, early_step, eigenvalues, final_errors, labels, runs_of
 from normscope.sweep.settings import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, dark and light by turns, so that neighbours differ in greyscale too.
+# The colours of Okabe and Ito, dark and light in turn, so that neighbours also differ in greyscale.
 _COLORS = ("#000000", "#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#7F7F7F")
 _MARKERS = ("o", "s", "v", "^", "D", "P", "X", "<", ">", "*", "p")
 _DASHES = ("-", "--", "-.", ":", "-")
@@ -30,10 +30,13 @@ _FIRST_MARK, _NEXT_MARK = 1.03, 0.035
 
 
 def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
-    """A line a network, norm and place.
+    """The figure, with one line per network, norm and place.
+
+    One panel shows the validation error after the last epoch; with the probe ``spectrum``, two more show the largest
+    and the smallest eigenvalue.
 
     Raises:
-        NotJudgedError: when no run has finished.
+        NotJudgedError: no run has finished.
     """
     errors = final_errors(table, sweep)
     spectra = "spectrum" in sweep.probes
@@ -52,7 +55,7 @@ def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
         ):
             values = eigenvalues(table, sweep, measure)
             positive = values["value"].between(0, math.inf, inclusive="neither").any()
-            # Zeros alone would leave a logarithmic axis without a scale: only their markers are drawn then.
+            # A logarithmic axis has no scale for zeros alone: then only their markers are drawn.
             _draw_lines(axes, values if positive else values[values["value"] != 0], sweep)
             _mark_zeros(axes, values, sweep)
             axes.set_yscale("log", nonpositive="mask")
@@ -62,8 +65,8 @@ def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
 
 
 def _draw_lines(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
-    for number, (line, label) in enumerate(labels(sweep).items()):
-        chosen = of_line(runs, line)
+    for number, (arrangement, label) in enumerate(labels(sweep).items()):
+        chosen = runs_of(runs, arrangement)
         if not chosen.empty:
             median_band(axes, chosen, "rate", _look(number), label)
     what = "" if sweep.lr_for == "all" else " of the convolution weights"
@@ -71,9 +74,9 @@ def _draw_lines(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
 
 
 def _mark_zeros(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
-    """A hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis has no place for."""
-    for number, line in enumerate(labels(sweep)):
-        medians = of_line(runs, line).groupby("rate")["value"].median()
+    """Put a hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis cannot show."""
+    for number, arrangement in enumerate(labels(sweep)):
+        medians = runs_of(runs, arrangement).groupby("rate")["value"].median()
         zeros = medians.index[medians == 0]
         if zeros.empty:
             continue
@@ -84,10 +87,10 @@ def _mark_zeros(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
 
 
 def _mark_diverged(axes: Panel, errors: pd.DataFrame, sweep: Sweep) -> None:
-    """A row of crosses above the panel for each line with diverged runs, at the rates where there were any."""
+    """Put crosses above the panel at the rates where runs diverged, in one row per line of the figure."""
     height = _FIRST_MARK
-    for number, line in enumerate(labels(sweep)):
-        rates = of_line(errors[errors["diverged"]], line)["rate"].unique()
+    for number, arrangement in enumerate(labels(sweep)):
+        rates = runs_of(errors[errors["diverged"]], arrangement)["rate"].unique()
         if not len(rates):
             continue
         axes.plot(

@@ -1,4 +1,4 @@
-"""The cell of a sweep: one training run, with the instruments that were asked for."""
+"""The cell of a sweep: one training run, with the probes that the user asked for."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor, nn
 
-    from normscope.sweep.building import Fit
-
 EARLY = 5
-"""After how many steps the instruments are read early in the run."""
+"""The number of steps after which probes are read early in a run."""
 
-_VALIDATION_BATCH = 500
 _SECONDS_PER_IMAGE = 1.4e-4
 _SECONDS_PER_IMAGE_AND_LAYER = 2.5e-4
 
@@ -31,20 +28,22 @@ def _cost(run: Run) -> float:
     seconds = _SECONDS_PER_IMAGE
     if spec.name == "resnet":
         depth = spec.arguments.get("depth")
-        layers = depth if isinstance(depth, int) else 110  # a wrong one is refused when it is built
+        layers = (
+            depth if isinstance(depth, int) else 110
+        )  # a wrong depth is refused when the network is built
         seconds = layers * _SECONDS_PER_IMAGE_AND_LAYER * (run.image_size / 32) ** 2
     passes = (run.images or entry.train) + entry.test / 3  # a forward pass takes a third of a training step
     return 0.3 + 0.4 * bool(run.probes) + passes * run.epochs * seconds
 
 
 def _files(run: Run) -> tuple[str, ...]:
-    """The user's files behind the network and the norm."""
+    """The user's own files that define the network and the norm."""
     named = [network_spec(run.network), specs.read(run.norm)]
     return tuple(sorted({file for spec in named if spec.is_path for file in own_files(spec.name)}))
 
 
 @cell(
-    # The room's former name. It is in the key of every finished run, so it stays.
+    # The module's path when the first sweeps were stored. The keys of finished runs contain it: do not change it.
     name="normscope.grid.training:train_network",
     version=1,
     cost=_cost,
@@ -53,17 +52,16 @@ def _files(run: Run) -> tuple[str, ...]:
     images=lambda run: run.images or run.batch,
 )
 def train_network(run: Run) -> pa.Table:
-    """Train, validate after every epoch, and read the instruments.
+    """Train a run's network, validate it after every epoch, and read the probes.
 
-    Rows: ``train_loss`` and ``validation_error`` by epoch; ``diverged`` at the step whose batch loss exceeded 1,000 or
-    was not finite, with that loss. The probe ``spectrum`` gives ``lambda_min``, ``lambda_max``, ``power`` and
-    ``lr_bound`` by step, layer and index (the group of a grouped convolution); ``moments`` gives ``output_mean``,
-    ``output_variance`` and ``output_nonfinite`` by step, layer and channel.
+    Rows: those of :func:`normscope.training.record`. The probe ``spectrum`` adds ``lambda_min``, ``lambda_max``,
+    ``power`` and ``lr_bound`` by step, layer and index (the group of a grouped convolution); the probe ``moments`` adds
+    ``output_mean``, ``output_variance`` and ``output_nonfinite`` by step, layer and channel.
 
-    Instruments look at the first batch of training images in the file's order, in training mode, at the start (step
-    0), after 5 steps and at the end; they leave no trace on the run. A run that diverges keeps what was read till then.
-    Validation is on every test image, in evaluation mode. Weights, batches and whatever the network draws come from
-    the seed: for a seed, every rate and norm starts from the same generators and sees the same batches.
+    Probes see the first batch of training images in the file's order, in training mode, at the start (step 0), after 5
+    steps and at the end. They do not change the run. A run that diverges keeps what was read until then. Validation
+    is on every test image. The seed determines the weights, the order of batches, and whatever the network draws: runs
+    with the same seed see the same batches at every rate and with every norm.
     """
     import torch
 
@@ -82,36 +80,20 @@ def train_network(run: Run) -> pa.Table:
     with training.seeded(run.seed):
         import_own(run)
     with training.seeded(run.seed):
-        model = build(run, fit(run)).train()
+        model = build(run).train()
         optimizer = make_optimizer(model, run)
 
-        def read(step: int, loss: float = 0.0) -> None:
+        def read_probes(step: int, loss: float = 0.0) -> None:
             if step in (0, EARLY, last):
-                _read_instruments(rows, run, model, fixed_batch, step)
+                _read_probes(rows, run, model, fixed_batch, step)
 
-        def validate(epoch: int, loss: float) -> None:
-            rows.add("train_loss", loss, epoch=epoch)
-            error = training.error_rate(model, test_split.in_order(_VALIDATION_BATCH))
-            rows.add("validation_error", error, epoch=epoch)
-
-        read(0)
+        read_probes(0)
         epochs = seeded_epochs(train_split, run.epochs, run.batch, run.seed)
-        divergence = training.train(model, optimizer, epochs, after_step=read, after_epoch=validate)
-    if divergence is not None:
-        rows.add("diverged", divergence.loss, step=divergence.step)
+        training.record(rows, model, optimizer, epochs, test_split, after_step=read_probes)
     return rows.table()
 
 
-def fit(run: Run) -> Fit:
-    """What the network of a run must fit."""
-    from normscope.data.catalogue import entry_of
-    from normscope.sweep.building import Fit
-
-    entry = entry_of(run.data)
-    return Fit(entry.shape[0], run.image_size, entry.classes)
-
-
-def _read_instruments(rows: Rows, run: Run, model: nn.Module, x: Tensor, step: int) -> None:
+def _read_probes(rows: Rows, run: Run, model: nn.Module, x: Tensor, step: int) -> None:
     from normscope import probes
 
     if "spectrum" in run.probes:
@@ -123,5 +105,5 @@ def _read_instruments(rows: Rows, run: Run, model: nn.Module, x: Tensor, step: i
         found = probes.moments(model, x)
         for row in found[found["count"] > 0].to_dict("records"):
             for measure in ("mean", "variance", "nonfinite"):
-                place = {"step": step, "layer": row["layer"], "channel": row["channel"]}
-                rows.add(f"output_{measure}", row[measure], **place)
+                where = {"step": step, "layer": row["layer"], "channel": row["channel"]}
+                rows.add(f"output_{measure}", row[measure], **where)
