@@ -1,4 +1,4 @@
-"""The how-to page on sweeps: its module, its Python and its commands, as they stand."""
+"""The how-to page on sweeps: its module, its Python and its commands, exactly as written."""
 
 import inspect
 import re
@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     sys.modules.pop("mynet", None)
 
 
-def test_the_pages_python_runs_as_it_stands(folder):
+def test_the_pages_python_runs_exactly_as_written(folder):
     namespace: dict[str, object] = {}
     for block in PYTHON:
         if not block.startswith("# mynet.py"):
@@ -44,7 +44,7 @@ def test_the_pages_commands_plan_what_the_page_says(folder, command, number, run
     assert f"0 cells found, {runs} to run" in output
 
 
-def test_every_option_of_the_command_stands_on_the_page():
+def test_the_page_names_every_option_of_the_command():
     source = inspect.signature(sweep.command).parameters
     options = {"--" + name.replace("_", "-") for name in source}
     assert len(options) > 20
