@@ -46,7 +46,7 @@ ENTRIES = (
     ),
     Entry(
         "chai2020.channel_scaling",
-        "normscope.papers.chai2020.channel_scaling",
+        "normscope.papers.chai2020.fig4_channel_scaling",
         "blocks and eigenvalues of the input autocorrelation when channels are scaled, correlated and not",
         _CHAI,
         "§3.2, Fig. 4",

@@ -6,7 +6,7 @@ A :class:`Cell` is one independent piece of work; its rows follow one :mod:`sche
 """
 
 from normscope.protocol.cells import Cell, CellFunction, canonical_config, cell, known_cell
-from normscope.protocol.claims import VERDICTS, Claim, ClaimRule, Judgement, NotJudgedError, claim
+from normscope.protocol.claims import VERDICTS, Claim, ClaimRule, Claims, Judgement, NotJudgedError, claim
 from normscope.protocol.experiment import Experiment, FixedExperiment, Profile, Result, Scale
 from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
@@ -17,6 +17,7 @@ __all__ = [
     "CellFunction",
     "Claim",
     "ClaimRule",
+    "Claims",
     "Experiment",
     "FixedExperiment",
     "Judgement",

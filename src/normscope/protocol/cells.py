@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from normscope.errors import InputError, UnknownNameError
-from normscope.protocol.table import COLUMNS
+from normscope.protocol.table import COLUMNS, select
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 Config = TypeVar("Config")
@@ -134,6 +135,14 @@ class CellFunction(Generic[Config]):
             module=self.module,
         )
 
+    def rows(self, table: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+        """The rows of a table that this function made, and whose columns equal the given values.
+
+        Raises:
+            NotJudgedError: when there are none, saying what is missing.
+        """
+        return select(table, function=self.name, **conditions)
+
     def config_from(self, fields: dict[str, Any]) -> Config:
         """The configuration from its canonical form (JSON's lists become tuples, integers floats where due)."""
         hints = typing.get_type_hints(self.config_type)
@@ -153,10 +162,10 @@ def cell(
     *,
     name: str,
     version: int,
-    cost: Callable[[Config], float] = lambda config: 1.0,
-    data: Callable[[Config], tuple[str, ...]] = lambda config: (),
-    files: Callable[[Config], tuple[str, ...]] = lambda config: (),
-    images: Callable[[Config], int] = lambda config: getattr(config, "images", 0),
+    cost: Callable[[Any], float] = lambda config: 1.0,
+    data: Callable[[Any], tuple[str, ...]] = lambda config: (config.data,) if hasattr(config, "data") else (),
+    files: Callable[[Any], tuple[str, ...]] = lambda config: (),
+    images: Callable[[Any], int] = lambda config: getattr(config, "images", 0),
 ) -> Callable[[Callable[[Config], pa.Table]], CellFunction[Config]]:
     """Make a function of one frozen configuration into a :class:`CellFunction`.
 
@@ -165,7 +174,7 @@ def cell(
             stays when the function moves to another module.
         version: bumped by the author whenever the rows it gives change their meaning or their bits.
         cost: rough seconds on one CPU core for a configuration.
-        data: names of the data sets that a configuration reads.
+        data: names of the data sets that a configuration reads; by default its field ``data``, if any.
         files: the user's own files that a configuration depends on.
         images: how many training images a configuration needs; by default its field ``images``, if any.
     """

@@ -106,3 +106,29 @@ def claim(
 ) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
     """Make a function that judges a table into a :class:`ClaimRule`."""
     return lambda judge: ClaimRule(id, text, source, expected, judge, discussion)
+
+
+class Claims:
+    """The claims of one source, in the order in which a figure's file makes them.
+
+    Calling it as a decorator is :func:`claim` with that source; the rule is kept in :attr:`rules` too.
+
+    Args:
+        source: where the claims are made, such as ``"Chai et al. 2020, Fig. 6"``.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.rules: list[ClaimRule] = []
+
+    def __call__(
+        self, id: str, text: str, expected: str, discussion: str = "", *, at: str = ""
+    ) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
+        """The decorator; ``at`` adds the place within the source, such as ``"eq. 6"``."""
+        source = f"{self.source}, {at}" if at else self.source
+
+        def register(judge: Callable[[pd.DataFrame], Judgement]) -> ClaimRule:
+            self.rules.append(ClaimRule(id, text, source, expected, judge, discussion))
+            return self.rules[-1]
+
+        return register

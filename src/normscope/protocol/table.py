@@ -7,6 +7,7 @@ cell's configuration to every row.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from normscope.protocol.claims import NotJudgedError
@@ -54,6 +55,11 @@ class Rows:
         row = (measure, step, epoch, layer, channel, index, float(value))
         for column, item in zip(self._columns.values(), row, strict=True):
             column.append(item)
+
+    def add_each(self, measure: str, values: Iterable[float], by: str = "index", **place: Any) -> None:
+        """Add one row a value, numbered from 0 in the column ``by``: ``"index"`` or ``"channel"``."""
+        for number, value in enumerate(values):
+            self.add(measure, value, **{**place, by: number})
 
     def table(self) -> pa.Table:
         """The rows so far, with the schema of all experiments, also when there are none."""
