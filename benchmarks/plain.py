@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from normscope import data, networks
-from normscope.papers.chai2020.lenet import LeNetTraining
+from normscope.papers.chai2020.cells.lenet import LeNetTraining
 
 Digits = tuple[Tensor, Tensor, Tensor, Tensor]
 """Training images and labels, test images and labels; the images are float32, ready for the network."""

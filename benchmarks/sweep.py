@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import plain
 from benchmarks.cells import empty_cells
 from normscope import data, networks, runner
-from normscope.papers.chai2020.lenet import VARIANTS, LeNetTraining, train_lenet
+from normscope.papers.chai2020.cells.lenet import VARIANTS, LeNetTraining, train_lenet
 from normscope.protocol import known_cell
 from normscope.runner import Engine, Observer
 from normscope.runner.worker import run_and_store

@@ -12,6 +12,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from normscope.data.batches import Split
 from normscope.errors import InputError
 from normscope.generators import generators_kept
+from normscope.nn import kinds
 from normscope.protocol import Rows
 
 DIVERGENCE_LIMIT = 1e3
@@ -135,6 +137,29 @@ def record(
     if divergence is not None:
         rows.add("diverged", divergence.loss, step=divergence.step)
     return divergence
+
+
+def convolution_groups(
+    model: nn.Module, rate: float, other_rate: float, left_out: Iterable[nn.Parameter] = ()
+) -> list[dict[str, Any]]:
+    """Parameter groups for an optimiser: ``rate`` for the convolutions' weights, ``other_rate`` for everything else.
+
+    Args:
+        model: the network; parameters that need no gradient are left out.
+        rate: the swept learning rate.
+        other_rate: the rate of norm parameters, biases and linear layers.
+        left_out: parameters that are not trained.
+    """
+    skipped = {id(parameter) for parameter in left_out}
+    trained = [one for one in model.parameters() if one.requires_grad and id(one) not in skipped]
+    weights = {
+        id(module.weight)
+        for module in model.modules()
+        if isinstance(module, kinds.Convolution | kinds.Transposed)
+    }
+    swept = [parameter for parameter in trained if id(parameter) in weights]
+    rest = [parameter for parameter in trained if id(parameter) not in weights]
+    return [{"params": swept, "lr": rate}, {"params": rest, "lr": other_rate}]
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from normscope.papers.chai2020.lenet import early_spectrum, train_lenet
+from normscope.papers.chai2020.cells.lenet import early_spectrum, train_lenet
 
 EPOCHS = 2
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from normscope.papers.chai2020.noise import compare_steps, train_arrangement
+from normscope.papers.chai2020.cells.noise import compare_steps, train_arrangement
 
 EPOCHS = 10
 

@@ -14,7 +14,7 @@ from torch import nn
 
 import normscope as ns
 from normscope import data, training
-from normscope.papers.chai2020.lenet import EarlySpectrum, LeNetTraining, early_spectrum, train_lenet
+from normscope.papers.chai2020.cells.lenet import EarlySpectrum, LeNetTraining, early_spectrum, train_lenet
 from normscope.sweep import Sweep
 from normscope.sweep.training_cell import train_network
 

@@ -51,6 +51,7 @@ ENTRIES = (
         "blocks and eigenvalues of the input autocorrelation when channels are scaled, correlated and not",
         CHAI2020,
         "§3.2, Fig. 4",
+        module="normscope.papers.chai2020.fig4_channel_scaling",
     ),
     Entry(
         "chai2020.fig5",

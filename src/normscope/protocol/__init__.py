@@ -1,12 +1,12 @@
-"""What the rooms agree on: cells, the table they fill, experiments, claims, results.
+"""What all rooms agree on: cells, the table they fill, experiments, claims, results.
 
 A :class:`Cell` is one independent piece of work; its rows follow one :mod:`schema <normscope.protocol.table>`. An
-:class:`Experiment` says which cells it needs and turns their rows into :class:`Claim` verdicts and a figure; a
-:class:`Result` holds what came of it. Nothing here imports torch or matplotlib.
+:class:`Experiment` lists the cells it needs and turns their rows into judged claims and a figure; a :class:`Result`
+holds all of these. Nothing here imports torch or matplotlib.
 """
 
 from normscope.protocol.cells import Cell, CellFunction, canonical_config, cell, known_cell
-from normscope.protocol.claims import VERDICTS, Claim, ClaimRule, Judgement, NotJudgedError, claim
+from normscope.protocol.claims import VERDICTS, Claim, ClaimRule, Claims, Judgement, NotJudgedError, claim
 from normscope.protocol.experiment import Experiment, FixedExperiment, Profile, Result, Scale
 from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
@@ -17,6 +17,7 @@ __all__ = [
     "CellFunction",
     "Claim",
     "ClaimRule",
+    "Claims",
     "Experiment",
     "FixedExperiment",
     "Judgement",

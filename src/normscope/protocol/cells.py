@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from normscope.errors import InputError, UnknownNameError
-from normscope.protocol.table import COLUMNS
+from normscope.protocol.table import COLUMNS, select
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 Config = TypeVar("Config")
@@ -42,9 +43,9 @@ class Cell:
         name: name of its :class:`CellFunction`.
         version: the function's version.
         config: a frozen dataclass of strings, numbers, booleans, ``None`` and tuples of these.
-        data: names of the data sets it reads.
-        files: the user's own files it depends on (a norm or network given by import path).
-        device: the kind of device it runs on, ``"cpu"`` or ``"cuda"``.
+        data: names of the data sets that it reads.
+        files: the user's own files that it depends on (a norm or network given by import path).
+        device: the kind of device that it runs on, ``"cpu"`` or ``"cuda"``.
         cost: a rough estimate of its seconds on one CPU core, for ordering and for the estimate before a run.
         images: number of training images it needs of each of its data sets, checked before a run.
         module: the module that defines the function, which a worker imports. It is no part of the key.
@@ -61,10 +62,10 @@ class Cell:
     module: str = dataclasses.field(default="", compare=False)
 
     def key(self, digest: Callable[[str], str]) -> str:
-        """The cell's name in a store: 32 hexadecimal digits.
+        """The name under which a store keeps the cell: 32 hexadecimal digits.
 
         Args:
-            digest: gives the digest of a data set by name.
+            digest: returns the digest of the data set of a name.
         """
         identity = {
             "function": self.name,
@@ -79,7 +80,7 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
 
     def describe(self) -> str:
-        """A line for a person: the function's name and the configuration that is not its default."""
+        """The cell in one line: its function's short name and the settings that differ from their defaults."""
         settings = ", ".join(f"{name}={value}" for name, value in canonical_config(self.config).items())
         return f"{re.split('[.:]', self.name)[-1]}({settings})"
 
@@ -87,7 +88,7 @@ class Cell:
 class CellFunction(Generic[Config]):
     """A function that can be run as a cell; made by the :func:`cell` decorator.
 
-    Calling it runs it here and now and gives its rows; :meth:`cell` makes the cell for a configuration.
+    Calling it runs it in this process and returns its rows; :meth:`cell` makes the cell for a configuration.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class CellFunction(Generic[Config]):
 
     @functools.cached_property
     def config_type(self) -> type[Config]:
-        """The configuration's class, from the annotation of the function's one parameter."""
+        """The configuration's class, which annotates the function's only parameter."""
         hints = typing.get_type_hints(self._run, localns={"pa": _AnyTable})
         hints.pop("return", None)
         (config_type,) = hints.values()
@@ -116,7 +117,7 @@ class CellFunction(Generic[Config]):
         return typing.cast("type[Config]", config_type)
 
     def __call__(self, config: Config) -> pa.Table:
-        """Run the function here and now."""
+        """The rows of ``config``, computed in this process."""
         return self._run(config)
 
     def cell(self, config: Config) -> Cell:
@@ -134,14 +135,24 @@ class CellFunction(Generic[Config]):
             module=self.module,
         )
 
+    def rows(self, table: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+        """The rows of a table that this function made, and whose columns equal the given values.
+
+        Raises:
+            NotJudgedError: when there are none, saying what is missing.
+        """
+        return select(table, function=self.name, **conditions)
+
     def config_from(self, fields: dict[str, Any]) -> Config:
-        """The configuration from its canonical form (JSON's lists become tuples, integers floats where due)."""
+        """The configuration that :func:`canonical_config` turned into ``fields``: lists become tuples again, and
+        integers floats where the field is a float.
+        """
         hints = typing.get_type_hints(self.config_type)
         return self.config_type(**{name: _decode(value, hints[name]) for name, value in fields.items()})
 
 
 class _AnyTable:
-    """Stands for pyarrow's ``Table`` when a cell function's annotations are read without pyarrow."""
+    """Takes the place of ``pa.Table`` when annotations are read without importing pyarrow."""
 
     Table = object
 
@@ -153,19 +164,19 @@ def cell(
     *,
     name: str,
     version: int,
-    cost: Callable[[Config], float] = lambda config: 1.0,
-    data: Callable[[Config], tuple[str, ...]] = lambda config: (),
-    files: Callable[[Config], tuple[str, ...]] = lambda config: (),
-    images: Callable[[Config], int] = lambda config: getattr(config, "images", 0),
+    cost: Callable[[Any], float] = lambda config: 1.0,
+    data: Callable[[Any], tuple[str, ...]] = lambda config: (config.data,) if hasattr(config, "data") else (),
+    files: Callable[[Any], tuple[str, ...]] = lambda config: (),
+    images: Callable[[Any], int] = lambda config: getattr(config, "images", 0),
 ) -> Callable[[Callable[[Config], pa.Table]], CellFunction[Config]]:
     """Make a function of one frozen configuration into a :class:`CellFunction`.
 
     Args:
         name: the function's name for good, such as ``"chai2020.train_lenet"``: keys and stored rows go by it, so it
             stays when the function moves to another module.
-        version: bumped by the author whenever the rows it gives change their meaning or their bits.
+        version: a number that the author raises whenever the rows change their meaning or their bits.
         cost: rough seconds on one CPU core for a configuration.
-        data: names of the data sets that a configuration reads.
+        data: names of the data sets that a configuration reads; by default its field ``data``, if any.
         files: the user's own files that a configuration depends on.
         images: how many training images a configuration needs; by default its field ``images``, if any.
     """
@@ -195,9 +206,9 @@ def known_cell(name: str) -> CellFunction[Any]:
 
 
 def canonical_config(config: Any) -> dict[str, Any]:
-    """The configuration as JSON values, defaults left out, so that a new option keeps old keys.
+    """The configuration as JSON values. Defaults are left out, so that a new option keeps old keys.
 
-    1 and 1.0 are alike; infinities become strings; NaN is refused, since it equals nothing.
+    1 and 1.0 give the same value; infinities become strings; NaN is refused, since it does not equal itself.
     """
     fields = {}
     for field in dataclasses.fields(config):
@@ -209,7 +220,7 @@ def canonical_config(config: Any) -> dict[str, Any]:
 
 @functools.cache
 def torch_minor_version() -> str:
-    """The installed torch's major and minor version, such as ``"2.13"``, read without importing it."""
+    """Major and minor version of the installed torch, such as ``"2.13"``, read without importing torch."""
     return ".".join(importlib.metadata.version("torch").split(".")[:2])
 
 

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 VERDICTS: Mapping[bool | None, str] = {True: "holds", False: "does not hold", None: "not judged"}
-"""What is said of a claim that holds, does not, or could not be judged."""
+"""The words for ``holds``: true, false, or null where the claim could not be judged."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim and what this machine says of it.
+    """A claim of a source, judged on this machine's numbers.
 
     Attributes:
         id: its name within the experiment.
         text: the source's sentence, in our words.
-        source: where it stands, such as ``"Chai et al. 2020, Fig. 6"``.
+        source: where the source makes it, such as ``"Chai et al. 2020, Fig. 6"``.
         expected: the comparison that decides it.
         measured: the numbers compared, by name.
         holds: whether it holds; ``None`` when it could not be judged.
         reason: why it could not be judged, why it may not hold, or what else a reader should know.
-        seeds: over how many seeds the numbers are medians.
+        seeds: the number of seeds that the numbers are medians over.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What a claim's rule found: the numbers, whether they bear the claim out, and over how many seeds."""
+    """What a claim's rule finds: the measured numbers, whether the claim holds, and the number of seeds."""
 
     measured: Mapping[str, float]
     holds: bool | None
@@ -71,11 +71,11 @@ class NotJudgedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class ClaimRule:
-    """A claim before it is measured; calling it on a table gives the :class:`Claim`.
+    """A claim before it is judged; calling it on a table returns the judged :class:`Claim`.
 
     Attributes:
-        id, text, source, expected: as the claim's own.
-        judge: the comparison.
+        id, text, source, expected: as in :class:`Claim`.
+        judge: the comparison, a function of the table.
         discussion: what is known of why it may not hold: our reading, our scale, or the source. It becomes part of
             the reason of a claim that does not hold.
     """
@@ -88,7 +88,7 @@ class ClaimRule:
     discussion: str = ""
 
     def __call__(self, table: pd.DataFrame) -> Claim:
-        """Judge a table."""
+        """The claim, judged on a table."""
         try:
             found = self.judge(table)
         except NotJudgedError as missing:
@@ -104,5 +104,31 @@ class ClaimRule:
 def claim(
     id: str, text: str, source: str, expected: str, discussion: str = ""
 ) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
-    """Make a function that judges a table into a :class:`ClaimRule`."""
+    """The decorator that makes a function of the table into the :class:`ClaimRule` of a claim."""
     return lambda judge: ClaimRule(id, text, source, expected, judge, discussion)
+
+
+class Claims:
+    """The claims of one source, in the order in which a figure's file makes them.
+
+    Calling it as a decorator is :func:`claim` with that source; the rule is kept in :attr:`rules` too.
+
+    Args:
+        source: where the claims are made, such as ``"Chai et al. 2020, Fig. 6"``.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.rules: list[ClaimRule] = []
+
+    def __call__(
+        self, id: str, text: str, expected: str, discussion: str = "", *, at: str = ""
+    ) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
+        """The decorator; ``at`` adds the place within the source, such as ``"eq. 6"``."""
+        source = f"{self.source}, {at}" if at else self.source
+
+        def register(judge: Callable[[pd.DataFrame], Judgement]) -> ClaimRule:
+            self.rules.append(ClaimRule(id, text, source, expected, judge, discussion))
+            return self.rules[-1]
+
+        return register

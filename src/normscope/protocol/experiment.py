@@ -43,9 +43,8 @@ class Profile(Protocol):
 class Experiment(Protocol):
     """One figure or table of a source.
 
-    The way through: :meth:`cells` is called with the rows there are, again and again until it asks for nothing
-    new, so that a bisection or "the best rate" is an ordinary experiment; then :meth:`claims` and :meth:`figure`
-    read the table.
+    :meth:`cells` is called with the rows measured so far, again and again until it asks for nothing new, so that a
+    bisection or "the best rate" is an ordinary experiment. Then :meth:`claims` and :meth:`figure` read the table.
     """
 
     @property
@@ -55,12 +54,12 @@ class Experiment(Protocol):
 
     @property
     def question(self) -> str:
-        """What it asks, as one question."""
+        """Its question, in one sentence."""
         ...
 
     @property
     def method(self) -> str:
-        """How it finds out, in two sentences or so."""
+        """How it answers the question, in about two sentences."""
         ...
 
     @property
@@ -73,7 +72,7 @@ class Experiment(Protocol):
         ...
 
     def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
-        """The cells it needs, given the rows there are."""
+        """The cells that it needs, given the rows measured so far."""
         ...
 
     def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
@@ -94,8 +93,8 @@ class FixedExperiment(Generic[SomeProfile]):
 
     Attributes:
         id: its name, ``paper.figure``.
-        question: what it asks, as one question.
-        method: how it finds out, in two sentences or so.
+        question: its question, in one sentence.
+        method: how it answers the question, in about two sentences.
         caption: what its figure shows.
         profiles: the settings of each scale.
         list_cells: the cells of a profile.
@@ -117,7 +116,7 @@ class FixedExperiment(Generic[SomeProfile]):
         return self.profiles[scale]
 
     def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
-        """The same cells, whatever rows there are."""
+        """The cells of the scale's profile; they do not depend on the table."""
         return self.list_cells(self.profiles[scale])
 
     def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
@@ -131,16 +130,16 @@ class FixedExperiment(Generic[SomeProfile]):
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of an experiment.
+    """The outcome of an experiment.
 
     Attributes:
         id: the experiment's name.
         scale: the scale it was run at.
         table: every row of its cells, the configuration joined.
         claims: the judged claims.
-        failures: the cells that failed, each with its error; empty when all went well.
+        failures: the errors of the cells that failed, by cell; empty when none did.
         settings: the profile in words.
-        notes: what else a reader should know of the rows, a sentence each.
+        notes: remarks on the rows for a reader, one sentence each.
     """
 
     id: str
@@ -163,7 +162,7 @@ class Result:
         return f"<{self.id}: {', '.join(words)}>"
 
     def figure(self) -> Figure:
-        """The figure, drawn afresh."""
+        """The figure, drawn from the table."""
         return self.experiment.figure(self.table)
 
     def scorecard(self) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
-"""The one table of all experiments.
+"""The columns that the tables of all experiments share.
 
-Columns: ``measure`` (what was measured), ``step``, ``epoch``, ``layer``, ``channel``, ``index`` (what it was measured
-at; null where that does not apply) and ``value`` (float64; non-finite values stay as they are). A store joins the
-cell's configuration to every row.
+``measure`` names what was measured; ``step``, ``epoch``, ``layer``, ``channel`` and ``index`` say where, and are null
+where they do not apply; ``value`` is float64, and non-finite values stay as they are. A store joins the cell's
+configuration to every row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from normscope.protocol.claims import NotJudgedError
@@ -55,15 +56,20 @@ class Rows:
         for column, item in zip(self._columns.values(), row, strict=True):
             column.append(item)
 
+    def add_each(self, measure: str, values: Iterable[float], by: str = "index", **place: Any) -> None:
+        """Add one row a value, numbered from 0 in the column ``by``: ``"index"`` or ``"channel"``."""
+        for number, value in enumerate(values):
+            self.add(measure, value, **{**place, by: number})
+
     def table(self) -> pa.Table:
-        """The rows so far, with the schema of all experiments, also when there are none."""
+        """The rows so far, as a table of the shared schema; it may be empty."""
         import pyarrow as pa
 
         return pa.table(self._columns, schema=schema())
 
 
 def empty_table() -> pd.DataFrame:
-    """A table without rows: what an experiment sees before its first cells have run."""
+    """A table without rows, as an experiment gets it before its first cells have run."""
     frame: pd.DataFrame = schema().empty_table().to_pandas()
     return frame
 
@@ -72,7 +78,7 @@ def select(table: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
     """The rows whose columns equal the given values.
 
     Raises:
-        NotJudgedError: when there are none, saying what is missing: a claim that needs them is then not judged.
+        NotJudgedError: when there are none; the message says what is missing. A claim that needs them is not judged.
     """
     found = table
     for column, wanted in conditions.items():

@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.axes import Axes as Panel
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
 __all__ = [
+    "BLACK",
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "SKY",
+    "VERMILION",
+    "Figure",
     "Look",
     "Panel",
+    "curve",
+    "interval",
+    "label_edges",
     "legend_below",
+    "legend_inside",
     "mark_level",
+    "markers",
     "median_band",
     "new_figure",
+    "plain_numbers",
     "rate_axis",
+    "shade",
     "show_percent",
+    "whole_numbers",
 ]
+
+BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION = "#000000", "#0072B2", "#009E73", "#E69F00", "#56B4E9", "#D55E00"
+"""Okabe and Ito's colours: people who cannot tell red from green tell them apart, and they differ in greyscale."""
+
+GREY = "0.45"
 
 _PANEL_INCHES = (4.6, 3.4)
 _LEGEND_INCHES = 2.3
@@ -37,10 +60,12 @@ class Look:
 
     color: str
     marker: str
-    dashes: str
+    dashes: str = "none"
 
 
-def new_figure(panels: int, columns: int = 1, share_y: bool = False) -> tuple[Figure, list[Panel]]:
+def new_figure(
+    panels: int, columns: int = 1, share_y: bool | Literal["row"] = False
+) -> tuple[Figure, list[Panel]]:
     """A figure of so many panels, in rows of ``columns``, with light grids and no frame above and right."""
     rows = math.ceil(panels / columns)
     width, height = _PANEL_INCHES
@@ -103,6 +128,63 @@ def median_band(axes: Panel, runs: pd.DataFrame, x: str, look: Look, label: str)
         )
 
 
+def markers(
+    axes: Panel, x: ArrayLike, y: ArrayLike, look: Look, label: str = "", *, hollow: bool = True
+) -> None:
+    """Points without a line, in a look's colour and marker; hollow ones show how many lie in one place."""
+    axes.plot(
+        x, y, color=look.color, marker=look.marker, linestyle="none", fillstyle="none" if hollow else "full",
+        markersize=4.5, label=label or None,
+    )  # fmt: skip
+
+
+def curve(axes: Panel, x: ArrayLike, y: ArrayLike, color: str, label: str = "", dashes: str = "-") -> None:
+    """A thin line without points, such as a closed form."""
+    axes.plot(x, y, color=color, linestyle=dashes, linewidth=1.2, label=label or None)
+
+
+def interval(
+    axes: Panel, y: float, ends: tuple[float, float, float], look: Look, *, hollow: bool = False
+) -> None:
+    """A marker at the middle one of three numbers and a line from the first to the last, at the height ``y``.
+
+    What is infinite is at the panel's right edge.
+    """
+    low, middle, high = ends
+    infinite = math.isinf(middle)
+    x, transform = (1.0, axes.get_yaxis_transform()) if infinite else (middle, axes.transData)
+    if math.isfinite(high):
+        axes.plot([low, high], [y, y], color=look.color, linewidth=1.6)
+    axes.plot(
+        x, y, look.marker, color=look.color, markersize=6, fillstyle="none" if hollow else "full",
+        transform=transform, clip_on=False,
+    )  # fmt: skip
+
+
+def legend_inside(axes: Panel, place: str) -> None:
+    """A small legend in a corner of a panel, such as ``"upper left"``."""
+    axes.legend(frameon=False, fontsize=8, loc=place)  # type: ignore[call-overload]
+
+
+def label_edges(axes: Panel, *, left: bool, bottom: bool) -> None:
+    """Leave a panel's axes labelled only at the edges of its figure."""
+    axes.tick_params(labelleft=left, labelbottom=bottom)
+    axes.set_ylabel(axes.get_ylabel() if left else "")
+    axes.set_xlabel(axes.get_xlabel() if bottom else "")
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Ticks at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def plain_numbers(axis: Axis, ticks: int | None = None) -> None:
+    """Ticks of a logarithmic axis at 1, 2, 5 of every decade, with the numbers written out."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=ticks))
+    axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def legend_below(figure: Figure) -> None:
     """One legend for all panels, under them, where it hides nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -112,12 +194,21 @@ def legend_below(figure: Figure) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def mark_level(axes: Panel, level: float, text: str) -> None:
+def mark_level(axes: Panel, level: float, text: str, dashes: str = "-") -> None:
     """A thin horizontal line with a word on it, such as the error of a guess."""
-    axes.axhline(level, color="0.6", linewidth=0.8, zorder=0)
+    axes.axhline(level, color="0.6", linewidth=0.8, linestyle=dashes, zorder=0)
     axes.annotate(
         text, (0.01, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color="0.4"
     )
+
+
+def shade(axes: Panel, low: float, high: float, text: str) -> None:
+    """A grey area over a range of the horizontal axis, with a word at its right edge."""
+    axes.axvspan(low, high, color="0.92", zorder=0)
+    axes.annotate(
+        text, (high, 0.04), xycoords=("data", "axes fraction"), xytext=(-4, 0), textcoords="offset points",
+        ha="right", fontsize=8, color="0.4",
+    )  # fmt: skip
 
 
 def rate_axis(axes: Panel, label: str) -> None:

@@ -2,20 +2,8 @@ import pytest
 from chai_tables import join
 from noise_tables import run_rows, run_table, zigzag
 
-from normscope.papers.chai2020.fig10 import (
-    CLAIMS,
-    EXPERIMENT,
-    batchnorm_settles_higher,
-    least_sensitive_high_rate,
-    least_sensitive_low_rate,
-    most_sensitive_high_rate,
-    most_sensitive_low_rate,
-    power_as_mean,
-    power_as_sum,
-    smallest_band,
-    smoothest_curve,
-)
-from normscope.papers.chai2020.noise import ARRANGEMENTS
+from normscope.papers.chai2020.cells.noise import ARRANGEMENTS
+from normscope.papers.chai2020.fig10 import EXPERIMENT
 from normscope.protocol import Scale, empty_table
 
 QUIET = dict.fromkeys(ARRANGEMENTS, 0.002) | {"nlms_l1": 0.0005, "nlms_l2": 0.0005, "nlms_l2_sum": 0.0005}
@@ -30,9 +18,13 @@ LEVELS = dict.fromkeys(ARRANGEMENTS, 0.05) | {"batch": 0.08}
 SPREAD = dict.fromkeys(ARRANGEMENTS, 0.003) | {"nlms_l2": 0.001}
 """Distance from seed to seed."""
 
+RULES = {rule.id: rule for rule in EXPERIMENT.rules}
 ORDER_RULES = [
     most_sensitive_low_rate, least_sensitive_low_rate, most_sensitive_high_rate, least_sensitive_high_rate
-]  # fmt: skip
+] = [RULES[f"{which}-sensitive-{rate}-rate"] for rate in ("low", "high") for which in ("most", "least")]  # fmt: skip
+power_as_mean, power_as_sum = RULES["power-as-mean"], RULES["power-as-sum"]
+smoothest_curve, smallest_band = RULES["smoothest-curve"], RULES["smallest-band"]
+batchnorm_settles_higher = RULES["batchnorm-settles-higher"]
 
 
 def runs(ratios=None, levels=None, spread=None, quiet=None, rates=(0.1, 1.0), noise=1.0, seeds=5, skip=()):
@@ -54,8 +46,8 @@ def runs(ratios=None, levels=None, spread=None, quiet=None, rates=(0.1, 1.0), no
 
 def test_the_papers_order_bears_every_claim_out():
     table = runs()
-    assert [rule(table).holds for rule in CLAIMS] == [True] * len(CLAIMS)
-    assert all(rule(table).seeds == 5 for rule in CLAIMS)
+    assert [rule(table).holds for rule in EXPERIMENT.rules] == [True] * len(EXPERIMENT.rules)
+    assert all(rule(table).seeds == 5 for rule in EXPERIMENT.rules)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +162,7 @@ def test_an_arrangement_that_diverges_is_neither_insensitive_nor_trained():
     assert power_as_mean(table).measured["error NLMS_L2 / Baseline at 1"] > 9
 
 
-@pytest.mark.parametrize("rule", CLAIMS)
+@pytest.mark.parametrize("rule", EXPERIMENT.rules)
 def test_without_the_rows_it_needs_a_claim_is_not_judged(rule):
     assert rule(empty_table()).holds is None
     lacking = rule(runs(skip=("prior", "nlms_l1", "nlms_l1_sum")))

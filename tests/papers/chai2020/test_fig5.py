@@ -6,15 +6,9 @@ import math
 import pandas as pd
 import pytest
 
-from normscope.papers.chai2020.channel_power import channel_power
-from normscope.papers.chai2020.fig5 import (
-    CLAIMS,
-    EXPERIMENT,
-    amplify_raises,
-    batchnorm_to_one,
-    suppress_lowers,
-)
-from normscope.papers.chai2020.lenet import VARIANTS, EarlySpectrum
+from normscope.papers.chai2020.cells.channel_power import channel_power
+from normscope.papers.chai2020.cells.lenet import VARIANTS, EarlySpectrum
+from normscope.papers.chai2020.fig5 import EXPERIMENT, amplify_raises, batchnorm_to_one, suppress_lowers
 from normscope.protocol import NotJudgedError, Scale, empty_table
 
 LAWS = {
@@ -89,7 +83,7 @@ def test_without_a_channel_that_the_norm_would_change_its_claim_is_not_judged():
     assert batchnorm_to_one(power_rows(variance=lambda _: 1e-9)).holds is None
 
 
-@pytest.mark.parametrize("rule", CLAIMS)
+@pytest.mark.parametrize("rule", EXPERIMENT.rules)
 def test_without_the_rows_it_needs_a_claim_is_not_judged(rule):
     assert rule(empty_table()).holds is None
     assert rule(power_rows(norms=["none"])).holds is None

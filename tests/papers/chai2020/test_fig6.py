@@ -1,7 +1,7 @@
 import pytest
 from chai_tables import join, spectrum_rows, variants
 
-from normscope.papers.chai2020.fig6 import CLAIMS, amplified, amplify_equals_batchnorm, suppress_stays
+from normscope.papers.chai2020.fig6 import EXPERIMENT, amplified, amplify_equals_batchnorm, suppress_stays
 from normscope.protocol import empty_table
 
 
@@ -12,7 +12,7 @@ def smallest(rate=0.01, **values):
 
 
 def test_the_papers_numbers_bear_every_claim_out():
-    assert all(rule(smallest()).holds is True for rule in CLAIMS)
+    assert all(rule(smallest()).holds is True for rule in EXPERIMENT.rules)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_numbers_are_medians_over_seeds_at_the_lowest_rate_after_five_steps(
     assert claim.seeds == 3
 
 
-@pytest.mark.parametrize("rule", CLAIMS)
+@pytest.mark.parametrize("rule", EXPERIMENT.rules)
 def test_without_the_rows_it_needs_a_claim_is_not_judged(rule):
     assert rule(empty_table()).holds is None
     assert "0.01" in rule(smallest(rate=0.1)).reason

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from normscope import data
-from normscope.papers.chai2020.lenet import (
+from normscope.papers.chai2020.cells import recipe
+from normscope.papers.chai2020.cells.lenet import (
     EarlySpectrum,
     LeNetTraining,
-    _start,
     early_spectrum,
     train_lenet,
 )
@@ -51,12 +51,12 @@ def test_another_seed_gives_another_run():
 
 @pytest.mark.parametrize("norm", ["none", "batch", "amplify", "suppress"])
 def test_only_the_convolution_weights_take_the_swept_rate(norm):
-    model, optimizer = _start(dataclasses.replace(TRAINING, norm=norm, rate=7.0))
-    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-    found = {name: rates[id(p)] for name, p in model.named_parameters()}
+    run = recipe.start(dataclasses.replace(TRAINING, norm=norm, rate=7.0), norm=norm)
+    rates = {id(p): group["lr"] for group in run.optimizer.param_groups for p in group["params"]}
+    found = {name: rates[id(p)] for name, p in run.model.named_parameters()}
     assert {name for name, rate in found.items() if rate == 7.0} == {"conv1.weight", "conv2.weight"}
     assert {rate for name, rate in found.items() if name not in ("conv1.weight", "conv2.weight")} == {0.1}
-    assert not any(group["momentum"] or group["weight_decay"] for group in optimizer.param_groups)
+    assert not any(group["momentum"] or group["weight_decay"] for group in run.optimizer.param_groups)
 
 
 def test_training_is_plain_gradient_descent_on_the_seeds_batches():
@@ -109,8 +109,7 @@ def test_spectra_are_recorded_at_the_start_and_after_each_of_five_steps():
 
 def test_the_spectrum_at_the_start_is_that_of_the_first_training_batch():
     digits = data.load("mnist5k")
-    model, _ = _start(SPECTRUM)
-    model = model.double().train()
+    model = recipe.start(SPECTRUM, norm=SPECTRUM.norm).model.double().train()
     images = torch.nn.functional.pad(
         torch.from_numpy(np.array(digits.train_images[:64])).double() / 255, (2,) * 4
     )

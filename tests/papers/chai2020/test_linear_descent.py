@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from normscope.papers.chai2020.linear_descent import LinearDescent, _moments, _start, descend
+from normscope.papers.chai2020.cells.linear_descent import LinearDescent, _moments, _start, descend
 
 CONFIG = LinearDescent(0.7, seed=1, data="mnist5k", images=3, steps=20)
 

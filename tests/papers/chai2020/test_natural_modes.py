@@ -5,18 +5,16 @@ import math
 import pandas as pd
 import pytest
 
-from normscope.papers.chai2020.linear_descent import LinearDescent, descend
+from normscope.papers.chai2020.cells.linear_descent import LinearDescent, descend
 from normscope.papers.chai2020.natural_modes import (
     ABOVE,
     BELOW,
-    CLAIMS,
     EXPERIMENT,
-    PROFILES,
-    SHARES,
     modes_decay,
     stability_bound,
     time_constants_hold,
 )
+from normscope.papers.chai2020.profiles import NATURAL_MODES, SHARES
 from normscope.protocol import Scale, empty_table
 
 EIGENVALUES = (0.01, 0.3, 1.0)
@@ -115,7 +113,7 @@ def test_the_bound_holds_up_to_its_numbers():
     assert stability_bound(runs(excess={ABOVE: (1.0, 2.0, 300.0, math.inf)})).holds is True
 
 
-@pytest.mark.parametrize("rule", CLAIMS)
+@pytest.mark.parametrize("rule", EXPERIMENT.rules)
 def test_without_the_rows_it_needs_a_claim_is_not_judged(rule):
     assert rule(empty_table()).holds is None
     other = runs().assign(function="another")
@@ -129,7 +127,7 @@ def test_the_bound_is_not_judged_from_one_side():
 def test_there_is_a_descent_for_every_rate_and_seed():
     cells = EXPERIMENT.cells(Scale.QUICK, empty_table())
     assert {(cell.config.share, cell.config.seed) for cell in cells} == {
-        (share, seed) for share in SHARES for seed in range(PROFILES[Scale.QUICK].seeds)
+        (share, seed) for share in SHARES for seed in range(NATURAL_MODES[Scale.QUICK].seeds)
     }
 
 

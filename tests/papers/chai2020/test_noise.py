@@ -9,18 +9,18 @@ from torch import nn
 
 from normscope import data, training
 from normscope.errors import InputError
-from normscope.papers.chai2020 import recipe
-from normscope.papers.chai2020.noise import (
+from normscope.papers.chai2020.cells import recipe
+from normscope.papers.chai2020.cells.noise import (
     ARRANGEMENTS,
     PLAIN,
     NoiseTraining,
     StepComparison,
-    _network,
+    _run,
     compare_steps,
     compared_steps,
     train_arrangement,
 )
-from normscope.papers.chai2020.steps import StepWatch
+from normscope.papers.chai2020.cells.step_watch import StepWatch
 
 TRAINING = NoiseTraining("nlms_l2", 0.1, 1.0, seed=0, data="mnist5k", images=128, epochs=2)
 STEPS = StepComparison("prior", 0.1, seed=0, data="mnist5k", images=256)
@@ -32,6 +32,11 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def network(name, seed=0, noise=0.0):
+    """An arrangement's network before its first step."""
+    return _run(dataclasses.replace(STEPS, arrangement=name, seed=seed), noise).model
 
 
 def values(table, measure, **where):
@@ -63,8 +68,8 @@ class TestBothCells:
 
 @pytest.mark.parametrize("name", ARRANGEMENTS)
 def test_only_the_second_convolution_is_arranged(name):
-    arrangement, model = ARRANGEMENTS[name], _network(name, seed=0, noise=2.0)
-    plain = _network("baseline", seed=0)
+    arrangement, model = ARRANGEMENTS[name], network(name, seed=0, noise=2.0)
+    plain = network("baseline", seed=0)
     assert type(model.conv1) is nn.Conv2d
     assert (model.conv2.normalizer, model.conv2.power) == (arrangement.normalizer, arrangement.power)
     assert model.conv2.error_noise == 2.0
@@ -85,14 +90,14 @@ def test_the_output_layer_stays_as_it_was_drawn(monkeypatch):
 
     monkeypatch.setattr(training, "train", keeping)
     train_arrangement(dataclasses.replace(TRAINING, arrangement="batch"))
-    start = dict(_network("batch", seed=0).named_parameters())
+    start = dict(network("batch", seed=0).named_parameters())
     moved = {name for name, p in models[0].named_parameters() if not torch.equal(p, start[name])}
     assert moved == set(start) - {"fc.weight", "fc.bias"}
 
 
 def test_a_seeds_noise_is_the_same_for_every_arrangement_and_no_other_seeds():
     def drawn(name, seed):
-        return torch.randn(4, generator=_network(name, seed, noise=1.0).conv2.generator)
+        return torch.randn(4, generator=network(name, seed, noise=1.0).conv2.generator)
 
     first = drawn("baseline", 0)
     assert all(torch.equal(drawn(name, 0), first) for name in ARRANGEMENTS)
@@ -158,8 +163,8 @@ def test_training_is_the_papers_by_a_few_lines_of_pytorch(name):
 
 def _weight_gradients(name, noise, batches=12):
     """The second convolution's weight gradient at the start, a row a batch."""
-    model = _network(name, seed=0, noise=noise)
-    split, _ = recipe.splits("mnist5k", 64 * batches)
+    model = network(name, seed=0, noise=noise)
+    split = recipe.start(dataclasses.replace(STEPS, images=64 * batches)).images
     rows = []
     for indices in torch.arange(64 * batches).split(64):
         x, y = split.batch(indices)
@@ -211,7 +216,7 @@ def test_the_first_comparison_is_that_of_the_first_batch(name):
 
 def test_an_input_whose_patches_all_have_the_same_power_is_stepped_as_nlms_would():
     """The paper's assumption behind eq. 10, met exactly: a constant-power input makes the two steps parallel."""
-    model = _network("baseline", seed=0)
+    model = network("baseline", seed=0)
     watch = StepWatch(model)
     generator = torch.Generator().manual_seed(1)
     hidden = torch.randint(0, 2, (8, 6, 14, 14), generator=generator).float() * 2 - 1
@@ -250,7 +255,7 @@ def test_comparing_leaves_no_trace_on_the_run(monkeypatch):
 
 def test_an_nlms_step_is_not_held_against_itself():
     with pytest.raises(InputError, match="must take plain steps"):
-        StepWatch(_network("nlms_l2", seed=0))
+        StepWatch(network("nlms_l2", seed=0))
 
 
 @pytest.mark.parametrize("count", [1, 7, 50, 51, 78, 312, 937])
@@ -266,10 +271,9 @@ def test_the_compared_steps_are_dense_at_first_then_thin_out_up_to_the_last(coun
 
 def test_the_recipe_of_the_optimiser_holds_for_every_arrangement():
     for name in ARRANGEMENTS:
-        model = _network(name, seed=0)
-        optimizer = recipe.sgd(model, 7.0, 0.1, untrained=[model.fc])
-        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-        swept = {parameter for parameter, p in model.named_parameters() if rates.get(id(p)) == 7.0}
+        run = _run(dataclasses.replace(STEPS, arrangement=name, rate=7.0))
+        rates = {id(p): group["lr"] for group in run.optimizer.param_groups for p in group["params"]}
+        swept = {parameter for parameter, p in run.model.named_parameters() if rates.get(id(p)) == 7.0}
         assert swept == {"conv1.weight", "conv2.weight"}
 
 

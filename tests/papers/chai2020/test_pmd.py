@@ -2,7 +2,7 @@ import pytest
 from chai_tables import join
 from noise_tables import step_rows
 
-from normscope.papers.chai2020.pmd import CLAIMS, closest_at_first_step, exact_at_first_step, stays_close
+from normscope.papers.chai2020.pmd import EXPERIMENT, closest_at_first_step, exact_at_first_step, stays_close
 from normscope.protocol import empty_table
 
 FIRST = {"baseline": (0.5, 0.1), "batch": (0.4, 0.1), "prior": (0.9, 1.1)}
@@ -32,8 +32,8 @@ def steps(first=None, later=None, rates=(0.1, 1.0), seeds=3):
 
 
 def test_the_papers_argument_bears_every_claim_out():
-    assert all(rule(steps()).holds is True for rule in CLAIMS)
-    assert all(rule(steps()).seeds == 3 for rule in CLAIMS)
+    assert all(rule(steps()).holds is True for rule in EXPERIMENT.rules)
+    assert all(rule(steps()).seeds == 3 for rule in EXPERIMENT.rules)
 
 
 @pytest.mark.parametrize("first", [{"baseline": (0.91, 1.0)}, {"batch": (0.91, 1.0)}, {"prior": (0.49, 1.0)}])
@@ -86,7 +86,7 @@ def test_without_near_steps_it_is_not_judged():
     assert "at rate 0.1 no step after the first" in claim.reason
 
 
-@pytest.mark.parametrize("rule", CLAIMS)
+@pytest.mark.parametrize("rule", EXPERIMENT.rules)
 def test_without_the_rows_it_needs_a_claim_is_not_judged(rule):
     assert rule(empty_table()).holds is None
     table = steps()

@@ -19,7 +19,7 @@ from sample_cells import Behaviour, Numbers, behave, numbers
 
 from normscope import data, runner
 from normscope.errors import InputError, UnknownNameError
-from normscope.papers.chai2020.lenet import LeNetTraining, train_lenet
+from normscope.papers.chai2020.cells.lenet import LeNetTraining, train_lenet
 from normscope.runner import Observer
 from normscope.runner.cluster import address as address_file
 from normscope.store import Store, StoreError

@@ -1,7 +1,4 @@
 """Chai, Pilanci & Murmann 2020: *Separating the Effects of Batch Normalization on CNN Training Speed and Stability
-Using Classical Adaptive Filter Theory*.
-
-The convolution's weight update has natural modes whose speed and stability rest on the eigenvalues of its input's
-autocorrelation matrix. Raising the smallest eigenvalues makes training fast at low rates; lowering the largest keeps
-it stable at high ones. Amplify does only the first, Suppress only the second, batch normalization both.
+Using Classical Adaptive Filter Theory*. ``cells/`` holds what is trained and measured, ``readings/`` what claims and
+figures read from the table, ``profiles`` how large an experiment is at each scale; every other file is one figure.
 """

@@ -1,250 +1,127 @@
 """Fig. 5: what each norm does to the power of a convolution's output channels.
 
 Batch normalization takes every channel's power to 1; Amplify only those below the threshold 1, Suppress only those
-above it. The paper's figure is a sketch; this one is measured. (Its text, §3.3, swaps the two definitions; its Fig. 5,
-their names and all results say what stands here.)
+above it. The paper's figure is a sketch; this one is measured. (The paper's text, §3.3, swaps the two definitions; its
+Fig. 5, their names and all results agree with the definitions used here.)
 """
 
-from __future__ import annotations
-
-import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
-from normscope.papers.chai2020.channel_power import channel_power
-from normscope.papers.chai2020.lenet import STEPS, VARIANTS, EarlySpectrum
-from normscope.protocol import Cell, FixedExperiment, Judgement, NotJudgedError, Scale, claim, select
-from normscope.report.plots import Look, Panel, legend_below, new_figure
+from normscope.papers.chai2020.cells.channel_power import channel_power
+from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS
+from normscope.papers.chai2020.profiles import FIG5
+from normscope.papers.shared import NORM_LOOKS, combinations, side_by_side
+from normscope.protocol import Claims, FixedExperiment, Judgement, NotJudgedError, select
+from normscope.report import plots
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+claim = Claims("Chai et al. 2020, §3.3, Fig. 5")
+_EPS, LEAST_VARIANCE, TOLERANCE = 1e-5, 1e-3, 0.01
+"""A channel of the least variance is taken to ``σ²/(σ² + ε)``, within 1 % of 1; one of less is not judged."""
 
-_SOURCE = "Chai et al. 2020, §3.3, Fig. 5"
-THRESHOLD = 1.0
-_EPS = 1e-5
-LEAST_VARIANCE = 100 * _EPS
-"""Below it a channel's variance is not much larger than the norms' ε, and the channel is not judged."""
-
-TOLERANCE = 0.01
-"""A channel of that variance is taken to ``σ²/(σ² + ε)``, which is at most this far from 1."""
-
-_RUN = ["norm", "rate", "seed"]
-
-
-@dataclasses.dataclass(frozen=True)
-class PowerProfile:
-    """The settings of one scale: data set, training images, learning rates, and how many seeds."""
-
-    data: str
-    images: int
-    seeds: int
-    rates: tuple[float, ...]
-
-    def describe(self) -> dict[str, str]:
-        """The settings in words."""
-        return {
-            "data": f"{self.data}, first {self.images:,} training images; powers are of the first 64",
-            "steps": f"0 and {STEPS}",
-            "seeds": str(self.seeds),
-            "learning rates": ", ".join(f"{rate:g}" for rate in self.rates),
-        }
-
-
-PROFILES = {
-    Scale.QUICK: PowerProfile("mnist5k", 4_000, 3, (0.1, 1.0)),
-    Scale.LAPTOP: PowerProfile("mnist", 10_000, 5, (0.01, 0.1, 0.5, 1.0)),
-    Scale.PAPER: PowerProfile("mnist", 60_000, 5, (0.01, 0.1, 0.5, 1.0, 2.0)),
-}
+_SENTENCE = "{} normalizes the channels whose power is {} the threshold, and leaves the others."
+_JUDGED = "before the affine map, every channel with σ² ≥ 100 ε: power out within 1 % of"
 
 
 def channels(table: pd.DataFrame) -> pd.DataFrame:
-    """Every channel of every run, before and after training: norm, rate, seed, step, layer, channel, and its powers.
-
-    Raises:
-        NotJudgedError: when there are none.
-    """
-    rows = select(table, function=channel_power.name)
-    rows = rows[rows["measure"].isin(("power_in", "variance_in", "power_out"))]
-    if rows.empty:
-        raise NotJudgedError("no channel's power was measured")
-    keys = [*_RUN, "step", "layer", "channel"]
-    columns: pd.DataFrame = rows.set_index([*keys, "measure"])["value"].unstack("measure")
-    return columns.reset_index()
+    """Every channel before and after training: norm, rate, seed, step, layer, channel, and its powers."""
+    keys = ["norm", "rate", "seed", "step", "layer", "channel"]
+    return side_by_side(channel_power.rows(table), ("power_in", "variance_in", "power_out"), keys)
 
 
-def _follows(
-    table: pd.DataFrame,
-    norm: str,
-    law: Callable[[pd.Series], pd.Series],
-    changed: Callable[[pd.Series], pd.Series],
-) -> Judgement:
-    """Whether a norm takes each channel's power where the law says."""
+def _follows(table: pd.DataFrame, norm: str, law: Callable[[pd.Series], pd.Series]) -> Judgement:
+    """Whether a norm takes each channel's power to where the law says."""
     every = select(channels(table), norm=norm)
     judged = every[every["variance_in"] >= LEAST_VARIANCE]
-    touched = judged[changed(judged["power_in"])]
-    if touched.empty:
+    expected = law(judged["power_in"])
+    changed = int((expected != judged["power_in"]).sum())
+    if not changed:
         raise NotJudgedError(f"no channel whose power {VARIANTS[norm]} would change")
-    off = (judged["power_out"] / law(judged["power_in"]) - 1).abs()
+    off = (judged["power_out"] / expected - 1).abs()
     measured = {
         "largest deviation": float(off.max(skipna=False)),
-        "channels changed": float(len(touched)),
-        "channels left alone": float(len(judged) - len(touched)),
+        "channels changed": float(changed),
+        "channels left alone": float(len(judged) - changed),
         "not judged, σ² < 100 ε": float(len(every) - len(judged)),
     }
     return Judgement(measured, bool((off <= TOLERANCE).all()), int(every["seed"].nunique()))
 
 
-@claim(
-    "batchnorm-to-one",
-    "BatchNorm takes the power of every channel to 1.",
-    _SOURCE,
-    "before the affine map, every channel with σ² ≥ 100 ε: power out within 1 % of 1",
-)
+@claim("batchnorm-to-one", "BatchNorm takes the power of every channel to 1.", f"{_JUDGED} 1")
 def batchnorm_to_one(table: pd.DataFrame) -> Judgement:
-    """BatchNorm's power out."""
-    return _follows(table, "batch", lambda power: power * 0 + THRESHOLD, lambda power: power > 0)
+    return _follows(table, "batch", lambda power: power * 0 + 1)
 
 
-@claim(
-    "amplify-raises",
-    "BN_Amplify normalizes the channels whose power is below the threshold, and leaves the others.",
-    _SOURCE,
-    "before the affine map, every channel with σ² ≥ 100 ε: power out within 1 % of max(P, 1)",
-)
+@claim("amplify-raises", _SENTENCE.format("BN_Amplify", "below"), f"{_JUDGED} max(P, 1)")
 def amplify_raises(table: pd.DataFrame) -> Judgement:
-    """Amplify's power out."""
-    return _follows(
-        table, "amplify", lambda power: power.clip(lower=THRESHOLD), lambda power: power < THRESHOLD
-    )
+    return _follows(table, "amplify", lambda power: power.clip(lower=1))
 
 
-@claim(
-    "suppress-lowers",
-    "BN_Suppress normalizes the channels whose power is above the threshold, and leaves the others.",
-    _SOURCE,
-    "before the affine map, every channel with σ² ≥ 100 ε: power out within 1 % of min(P, 1)",
-)
+@claim("suppress-lowers", _SENTENCE.format("BN_Suppress", "above"), f"{_JUDGED} min(P, 1)")
 def suppress_lowers(table: pd.DataFrame) -> Judgement:
-    """Suppress's power out."""
-    return _follows(
-        table, "suppress", lambda power: power.clip(upper=THRESHOLD), lambda power: power > THRESHOLD
-    )
+    return _follows(table, "suppress", lambda power: power.clip(upper=1))
 
 
-CLAIMS = (batchnorm_to_one, amplify_raises, suppress_lowers)
-
-
-def list_cells(profile: PowerProfile) -> list[Cell]:
-    """The first steps of every variant, rate and seed."""
-    return [
-        channel_power.cell(EarlySpectrum(norm, rate, seed, profile.data, profile.images))
-        for norm in VARIANTS
-        for rate in profile.rates
-        for seed in range(profile.seeds)
-    ]
-
-
+_LAYERS = {"conv1": ("o", "first convolution"), "conv2": ("s", "second convolution")}
 _ABOVE, _BELOW = "#E78AC3", "#54278F"
 """The paper's pink and purple, a light one and a dark one."""
 
-_MARKERS = {"conv1": "o", "conv2": "s"}
-_NORMS = {norm: name for norm, name in VARIANTS.items() if norm != "none"}
-_DEVIATION_LOOKS = {
-    "batch": Look("#D55E00", "s", "none"),
-    "amplify": Look("#E69F00", "^", "none"),
-    "suppress": Look("#0072B2", "v", "none"),
-}
 
-
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel a norm with one run's channels, and the deviation from 1 of all that were normalized."""
+def draw(table: pd.DataFrame) -> plots.Figure:
+    """A panel a norm with one run's channels, and how far from 1 all normalized channels end."""
     found = channels(table)
-    trained = found[(found["step"] == STEPS) & (found["norm"] != "none")]
-    seed, rate = trained["seed"].min(), trained["rate"].max()
-    chosen = trained[(trained["seed"] == seed) & (trained["rate"] == rate)]
-    powers = chosen[["power_in", "power_out"]].to_numpy()
-    powers = powers[np.isfinite(powers)]
-    if not powers.size:
+    trained = found[(found["step"] == STEPS) & np.isfinite(found["power_in"] + found["power_out"])]
+    if trained.empty:
         raise NotJudgedError("no finite channel power after training")
-    figure, (*panels, last) = new_figure(len(_NORMS) + 1, columns=2)
-    for letter, axes, (norm, name) in zip("abc", panels, _NORMS.items(), strict=True):
-        _draw_channels(axes, chosen[chosen["norm"] == norm].sort_values("power_in"))
-        axes.set_title(f"({letter}) {name}, after {STEPS} steps at rate {rate:g}")
-    for axes in panels:
-        axes.set_ylim(powers.min() / 1.5, powers.max() * 1.5)
-    _draw_deviations(last, found)
-    legend_below(figure)
+    figure, panels = plots.new_figure(4, columns=2)
+    rate = trained["rate"].max()
+    run = select(trained, seed=trained["seed"].min(), rate=rate)
+    for letter, axes, norm in zip("abc", panels, ("batch", "amplify", "suppress"), strict=False):
+        axes.sharey(panels[0])
+        _draw_channels(axes, run[run["norm"] == norm].sort_values("power_in"))
+        axes.set_title(f"({letter}) {VARIANTS[norm]}, after {STEPS} steps at rate {rate:g}")
+    _draw_deviations(panels[3], found)
+    plots.legend_below(figure)
     return figure
 
 
-def _draw_channels(axes: Panel, run: pd.DataFrame) -> None:
+def _draw_channels(axes: plots.Panel, run: pd.DataFrame) -> None:
     """One run's channels in the order of their power: a hollow marker before the norm, joined to a full one after."""
-    axes.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1.1, zorder=1, label="threshold")
+    axes.axhline(1, color="0.4", linestyle="--", linewidth=1.1, zorder=1, label="threshold")
     for rank, (_, channel) in enumerate(run.iterrows(), start=1):
-        color = _ABOVE if channel["power_in"] > THRESHOLD else _BELOW
-        ends = (channel["power_in"], channel["power_out"])
-        axes.plot([rank, rank], ends, color=color, linewidth=1.2, zorder=2)
-        for power, fill in zip(ends, ("white", color), strict=True):
-            axes.plot(
-                rank,
-                power,
-                _MARKERS[channel["layer"]],
-                color=color,
-                markerfacecolor=fill,
-                markersize=5,
-                zorder=3,
-            )
+        color, (marker, _) = _ABOVE if channel["power_in"] > 1 else _BELOW, _LAYERS[channel["layer"]]
+        axes.vlines(rank, channel["power_in"], channel["power_out"], color, linewidth=1.2, zorder=2)
+        for power, fill in ((channel["power_in"], "white"), (channel["power_out"], color)):
+            axes.plot(rank, power, marker, color=color, markerfacecolor=fill, markersize=5, zorder=3)
     for label, marker, color, fill in (
         ("above it", "D", _ABOVE, _ABOVE),
         ("below it", "D", _BELOW, _BELOW),
-        ("first convolution", _MARKERS["conv1"], "0.3", "0.3"),
-        ("second convolution", _MARKERS["conv2"], "0.3", "0.3"),
+        *((name, marker, "0.3", "0.3") for marker, name in _LAYERS.values()),
         ("before the norm", "D", "0.3", "white"),
         ("after it", "D", "0.3", "0.3"),
     ):
         axes.plot([], [], marker, color=color, markerfacecolor=fill, markersize=5, label=label)
     axes.set(yscale="log", xlabel="channel, by its power before the norm", ylabel=r"channel power $E[x^2]$")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plots.whole_numbers(axes.xaxis)
 
 
-def _draw_deviations(axes: Panel, found: pd.DataFrame) -> None:
+def _draw_deviations(axes: plots.Panel, found: pd.DataFrame) -> None:
     """How far below 1 the norms leave the channels that they normalize, against the variance."""
-    normalized = found[found["power_out"].sub(THRESHOLD).abs() < found["power_in"].sub(THRESHOLD).abs()]
-    for norm, look in _DEVIATION_LOOKS.items():
+    normalized = found[(found["power_out"] - 1).abs() < (found["power_in"] - 1).abs()]
+    for norm in ("batch", "amplify", "suppress"):
         chosen = normalized[normalized["norm"] == norm]
-        axes.plot(
-            chosen["variance_in"],
-            (chosen["power_out"] - 1).abs(),
-            color=look.color,
-            marker=look.marker,
-            linestyle="none",
-            fillstyle="none",
-            markersize=4,
-            label=VARIANTS[norm],
-        )
+        below = (chosen["power_out"] - 1).abs()
+        plots.markers(axes, chosen["variance_in"], below, NORM_LOOKS[norm], VARIANTS[norm])
     variances = found.loc[np.isfinite(found["variance_in"]) & (found["variance_in"] > 0), "variance_in"]
-    line = np.logspace(
-        np.log10(min(LEAST_VARIANCE / 20, variances.min())), np.log10(variances.max() * 1.5), 200
-    )
-    axes.plot(line, _EPS / (line + _EPS), color="black", linewidth=1.1, label="ε / (σ² + ε)")
-    axes.axvspan(line[0], LEAST_VARIANCE, color="0.92", zorder=0)
-    axes.annotate(
-        "not judged", (LEAST_VARIANCE, 0.04), xycoords=("data", "axes fraction"), xytext=(-4, 0),
-        textcoords="offset points", ha="right", fontsize=8, color="0.4",
-    )  # fmt: skip
-    axes.set(
-        title="(d) normalized channels, all runs",
-        xscale="log",
-        yscale="log",
-        xlim=(line[0], line[-1]),
-        xlabel="channel variance σ² before the norm",
-        ylabel="1 − power after it",
-    )
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    ends = min(LEAST_VARIANCE / 20, variances.min()), variances.max() * 1.5
+    law = np.geomspace(*ends, 200)
+    plots.curve(axes, law, _EPS / (law + _EPS), plots.BLACK, "ε / (σ² + ε)")
+    plots.shade(axes, ends[0], LEAST_VARIANCE, "not judged")
+    axes.set(title="(d) normalized channels, all runs", xscale="log", yscale="log", xlim=ends)
+    axes.set(xlabel="channel variance σ² before the norm", ylabel="1 − power after it")
+    plots.legend_inside(axes, "upper right")
 
 
 EXPERIMENT = FixedExperiment(
@@ -264,8 +141,8 @@ EXPERIMENT = FixedExperiment(
         "pink, those below purple, as in the paper. (d) How far below 1 the channels that were normalized end, all "
         "rates, seeds and both steps, against their variance, and the law's ε/(σ² + ε)."
     ),
-    profiles=PROFILES,
-    list_cells=list_cells,
-    rules=CLAIMS,
+    profiles=FIG5,
+    list_cells=lambda profile: combinations(channel_power, profile, norm=VARIANTS, rate=profile.rates),
+    rules=claim.rules,
     draw=draw,
 )

@@ -1,57 +1,97 @@
-"""How large the experiments of Chai et al. are at each scale."""
+"""How large each experiment is at each scale."""
 
-from __future__ import annotations
-
-import dataclasses
-
-from normscope.protocol import Scale
+from normscope.papers.chai2020.cells.lenet import STEPS
+from normscope.papers.shared import Profile, at_scales
 
 CURVE_RATES = (0.01, 0.1, 0.5, 1.0)
 """The learning rates of Fig. 7's four panels."""
 
+NOISE_RATES = (0.1, 1.0)
+"""The learning rates of Fig. 10's panels."""
 
-@dataclasses.dataclass(frozen=True)
-class ChaiProfile:
-    """The settings of one scale.
+PAPER_NOISE = 1.0
+"""The noise's standard deviation in units of the local error's, as the paper scales it."""
 
-    Attributes:
-        data: the data set.
-        images: how many of its training images are used, from the first.
-        epochs: passes over them.
-        seeds: how many seeds; seed s is s.
-        rates: learning rates of the convolution weights, Fig. 7's among them.
-    """
+SHARES = (0.4, 0.99, 1.01)
+"""The learning rates of the linear descent, in units of the stability bound; the last two are on either side of it."""
 
-    data: str
-    images: int
-    epochs: int
-    seeds: int
-    rates: tuple[float, ...]
+CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""The share of the channels' correlation that remains: none, and all that the real activations have."""
 
-    def describe(self) -> dict[str, str]:
-        """The settings in words."""
-        return {
-            "data": f"{self.data}, first {self.images:,} training images, every test image for validation",
-            "epochs": str(self.epochs),
-            "seeds": str(self.seeds),
-            "learning rates": ", ".join(f"{rate:g}" for rate in self.rates),
-            "training": "batch 64, plain SGD on cross-entropy; the rate is the convolution weights' alone, "
-            "everything else stays at 0.1",
-        }
+_VALIDATED = "{data}, first {images:,} training images, every test image for validation"
+_DRAWN = "{images:,} training images of {data}, drawn by the seed, zero-padded to 32×32"
+_SHARED = {"seeds": "{seeds}", "learning rates": "{rates}"}
 
-
-PROFILES = {
-    Scale.QUICK: ChaiProfile("mnist5k", 3_000, 3, 3, (0.01, 0.1, 0.5, 1.0, 4.0, 10.0)),
-    Scale.LAPTOP: ChaiProfile("mnist", 10_000, 10, 3, (0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 10.0)),
-    Scale.PAPER: ChaiProfile(
-        "mnist", 60_000, 20, 5, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 7.0, 10.0)
+FIGS_6_TO_8 = at_scales(
+    {
+        "data": _VALIDATED,
+        "epochs": "{epochs}",
+        **_SHARED,
+        "training": "batch 64, plain SGD on cross-entropy; the rate is the convolution weights' alone, everything "
+        "else stays at 0.1",
+    },
+    quick=Profile("mnist5k", 3_000, 3, epochs=3, rates=(*CURVE_RATES, 4.0, 10.0)),
+    laptop=Profile("mnist", 10_000, 3, epochs=10, rates=(*CURVE_RATES, 2.0, 4.0, 10.0)),
+    paper=Profile(
+        "mnist", 60_000, 5, epochs=20, rates=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 7.0, 10.0)
     ),
+)
+
+FIG5 = at_scales(
+    {
+        "data": "{data}, first {images:,} training images; powers are of the first 64",
+        "steps": f"0 and {STEPS}",
+        **_SHARED,
+    },
+    quick=Profile("mnist5k", 4_000, 3, rates=(0.1, 1.0)),
+    laptop=Profile("mnist", 10_000, 5, rates=CURVE_RATES),
+    paper=Profile("mnist", 60_000, 5, rates=(*CURVE_RATES, 2.0)),
+)
+
+FIG4 = at_scales(
+    {
+        "data": _DRAWN,
+        "input": "the second convolution's, of the untrained baseline LeNet: 6 channels, 5×5 patches, float64",
+        "seeds": "{seeds}",
+        "factors": "2^-3 … 2^2 by channel, and 1/√(P + ε) by channel, which takes its power P to 1",
+        "correlation": f"{', '.join(f'{share:g}' for share in CORRELATIONS)} of the real channels' own",
+    },
+    quick=Profile("mnist5k", 32, 3),
+    laptop=Profile("mnist", 512, 5),
+    paper=Profile("mnist", 2_048, 10),
+)
+
+NATURAL_MODES = at_scales(
+    {
+        "data": _DRAWN,
+        "filter": "one 5×5 convolution, M = 784 output positions, float64",
+        "steps": "{steps:,} of full-batch gradient descent",
+        "seeds": "{seeds}",
+        "learning rates": f"{', '.join(f'{share:g}' for share in SHARES)} × 2/(Mλ_max)",
+    },
+    quick=Profile("mnist5k", 32, 3, steps=250),
+    laptop=Profile("mnist", 100, 5, steps=500),
+    paper=Profile("mnist", 1_000, 10, steps=500),
+)
+
+_ARRANGEMENTS = {
+    "data": _VALIDATED,
+    **_SHARED,
+    "training": "batch 64, plain SGD on cross-entropy; the rate is the convolution weights' alone, their biases and "
+    "the norm stay at 0.1, the fully connected layer is not trained",
+    "epochs": "{epochs}",
 }
 
-_DIGITS_VALIDATED = {"mnist5k": 1_000}
-_SECONDS_PER_DIGIT_VALIDATED = 4.5e-5
+FIG10 = at_scales(
+    {**_ARRANGEMENTS, "noise": "{noises} × the local error's standard deviation"},
+    quick=Profile("mnist5k", 500, 3, epochs=8, rates=NOISE_RATES, noises=(0.0, 1.0)),
+    laptop=Profile("mnist", 5_000, 5, epochs=15, rates=NOISE_RATES, noises=(0.0, 1.0, 3.0)),
+    paper=Profile("mnist", 60_000, 5, epochs=40, rates=NOISE_RATES, noises=(0.0, 1.0)),
+)
 
-
-def validation_seconds(data: str) -> float:
-    """About how long the LeNet takes for every test image of a data set, on one core."""
-    return _DIGITS_VALIDATED.get(data, 10_000) * _SECONDS_PER_DIGIT_VALIDATED
+STEP_COMPARISON = at_scales(
+    _ARRANGEMENTS,
+    quick=Profile("mnist5k", 2_000, 3, epochs=1, rates=NOISE_RATES),
+    laptop=Profile("mnist", 20_000, 5, epochs=1, rates=NOISE_RATES),
+    paper=Profile("mnist", 60_000, 5, epochs=1, rates=NOISE_RATES),
+)

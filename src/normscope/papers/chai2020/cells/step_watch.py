@@ -1,13 +1,14 @@
-"""One plain weight step held against the one that NLMS would have made at the same point (Chai et al. 2020, §4).
+"""Compares one plain weight step with the one that NLMS would have made at the same point (Chai et al. 2020, §4).
 
 NLMS divides each output position's contribution by the power of each input channel's block of its patch (eq. 9). Where
-the convolution's input is normalized, that power is 1 on average and the plain step is meant to be NLMS's without the
-division (eq. 10); with γ and β it is γ² + β². The input is therefore the convolution's own: behind the norm, for
-BN_Prior. This module imports torch: only a running cell imports it.
+the convolution's input is normalized, that power is 1 on average and the plain step should be NLMS's without the
+division (eq. 10); with γ and β it is γ² + β². The input is therefore the convolution's own: for BN_Prior, the output of
+the norm. This module imports torch: only a running cell imports it.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Literal, get_args
 
 import torch
@@ -20,11 +21,11 @@ from normscope.networks import LeNet
 from normscope.nn import AdaptiveConv2d, BatchNorm
 
 Power = Literal["mean", "sum"]
-POWERS: tuple[Power, ...] = get_args(Power)
+NLMS = functools.partial(AdaptiveConv2d, bias=False, normalizer="l2")
 
 
 class StepWatch:
-    """Keeps what the second convolution's last step was made of.
+    """Keeps the input, the local error and the norm's parameters of the second convolution's last step.
 
     Args:
         model: a LeNet whose second convolution takes plain steps; it trains on undisturbed.
@@ -38,17 +39,17 @@ class StepWatch:
         if not isinstance(conv, nn.Conv2d) or getattr(conv, "normalizer", None) is not None:
             raise InputError(f"the watched convolution must take plain steps; {conv} does not.")
         self._weight = conv.weight
+        height, width = conv.kernel_size
+        shape = (conv.in_channels, conv.out_channels, (height, width))
         self._norms = [norm for norm in (model.before2, model.norm2) if isinstance(norm, BatchNorm)]
         self._prior = isinstance(model.before2, BatchNorm)
-        with training.seeded(
-            0
-        ):  # their own weights do not matter: NLMS's step rests on input and error alone
-            self._adaptive = {power: _adaptive_like(conv, power) for power in POWERS}
+        with training.seeded(0):  # their weights do not matter: NLMS's step depends on input and error alone
+            self._adaptive = {power: NLMS(*shape, power=power) for power in get_args(Power)}
         model.before2.register_forward_pre_hook(self._keep_raw)
         conv.register_forward_hook(self._keep_point)
 
     def compare(self) -> dict[str, float]:
-        """The last step's measures, as the rows of :func:`~normscope.papers.chai2020.noise.compare_steps`."""
+        """The last step's measures, as the rows of :func:`~normscope.papers.chai2020.cells.noise.compare_steps`."""
         if self._weight.grad is None:
             raise InputError("no step has been taken yet.")
         plain = self._weight.grad.flatten()
@@ -85,11 +86,3 @@ class StepWatch:
 
     def _keep_gradient(self, gradient: Tensor) -> None:
         self._gradient = gradient
-
-
-def _adaptive_like(conv: nn.Conv2d, power: Power) -> AdaptiveConv2d:
-    """A convolution of the same shape, NLMS-normalized with the trained arrangements' ε."""
-    height, width = conv.kernel_size
-    return AdaptiveConv2d(
-        conv.in_channels, conv.out_channels, (height, width), bias=False, normalizer="l2", power=power
-    )

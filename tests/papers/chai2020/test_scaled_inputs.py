@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from normscope import networks, probes, training
 from normscope.errors import InputError
-from normscope.papers.chai2020.scaled_channels import (
+from normscope.papers.chai2020.cells.scaled_inputs import (
     SCALINGS,
     ScaledChannels,
     _second_input,

@@ -1,19 +1,13 @@
 """What the natural modes' claims and figure read from the table: amplitudes, time constants, excess loss."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
-from normscope.papers.chai2020.linear_descent import descend
-from normscope.protocol import NotJudgedError, select
-
-if TYPE_CHECKING:
-    import pandas as pd
+from normscope.papers.chai2020.cells.linear_descent import descend
+from normscope.papers.shared import side_by_side
 
 _FLOOR = 1e-7
-"""A mode smaller than this share of the whole weight error is compared with that share: its own digits are rounding."""
+"""A mode smaller than this share of the whole weight error is compared with that share: its digits are rounding."""
 
 _RUN = ["share", "seed"]
 
@@ -24,7 +18,7 @@ def amplitudes(table: pd.DataFrame) -> pd.DataFrame:
     ``error`` is ``|amplitude − law|`` over the law's size, or over ``1e-7 ‖v‖`` where that is more, ‖v‖ being the
     larger of the law's weight errors then and at the start; ``visible`` where the law's size is the larger.
     """
-    modes = _side_by_side(table, ("amplitude", "law"), [*_RUN, "step", "index"])
+    modes = side_by_side(descend.rows(table), ("amplitude", "law"), [*_RUN, "step", "index"])
     squares = modes["law"].pow(2).groupby([modes["share"], modes["seed"], modes["step"]]).transform("sum")
     size = np.sqrt(squares)
     start = size.where(modes["step"] == 0).groupby([modes["share"], modes["seed"]]).transform("max")
@@ -46,24 +40,14 @@ def time_constants(table: pd.DataFrame) -> pd.DataFrame:
     ratio = (timed["amplitude"] / timed["amplitude_start"]).abs().to_numpy(dtype=np.float64)
     with np.errstate(divide="ignore"):
         measured = -timed["step"].to_numpy() / np.log(ratio)
-    laws = _side_by_side(table, ("shrinkage", "time_constant"), [*_RUN, "index"])
+    laws = side_by_side(descend.rows(table), ("shrinkage", "time_constant"), [*_RUN, "index"])
     found = timed[[*_RUN, "index"]].assign(measured=measured).merge(laws, on=[*_RUN, "index"])
     return found.rename(columns={"time_constant": "law"})
 
 
 def excess(table: pd.DataFrame, measure: str = "excess") -> pd.DataFrame:
     """The loss above its minimum in units of its start: share, seed, step, value."""
-    rows = select(table, function=descend.name, measure=measure)[[*_RUN, "step", "value"]]
+    rows = descend.rows(table, measure=measure)[[*_RUN, "step", "value"]]
     start = rows.loc[rows["step"] == 0, [*_RUN, "value"]]
     found = rows.merge(start, on=_RUN, suffixes=("", "_start")).sort_values([*_RUN, "step"])
     return found.assign(value=found["value"] / found["value_start"]).drop(columns="value_start")
-
-
-def _side_by_side(table: pd.DataFrame, measures: tuple[str, ...], keys: list[str]) -> pd.DataFrame:
-    """Measures of the same things as columns of one row each, NaN kept, in the keys' order."""
-    rows = select(table, function=descend.name)
-    rows = rows[rows["measure"].isin(measures)]
-    if rows.empty:
-        raise NotJudgedError(f"no rows of {' and '.join(measures)}")
-    columns: pd.DataFrame = rows.set_index([*keys, "measure"])["value"].unstack("measure")
-    return columns.reset_index()

@@ -2,7 +2,7 @@
 
 The linear case of Chai et al. 2020, §3.1: real digits, as the paper's first convolution sees them (standardised,
 zero-padded to 32×32), one 5×5 convolution without bias or nonlinearity, and a desired response at each of the M output
-positions: that of a random filter, with white noise on top, so that the Wiener solution is not the filter itself.
+positions: that of a random filter plus white noise, so that the Wiener solution is not the filter itself.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
+from normscope.papers.shared.steps import in_equal_ratios
 from normscope.protocol import Rows, cell
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
-_SECONDS_PER_IMAGE = 1.5e-4
-_RECORDED = 40
 _IMAGES_AT_ONCE = 64
 
 
@@ -38,17 +39,13 @@ class LinearDescent:
     noise: float = 0.1
 
 
-def _datasets(config: LinearDescent) -> tuple[str, ...]:
-    return (config.data,)
-
-
-def _cost(config: LinearDescent) -> float:
-    return 0.3 + config.images * config.steps * _SECONDS_PER_IMAGE
-
-
-@cell(name="normscope.papers.chai2020.linear_descent:descend", version=1, cost=_cost, data=_datasets)
+@cell(
+    name="normscope.papers.chai2020.linear_descent:descend",
+    version=1,
+    cost=lambda run: 0.3 + 1.5e-4 * run.images * run.steps,
+)
 def descend(config: LinearDescent) -> pa.Table:
-    """Run the descent through the framework's own convolution, gradient and SGD, in float64, beside the closed forms.
+    """Run the descent through the framework's own convolution, gradient and SGD, in float64; and the closed forms.
 
     The loss is ``½ Σ_m (d_m − y_m)²`` averaged over the images; nothing of the theory enters the descent but the
     learning rate.
@@ -69,16 +66,13 @@ def descend(config: LinearDescent) -> pa.Table:
     best = wiener_solution(autocorrelation, cross_correlation)
     minimum = positions * (desired.square().mean().item() - float(cross_correlation.numpy() @ best)) / 2
     rate = config.share * modes.stability_bound
-    recorded = _recorded_steps(config.steps)
-    rows = Rows()
+    recorded = in_equal_ratios(config.steps, count=40)
 
-    def amplitudes() -> list[float]:
-        found: list[float] = modes.amplitudes(best - layer.weight.detach().flatten().numpy()).tolist()
-        return found
+    def amplitudes() -> NDArray[np.float64]:
+        return modes.amplitudes(best - layer.weight.detach().flatten().numpy())
 
     start = amplitudes()
-    weights = {0: start}
-    losses = {}
+    weights, losses = {0: start}, {}
 
     def record(step: int, loss: float) -> None:
         losses[step - 1] = loss  # it was taken before the step
@@ -99,6 +93,7 @@ def descend(config: LinearDescent) -> pa.Table:
     with torch.no_grad():
         losses[config.steps] = loss_function(layer(images), desired).item()
 
+    rows = Rows()
     for mode, values in enumerate(zip(1 - modes.factors(rate), modes.time_constants(rate), strict=True)):
         for measure, value in zip(("shrinkage", "time_constant"), values, strict=True):
             rows.add(measure, value, index=mode)
@@ -117,13 +112,12 @@ def _start(config: LinearDescent) -> tuple[Tensor, Tensor, nn.Conv2d]:
     import torch
     from torch import nn
 
-    from normscope import data, training
-    from normscope.data.batches import Split
-    from normscope.papers.chai2020 import recipe
+    from normscope import training
+    from normscope.papers.chai2020.cells.recipe import IMAGE
+    from normscope.papers.shared.training_run import drawn_images
 
     generator = torch.Generator().manual_seed(config.seed)
-    split = Split.of(data.load(config.data), "train", recipe.IMAGE)
-    images = split.batch(torch.randperm(len(split), generator=generator)[: config.images])[0].double()
+    images = drawn_images(config.data, config.images, IMAGE, generator).double()
     wanted = torch.randn(1, 1, config.kernel, config.kernel, generator=generator, dtype=torch.float64)
     clean = nn.functional.conv2d(images, wanted)
     noise = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
@@ -144,8 +138,3 @@ def _moments(images: Tensor, desired: Tensor, kernel: int) -> tuple[Tensor, Tens
         patches = torch.nn.functional.unfold(part, kernel)
         total += torch.einsum("nkm,nm->k", patches, responses.flatten(1))
     return probes.autocorrelation(images, kernel), total / desired.numel()
-
-
-def _recorded_steps(steps: int) -> set[int]:
-    """0, and whole numbers up to the last step in about equal ratios."""
-    return {0, *(round(steps ** (part / _RECORDED)) for part in range(_RECORDED + 1))}

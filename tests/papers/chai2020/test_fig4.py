@@ -5,15 +5,9 @@ import math
 import pandas as pd
 import pytest
 
-from normscope.papers.chai2020.channel_scaling import (
-    CLAIMS,
-    CORRELATIONS,
-    EXPERIMENT,
-    blocks_scale,
-    decorrelated,
-    mixture,
-)
-from normscope.papers.chai2020.scaled_channels import SCALINGS, ScaledChannels, scale_channels
+from normscope.papers.chai2020.cells.scaled_inputs import SCALINGS, ScaledChannels, scale_channels
+from normscope.papers.chai2020.fig4_channel_scaling import EXPERIMENT, blocks_scale, decorrelated, mixture
+from normscope.papers.chai2020.profiles import CORRELATIONS
 from normscope.protocol import Scale, empty_table
 
 OWN = (1e-9, 1.0, 10.0)
@@ -88,7 +82,7 @@ def test_the_distance_is_the_share_of_power_at_another_eigenvalue():
     assert measured["λ_max / blocks' own, powers of two"] == pytest.approx(1.5)
 
 
-@pytest.mark.parametrize("rule", CLAIMS)
+@pytest.mark.parametrize("rule", EXPERIMENT.rules)
 def test_without_the_rows_it_needs_a_claim_is_not_judged(rule):
     assert rule(empty_table()).holds is None
     assert rule(table_of().assign(function="another")).holds is None

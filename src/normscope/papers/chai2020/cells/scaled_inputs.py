@@ -1,10 +1,10 @@
-"""The cell of the channel scaling: the second convolution's input, its channels scaled, correlated or not.
+"""The cell of Fig. 4: the second convolution's input, its channels scaled, correlated or not.
 
-The input is real: the untrained baseline LeNet's activations on real digits, where they reach its second convolution.
-Its channels are correlated. To take the correlation out without touching anything else, each image is shown several
-times, its channels' signs flipped so that every two channels agree as often as they disagree (the columns of a Hadamard
-matrix): every channel's own block of the autocorrelation stays what it was, and the blocks between channels cancel.
-A batch that is in part the one and in part the other has its cross blocks multiplied by that part.
+The input is real: what reaches the second convolution of the untrained baseline LeNet on real digits. Its channels are
+correlated. To remove the correlation and nothing else, each image is shown several times with its channels' signs
+flipped, so that any two channels agree as often as they disagree (the columns of a Hadamard matrix). Every channel's
+own block of the autocorrelation stays as it was, and the blocks between channels cancel. A batch that mixes both kinds
+of images keeps the corresponding share of its cross blocks.
 """
 
 from __future__ import annotations
@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 SCALINGS = {"powers_of_two": "powers of two", "unit_power": "to power 1"}
 """The channels' factors: exact in floating point; or ``1/√(P_c + ε)``, as normalization scales them."""
 
-_EPS = 1e-5
-_SECONDS_PER_IMAGE = 1e-3
-
 
 @dataclasses.dataclass(frozen=True)
 class ScaledChannels:
-    """A batch: its channels' factors, the share of their correlation that is left, seed of images and network, data."""
+    """A batch: its channels' factors, the share of their correlation that remains, the seed of images and network."""
 
     scaling: str
     correlation: float
@@ -37,15 +34,11 @@ class ScaledChannels:
     images: int
 
 
-def _datasets(config: ScaledChannels) -> tuple[str, ...]:
-    return (config.data,)
-
-
-def _cost(config: ScaledChannels) -> float:
-    return 0.2 + config.images * _SECONDS_PER_IMAGE
-
-
-@cell(name="normscope.papers.chai2020.scaled_channels:scale_channels", version=1, cost=_cost, data=_datasets)
+@cell(
+    name="normscope.papers.chai2020.scaled_channels:scale_channels",
+    version=1,
+    cost=lambda run: 0.2 + 1e-3 * run.images,
+)
 def scale_channels(config: ScaledChannels) -> pa.Table:
     """The input's autocorrelation before and after its channels are scaled, both measured, in float64.
 
@@ -59,10 +52,14 @@ def scale_channels(config: ScaledChannels) -> pa.Table:
 
     from normscope import probes
 
+    if config.scaling not in SCALINGS:
+        raise UnknownNameError("scaling", config.scaling, SCALINGS)
     activations, kernel = _second_input(config)
     batch = _with_correlation(activations, config.correlation)
     channels = batch.shape[1]
-    factors = _factors(config.scaling, activations)
+    factors = 2.0 ** (torch.arange(channels, dtype=torch.float64) - channels // 2)
+    if config.scaling == "unit_power":
+        factors = (activations.square().mean((0, 2, 3)) + 1e-5).rsqrt()  # a norm's ε
     before = probes.autocorrelation(batch, kernel)
     after = probes.autocorrelation(batch * factors.view(-1, 1, 1), kernel)
     blocks, scaled = _diagonal_blocks(before, channels), _diagonal_blocks(after, channels)
@@ -70,8 +67,7 @@ def scale_channels(config: ScaledChannels) -> pa.Table:
     rows = Rows()
     for channel in range(channels):
         rows.add("factor", factors[channel].item(), channel=channel)
-        ratio = scaled[channel].trace() / blocks[channel].trace()
-        rows.add("block_ratio", ratio.item(), channel=channel)
+        rows.add("block_ratio", (scaled[channel].trace() / blocks[channel].trace()).item(), channel=channel)
         largest = expected[channel].abs().max().clamp_min(torch.finfo(torch.float64).tiny)
         error = (scaled[channel] - expected[channel]).abs().max() / largest
         rows.add("block_error", error.item(), channel=channel)
@@ -79,8 +75,7 @@ def scale_channels(config: ScaledChannels) -> pa.Table:
     own = factors.square().view(-1, 1) * torch.linalg.eigvalsh(blocks)
     for index, place in enumerate(own.flatten().argsort(stable=True).tolist()):
         rows.add("block_eigenvalue", own.flatten()[place].item(), index=index, channel=place // own.shape[1])
-    for index, value in enumerate(torch.linalg.eigvalsh(after).tolist()):
-        rows.add("eigenvalue", value, index=index)
+    rows.add_each("eigenvalue", torch.linalg.eigvalsh(after).tolist())
     return rows.table()
 
 
@@ -88,20 +83,17 @@ def _second_input(config: ScaledChannels) -> tuple[Tensor, int]:
     """What reaches the second convolution of the seed's baseline LeNet, (N, C, H, W), and that kernel's size."""
     import torch
 
-    from normscope import data, networks, training
-    from normscope.data.batches import Split
-    from normscope.papers.chai2020 import recipe
+    from normscope.papers.chai2020.cells import recipe
+    from normscope.papers.shared.training_run import drawn_images
     from normscope.probes import capture
 
-    split = Split.of(data.load(config.data), "train", recipe.IMAGE)
     generator = torch.Generator().manual_seed(config.seed)
-    images, _ = split.batch(torch.randperm(len(split), generator=generator)[: config.images])
-    with training.seeded(config.seed):
-        model = networks.lenet(norm="none", image=recipe.IMAGE).double()
+    images = drawn_images(config.data, config.images, recipe.IMAGE, generator).double()
+    model = recipe.lenet(config.seed, norm="none").double()
     convolution = model.get_submodule("conv2")
     assert isinstance(convolution, torch.nn.Conv2d)
     seen: list[Tensor] = []
-    capture.forward(model, images.double(), {"conv2": convolution}, lambda _, __, x: seen.append(x))
+    capture.forward(model, images, {"conv2": convolution}, lambda _, __, x: seen.append(x))
     return seen[0], convolution.kernel_size[0]
 
 
@@ -116,17 +108,6 @@ def _with_correlation(x: Tensor, share: float) -> Tensor:
     copies = [(share, torch.ones_like(signs[0])), *(((1 - share) / order, pattern) for pattern in signs)]
     used = [(weight, pattern) for weight, pattern in copies if weight]
     return torch.cat([(weight * len(used)) ** 0.5 * pattern.view(-1, 1, 1) * x for weight, pattern in used])
-
-
-def _factors(scaling: str, x: Tensor) -> Tensor:
-    import torch
-
-    if scaling == "powers_of_two":
-        channels = torch.arange(x.shape[1], dtype=x.dtype)
-        return 2.0 ** (channels - x.shape[1] // 2)
-    if scaling == "unit_power":
-        return (x.square().mean((0, 2, 3)) + _EPS).rsqrt()
-    raise UnknownNameError("scaling", scaling, SCALINGS)
 
 
 def _diagonal_blocks(matrix: Tensor, channels: int) -> Tensor:

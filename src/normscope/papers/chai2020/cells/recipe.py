@@ -1,0 +1,51 @@
+"""What every training run of the paper shares (Chai et al. 2020, Table 1 and §3.3).
+
+MNIST digits zero-padded to 32×32, plain SGD on cross-entropy. Only the convolution weights take the swept learning
+rate; norm parameters, convolution biases and the fully connected layer stay at 0.1. For a seed, every variant starts
+from the same weights and sees the same batches. What the paper leaves open is fixed here: batches of 64, the last
+partial batch dropped, the framework's default initialisation, black padding before standardisation.
+
+This module imports torch: only a running cell imports it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+
+from normscope import networks, training
+from normscope.papers.shared.training_run import TrainingRun
+
+if TYPE_CHECKING:
+    from normscope.papers.chai2020.cells.lenet import EarlySpectrum, LeNetTraining
+    from normscope.papers.chai2020.cells.noise import NoiseTraining, StepComparison
+
+    Settings: TypeAlias = LeNetTraining | EarlySpectrum | NoiseTraining | StepComparison
+
+IMAGE = 32
+"""Height and width of the network's input: two convolutions and poolings leave 400 = 16·5·5 features of it."""
+
+
+def lenet(seed: int, **network: Any) -> networks.LeNet:
+    """The LeNet with the weights of a seed; the arguments are those of :func:`normscope.networks.lenet`."""
+    with training.seeded(seed):
+        return networks.lenet(image=IMAGE, **network)
+
+
+def start(
+    settings: Settings,
+    train_output: bool = True,
+    **network: Any,
+) -> TrainingRun[networks.LeNet]:
+    """A run of the LeNet with the recipe's optimiser, before its first step.
+
+    Args:
+        settings: the cell's configuration.
+        train_output: whether the fully connected layer is trained too.
+        network: arguments of :func:`normscope.networks.lenet`.
+    """
+    model = lenet(settings.seed, **network)
+    frozen = [] if train_output else model.fc.parameters()
+    groups = training.convolution_groups(model, settings.rate, settings.fixed_rate, frozen)
+    return TrainingRun(settings, model, torch.optim.SGD(groups, lr=settings.rate, foreach=True), IMAGE)

@@ -1,0 +1,1 @@
+"""What the claims and figures of Chai et al. 2020 read from the table, where several files need it."""

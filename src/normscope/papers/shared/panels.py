@@ -1,0 +1,87 @@
+"""Panels that many figures have: a line for each variant against the learning rate or the epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from normscope.papers.shared.estimates import Estimate
+from normscope.papers.shared.tables import CHANCE_ERROR
+from normscope.report import plots
+from normscope.report.plots import Look, Panel
+
+NORM_LOOKS = {
+    "none": Look(plots.BLACK, "o", "--"),
+    "suppress": Look(plots.BLUE, "v", "-."),
+    "batch": Look(plots.VERMILION, "s", "-"),
+    "amplify": Look(plots.ORANGE, "^", ":"),
+}
+"""The norms' looks, in the order of legends. Each has its own marker and dashes, so that figures read in greyscale."""
+
+_SOLID = {"+": "P", "x": "X"}
+"""Markers that can be full or hollow, for those that cannot."""
+
+
+def draw_lines(
+    axes: Panel,
+    runs: pd.DataFrame,
+    x: str,
+    names: Mapping[Any, str],
+    looks: Mapping[Any, Look] = NORM_LOOKS,
+    column: str = "norm",
+) -> None:
+    """The median over seeds of ``runs["value"]`` against the column ``x``, with its band: a line a variant.
+
+    Args:
+        axes: the panel.
+        runs: one row a run, and epoch where that is ``x``.
+        x: the column of the horizontal axis.
+        names: the variants' names in the legend.
+        looks: the variants, in the order in which they are drawn; one without rows is left out.
+        column: the column that tells the variants apart.
+    """
+    for variant, look in looks.items():
+        chosen = runs[runs[column] == variant]
+        if not chosen.empty:
+            plots.median_band(axes, chosen, x, look, names[variant])
+
+
+def error_axis(axes: Panel) -> None:
+    """Validation error on the vertical axis: percent, logarithmic, with the error of a guess as a line."""
+    axes.set(yscale="log", ylabel="validation error  [%]")
+    plots.show_percent(axes)
+    plots.mark_level(axes, CHANCE_ERROR, "chance")
+
+
+def epoch_axis(axes: Panel) -> None:
+    """Epochs on the horizontal axis, as whole numbers."""
+    axes.set_xlabel("epoch")
+    plots.whole_numbers(axes.xaxis)
+
+
+def draw_estimates(
+    axes: Panel,
+    estimates: Sequence[Mapping[str, Estimate]],
+    names: Mapping[str, str],
+    looks: Mapping[str, Look],
+) -> None:
+    """A row a variant, from top to bottom as in the legend: its estimates one below the other, each with its interval.
+
+    Args:
+        axes: the panel.
+        estimates: by variant; those of the first mapping are drawn full, those of the others hollow.
+        names: the variants' names.
+        looks: the variants, in the order of the rows.
+    """
+    for order, found in enumerate(estimates):
+        shift = 0.22 * (order - (len(estimates) - 1) / 2)
+        for row, (variant, look) in enumerate(looks.items()):
+            if variant in found:
+                one = found[variant]
+                solid = dataclasses.replace(look, marker=_SOLID.get(look.marker, look.marker))
+                plots.interval(axes, row + shift, (one.low, one.value, one.high), solid, hollow=order > 0)
+    axes.set_ylim(len(looks) - 0.5, -0.5)
+    axes.set_yticks(range(len(looks)), [names[variant] for variant in looks])

@@ -1,0 +1,57 @@
+"""What readings do to the rows of a table: measures as columns, and diverged runs filled in."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from normscope.protocol import NotJudgedError
+
+CHANCE_ERROR = 0.9
+"""The error of guessing among ten classes."""
+
+
+def side_by_side(rows: pd.DataFrame, measures: tuple[str, ...], keys: list[str]) -> pd.DataFrame:
+    """Measures of the same things as columns of one row each: the columns ``keys``, then one column a measure.
+
+    Rows are in the order of the keys; NaN stays.
+
+    Raises:
+        NotJudgedError: when one of the measures has no rows.
+    """
+    if missing := sorted({*measures} - {*rows["measure"]}):
+        raise NotJudgedError(f"no rows of {' and '.join(missing)}")
+    rows = rows[rows["measure"].isin(measures)]
+    columns: pd.DataFrame = rows.set_index([*keys, "measure"])["value"].unstack("measure")
+    return columns.reset_index()
+
+
+def filled(runs: pd.DataFrame, measured: pd.DataFrame, keys: list[str], missing: float) -> pd.DataFrame:
+    """The measured value of every run, and ``missing`` for a run that diverged before it was measured.
+
+    Args:
+        runs: any rows of all runs.
+        measured: rows of the runs that got there, with the column ``value``.
+        keys: the columns that tell runs apart.
+        missing: what a run without a row counts as.
+    """
+    found = runs[keys].drop_duplicates().merge(measured[[*keys, "value"]], how="left")
+    return found.assign(value=found["value"].fillna(missing))
+
+
+def errors_by_epoch(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
+    """Validation error of every run after every epoch: the columns ``run``, epoch, value. Chance after a divergence.
+
+    Args:
+        rows: rows of training cells, with their configuration's ``epochs``.
+        run: the columns that tell runs apart.
+    """
+    epochs = pd.DataFrame({"epoch": range(1, int(rows["epochs"].max()) + 1)})
+    every = rows[run].drop_duplicates().merge(epochs, how="cross")
+    measured = rows[rows["measure"] == "validation_error"].astype({"epoch": "int64"})
+    return filled(every, measured, [*run, "epoch"], CHANCE_ERROR)
+
+
+def at_last_epoch(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last epoch."""
+    last: pd.DataFrame = runs[runs["epoch"] == runs["epoch"].max()]
+    return last

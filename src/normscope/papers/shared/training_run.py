@@ -1,0 +1,69 @@
+"""A training run of an experiment: images of a data set, a network, an optimiser, and the rows of what happens.
+
+This module imports torch: only a running cell imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from normscope import data, training
+from normscope.data.batches import Split, seeded_epochs
+from normscope.protocol import Rows
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class TrainingRun(Generic[Network]):
+    """A network on the first training images of a data set.
+
+    Args:
+        settings: the cell's configuration, with the fields ``data``, ``images``, ``batch`` and ``seed``; the seed
+            decides the order of the batches.
+        model: the network, its weights already drawn from the seed.
+        optimizer: holds the parameters to train.
+        size: height and width to which images are zero-padded before standardisation.
+
+    Attributes:
+        model, optimizer: as given.
+        images: the training images.
+    """
+
+    def __init__(
+        self, settings: Any, model: Network, optimizer: torch.optim.Optimizer, size: int | None = None
+    ) -> None:
+        dataset = data.load(settings.data)
+        self.model, self.optimizer = model, optimizer
+        self.images = Split.of(dataset, "train", size).first(settings.images)
+        self._test_images = Split.of(dataset, "test", size)
+        self._settings = settings
+
+    def fixed_batch(self) -> Tensor:
+        """The first batch of training images in the file's order, on which instruments look."""
+        return self.images.batch(torch.arange(self._settings.batch))[0]
+
+    def record(
+        self,
+        rows: Rows,
+        epochs: int,
+        *,
+        validate: bool = False,
+        max_steps: int | None = None,
+        after_step: Callable[[int, float], None] | None = None,
+    ) -> training.Divergence | None:
+        """Train and add rows, as :func:`normscope.training.record` does; validate on every test image or not at all."""
+        batches = seeded_epochs(self.images, epochs, self._settings.batch, self._settings.seed)
+        validation = self._test_images if validate else None
+        return training.record(
+            rows, self.model, self.optimizer, batches, validation, max_steps=max_steps, after_step=after_step
+        )
+
+
+def drawn_images(name: str, count: int, size: int, generator: torch.Generator) -> Tensor:
+    """``count`` training images drawn without replacement, standardised, (count, C, size, size)."""
+    split = Split.of(data.load(name), "train", size)
+    return split.batch(torch.randperm(len(split), generator=generator)[:count])[0]
