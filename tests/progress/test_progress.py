@@ -9,7 +9,7 @@ from sample_cells import Behaviour, behave
 
 from normscope import progress, runner
 from normscope.progress import lines
-from normscope.progress.board import Board
+from normscope.progress.display import Display
 from normscope.progress.tally import Tally
 from normscope.runner import Observer
 from normscope.store import Store
@@ -64,15 +64,15 @@ def test_the_tally_counts_running_failed_and_retried_cells(plan):
 
 def test_cells_of_another_run_are_counted_and_the_other_run_is_reported_once(plan, pipe):
     first, second, third, *_ = plan.new.values()
-    board = Board(lambda words, style: pipe.print(words))
-    board.planned(plan)
+    display = Display(lambda words, style: pipe.print(words))
+    display.planned(plan)
     for cell in (first, second, third):
-        board.elsewhere(cell)
-    board.started(first)  # the other run gave it up
-    board.started(second)
-    board.finished(second, 1.0)  # or has finished it
-    assert "1/20 cells" in board.tally.describe()
-    assert "1 running · 1 in another run" in board.tally.describe()
+        display.elsewhere(cell)
+    display.started(first)  # the other run gave it up
+    display.started(second)
+    display.finished(second, 1.0)  # or has finished it
+    assert "1/20 cells" in display.tally.describe()
+    assert "1 running · 1 in another run" in display.tally.describe()
     assert pipe.file.getvalue().count("Another run is at work in this folder") == 1
 
 

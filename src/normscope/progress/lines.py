@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from normscope.progress.board import Board
+from normscope.progress.display import Display
 from normscope.progress.tally import Tally
 from normscope.progress.ticking import ticking
 
@@ -17,9 +17,9 @@ _SHARE = 1 / 60
 
 
 @contextlib.contextmanager
-def printed_lines(screen: Console) -> Iterator[Board]:
+def printed_lines(screen: Console) -> Iterator[Display]:
     """A line every five seconds, whether or not a cell has ended; after five minutes fewer, down to one a minute."""
-    board = Board(
+    display = Display(
         lambda words, style: screen.print(words, markup=False),
         ended=lambda tally: screen.print(tally.describe(), markup=False),
     )
@@ -28,14 +28,14 @@ def printed_lines(screen: Console) -> Iterator[Board]:
     def tick() -> float:
         """Print the tally, unless its plan has only begun or has ended."""
         nonlocal seen
-        tally = board.tally
+        tally = display.tally
         if tally is not None and tally is seen and tally.done < tally.total:
             screen.print(tally.describe(), markup=False)
         seen = tally
         return pause(tally)
 
     with ticking(tick):
-        yield board
+        yield display
 
 
 def pause(tally: Tally | None) -> float:

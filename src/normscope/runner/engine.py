@@ -62,7 +62,7 @@ def run(
     Args:
         plan: what to run, and how many cells side by side.
         store: where the rows go.
-        observer: is told of every cell.
+        observer: notified of every cell.
         timeout: seconds after which a cell is stopped and counts as failed; ``None`` for no limit.
         engine: what runs them, left open for the next plan; by default a local engine that ends with this call.
 

@@ -35,7 +35,7 @@ class TaskQueue:
     Args:
         plan: the plan whose new cells are to run.
         store: where their rows go.
-        observer: is told of every cell, one call at a time.
+        observer: notified of every cell, one call at a time.
         locks: keep other processes from running the same cells.
         count_finished: called once for each finished cell.
 

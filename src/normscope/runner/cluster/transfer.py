@@ -95,7 +95,8 @@ def download(uploaded: Uploaded) -> Path:
                 path = inside / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 ray.get(content).tofile(path)
-            shutil.rmtree(folder, ignore_errors=True)  # A cleaner of temporary files has taken some of it.
+            # The folder exists if a cleaner of temporary files has removed only some of its files.
+            shutil.rmtree(folder, ignore_errors=True)
             inside.rename(folder)
     return folder
 

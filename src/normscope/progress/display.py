@@ -1,4 +1,4 @@
-"""The observer behind every display. It keeps the tally, which the display draws, and writes messages."""
+"""What every display has in common: an observer that keeps the tally and writes messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BAR = 20
 
 
-class Board(Observer):
+class Display(Observer):
     """Counts the cells of a run.
 
     Args:
@@ -81,7 +81,7 @@ class Board(Observer):
                 self._ended(self.tally)
 
 
-def drawn(tally: Tally | None) -> RenderableType:
+def draw_tally(tally: Tally | None) -> RenderableType:
     """A tally as a bar with its numbers, above the cells that ended last."""
     if tally is None or not tally.total:
         return Text("")
