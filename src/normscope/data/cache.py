@@ -99,7 +99,7 @@ def portable(name: str, data: Prepared) -> dict[str, Path]:
 
 
 def _open(manifest_path: Path, stamps: list[str] | None, verify: bool) -> Prepared | None:
-    """The arrays that a manifest describes; None if any is missing or damaged, or if ``stamps`` are not the manifest's."""
+    """The arrays that a manifest describes; None if one is missing or damaged, or made from other ``stamps``."""
     import numpy as np
 
     folder, files = manifest_path.parent, [manifest_path]
