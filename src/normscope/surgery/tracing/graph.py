@@ -1,4 +1,4 @@
-"""Which call made a value and which calls use it, for one run through a model."""
+"""The graph of one run through a model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Call:
     """One call of a layer or a norm, or one operation.
 
     Attributes:
-        what: how a message names it.
-        layer: the name of the layer or norm; None for an operation.
-        inputs: the values it takes.
+        what: its name in messages.
+        layer: name of the layer or norm; None for an operation.
+        inputs: the values it uses.
         outputs: the values it makes.
         passes: whether its output is its input, unchanged.
     """
@@ -32,13 +32,13 @@ OUTPUT = Call("the model's output", None, (), ())
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """The calls of one run, in order; values are numbers, and a value changed in place is a new one.
+    """The calls of one run, in order. Values are numbers; a value that is changed in place gets a new number.
 
     Attributes:
         calls: the calls.
         outputs: the values that the model returns.
-        read_outside: the layers whose parameters are read by another call than their own.
-        dims: the number of dimensions of a value, where it is known.
+        read_outside: names of the layers whose parameters another call reads.
+        dims: number of dimensions of each value for which it is known.
     """
 
     calls: tuple[Call, ...]
@@ -65,7 +65,7 @@ class Graph:
         return [call for call in self.calls if call.layer == layer]
 
     def source(self, value: int, gone: Collection[str] = ()) -> Call:
-        """The call that made a value, through calls that pass it on and layers that are ``gone``."""
+        """The call that made a value, looking through calls that pass their input on and layers that are ``gone``."""
         call = self._makers.get(value, INPUT)
         while call.passes or call.layer in gone:
             if len(call.inputs) != 1:
@@ -74,7 +74,7 @@ class Graph:
         return call
 
     def uses(self, value: int, gone: Collection[str] = ()) -> list[Call]:
-        """The calls that use a value, through calls that pass it on and layers that are ``gone``."""
+        """The calls that use a value, looking through calls that pass it on and layers that are ``gone``."""
         found = []
         for call in self._users.get(value, []):
             if call.passes or call.layer in gone:

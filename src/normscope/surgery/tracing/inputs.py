@@ -1,4 +1,4 @@
-"""Calling a model with whatever stands for its input, and an input for a model that comes without one."""
+"""Running a model on any form of input, and guessing an input for a model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
-from normscope.nn.kinds import layers, sizes
-from normscope.surgery.copies import copied, home
+from normscope.nn.kinds import layers, sizes, spatial_dims
+from normscope.surgery.copies import copied, device_and_dtype
 
 _SIDES = (32, 28, 64, 224, 16, 8, 128, 299)
 
 
-def call(model: nn.Module, x: Any) -> Any:
-    """The model's output; a tuple is passed as its arguments and a mapping as its keyword arguments."""
+def run(model: nn.Module, x: Any) -> Any:
+    """The model's output, without gradients.
+
+    Args:
+        model: any module.
+        x: its input; a tuple is its arguments, a mapping its keyword arguments.
+    """
     with torch.no_grad():
         if isinstance(x, Mapping):
             return model(**x)
@@ -40,28 +45,28 @@ def tensors(value: Any) -> Iterator[Tensor]:
             yield from tensors(getattr(value, field.name))
 
 
-def example(model: nn.Module) -> Tensor:
-    """A random input of two samples that the model accepts, as its first layer lets one guess.
+def guessed_input(model: nn.Module) -> Tensor:
+    """A random input of two samples that the model accepts, guessed from its first layer.
 
-    A linear layer tells its features; a convolution its channels, for which squares (lines, cubes) of
+    A linear layer gives the number of features. A convolution gives the number of channels; squares (lines, cubes) of
     several sizes are tried.
 
     Raises:
-        InputError: where no guess runs through the model.
+        InputError: if no guess runs through the model.
     """
     error: Exception | None = None
-    first = next(iter(layers(model)), None)
+    first = next((layer for _, layer in layers(model)), None)
     if first is not None:
-        wanted, _ = sizes(first[1])
-        dims = 0 if isinstance(first[1], nn.Linear) else first[1].weight.ndim - 2
-        device, dtype = home(first[1], model)
+        width, _ = sizes(first)
+        dims = spatial_dims(first)
+        device, dtype = device_and_dtype(first, model)
         trial = copied(model).eval()
         for side in _SIDES if dims else (1,):
             generator = torch.Generator().manual_seed(0)
-            x = torch.randn(2, wanted, *(side,) * dims, generator=generator).to(device, dtype)
+            x = torch.randn(2, width, *(side,) * dims, generator=generator).to(device, dtype)
             try:
                 with generators_kept(model):
-                    call(trial, x)
+                    run(trial, x)
             except Exception as raised:  # whatever a user's model raises, the guess was wrong
                 error = raised
             else:

@@ -9,23 +9,24 @@ from torch import fx, nn
 
 from normscope.generators import generators_kept
 from normscope.nn.kinds import Layer, is_norm
-from normscope.surgery.graph import Call, Graph
-from normscope.surgery.running import example
+from normscope.surgery.tracing.graph import Call, Graph
+from normscope.surgery.tracing.inputs import guessed_input
 
+# Operations whose output is their input.
 _SAME = {"contiguous", "clone", "detach"}
 
 
 class _Tracer(fx.Tracer):
-    """Layers and norms are nodes of the graph, whoever wrote them."""
+    """A tracer that does not look inside layers and norms, whoever wrote them."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, Layer) or is_norm(m) or super().is_leaf_module(m, module_qualified_name)
 
 
-def symbolic(model: nn.Module) -> Graph | None:
-    """The graph of a model in its mode; None where symbolic tracing cannot follow, or would skip a hook.
+def symbolic_graph(model: nn.Module) -> Graph | None:
+    """The graph of a model in its current mode; None if symbolic tracing fails, or would skip a hook.
 
-    The dimensions are those of a run on a guessed input, where one can be guessed.
+    The numbers of dimensions come from a run on a guessed input; without a guess they are unknown.
     """
     if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
         return None
@@ -38,7 +39,7 @@ def symbolic(model: nn.Module) -> Graph | None:
 
 
 class _Dims(fx.Interpreter):
-    """Runs the graph and keeps the number of dimensions of every tensor."""
+    """Runs the graph and records the number of dimensions of every tensor."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
@@ -52,15 +53,15 @@ class _Dims(fx.Interpreter):
 
 
 def _dims(model: nn.Module, graph: fx.Graph) -> dict[fx.Node, int]:
-    """The dimensions in a run on a guessed input; only linear layers leave any doubt about them."""
+    """The numbers of dimensions in a run on a guessed input; only linear layers leave them in doubt."""
     if not any(isinstance(module, nn.Linear) for module in model.modules()):
         return {}
     run = _Dims(fx.GraphModule(model, graph))
     try:
-        x = example(model)
+        x = guessed_input(model)
         with generators_kept(model), torch.no_grad():
             run.run(x)
-    except Exception:  # the guess does not suit: the dimensions stay unknown
+    except Exception:  # the guess was wrong: the numbers stay unknown
         return {}
     return run.dims
 

@@ -1,4 +1,4 @@
-"""The graph of a model by watching one run, for models that symbolic tracing cannot follow."""
+"""The graph of a model from one observed run, for models that symbolic tracing cannot follow."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from normscope.errors import InputError
 from normscope.generators import generators_kept
 from normscope.nn.kinds import Layer, layers, norms
-from normscope.surgery.graph import Call, Graph
-from normscope.surgery.running import call, tensors
+from normscope.surgery.tracing.graph import Call, Graph
+from normscope.surgery.tracing.inputs import run, tensors
 
 Seen = Callable[[str, nn.Module, Tensor], None]
 
+# Operations whose output is their input.
 _SAME = {"clone", "detach", "alias", "lift_fresh"}
 
 
-def traced(model: nn.Module, x: Any, seen: Seen | None = None) -> Graph:
-    """The graph of one run of the model, in its mode, on ``x``.
+def observed_graph(model: nn.Module, x: Any, seen: Seen | None = None) -> Graph:
+    """The graph of one run of the model on ``x``, in its current mode.
 
-    The model's buffers may change and its hooks run: hand it a copy.
+    The run may change the model's buffers, and hooks are added to the model: pass a copy.
 
     Args:
         model: any module.
-        x: its input; a tuple is passed as its arguments and a mapping as its keyword arguments.
-        seen: called before each call of a norm with its name, itself and its input.
+        x: its input; a tuple is its arguments, a mapping its keyword arguments.
+        seen: called before each call of a norm, with the norm's name, the norm and its input.
 
     Raises:
-        InputError: where the model returns no tensor.
+        InputError: if the model returns no tensor.
     """
     watch = _Watch(model)
     for name, module in (*layers(model), *norms(model)):
         watch.add(name, module, None if isinstance(module, Layer) else seen)
     with generators_kept(model), watch:
-        output = call(model, x)
+        output = run(model, x)
     outputs = tuple(watch.value(tensor) for tensor in tensors(output))
     if not outputs:
         raise InputError(f"{type(model).__name__} returned no tensor, but a {type(output).__name__}.")
@@ -45,12 +46,12 @@ def traced(model: nn.Module, x: Any, seen: Seen | None = None) -> Graph:
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every call of a watched module as one call, and every other operation by itself."""
+    """Records every call of a watched module as one call, and every operation outside them as one."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
-        self.kept: list[Tensor] = []  # so that no two tensors have one id
+        self.kept: list[Tensor] = []  # alive, so that no two tensors share an id
         self.values: dict[int, int] = {}
         self.dims: dict[int, int] = {}
         self.read_outside: set[str] = set()
@@ -77,7 +78,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             self.inside -= 1
             inputs = pending.pop()
-            if not self.inside:  # else it is a part of another watched module
+            if not self.inside:  # else the call is part of another watched module's
                 outputs = tuple(self.renewed(tensor) for tensor in tensors(output))
                 self.calls.append(Call(repr(name), name, inputs, outputs))
 
@@ -85,7 +86,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         module.register_forward_hook(leave, with_kwargs=True)
 
     def value(self, tensor: Tensor) -> int:
-        """The number of what a tensor holds now."""
+        """The number of a tensor's current value."""
         if id(tensor) not in self.values:
             return self.renewed(tensor)
         return self.values[id(tensor)]

@@ -1,51 +1,54 @@
-"""Standardization by the first two moments, channel by channel, with parts and gates.
+"""Standardization by the first two moments, channel by channel; its parts can be switched off and channels gated.
 
 For a channel with batch mean μ and biased variance v, over n values:
 
-    y = γ s (x − κ μ) + β,   s = (v + τ μ² + ε)^(−1/2) where ρ, else 1
+    y = γ s (x − κ μ) + β,   s = (v + τ μ² + ε)^(−1/2) if ρ = 1, else 1
 
-κ (centre) and ρ (rescale) are 0 or 1 a channel, τ is 1 where the moment is taken about zero. κ = ρ = 1, τ = 0
-is BatchNorm. A gate sets κ and ρ by the channel's power v + μ² and is a constant to differentiation. With
+κ (center) and ρ (rescale) are 0 or 1 per channel; τ is 1 if the moment is taken about zero. κ = ρ = 1, τ = 0 is
+BatchNorm. A gate chooses κ and ρ by the channel's power v + μ² and is a constant to differentiation. With
 ``G₀ = Σ ∂y`` and ``G₁ = Σ ∂y (x − κμ)``,
 
     ∂β = G₀,   ∂γ = s G₁,   ∂x = a ∂y + b (x − μ) + c,
     a = γ s,   b = −ρ γ s³ G₁ / n,   c = τ μ b − κ a G₀ / n
 
-which for BatchNorm is Ioffe and Szegedy's backward pass. On the CPU the two sums and the two affine maps are
-the framework's batch-norm kernels, called with these coefficients; elsewhere, under ``torch.compile`` and for
-higher derivatives the same formulas run as ordinary operations.
+For BatchNorm this is Ioffe and Szegedy's backward pass. On the CPU the two sums and the two affine maps are the
+framework's batch-norm kernels, called with these coefficients. On other devices, under ``torch.compile`` or
+``torch.func``, and for higher derivatives the same formulas run as ordinary operations.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from normscope.nn.channel import (
+from normscope.nn.arithmetic import (
     HALF,
+    affine,
     at_least_single,
     average_in,
     batch_norm,
+    composite_affine,
+    is_eager,
     per_channel,
+    product,
     reduced_dims,
-    side_by_side,
 )
+from normscope.nn.channel_norm import ChannelNorm
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """Which parts of the standardization apply.
+    """Which parts of the standardization apply, and to which channels.
 
     Attributes:
         center: subtract the mean.
         rescale: divide by the root of the moment.
-        about_zero: the moment is E[x²], else the variance.
-        below: only channels of less power are normalized.
-        above: only channels of more power are normalized.
+        about_zero: the moment is E[x²] instead of the variance.
+        below: normalize only the channels with less power.
+        above: normalize only the channels with more power.
     """
 
     center: bool = True
@@ -55,23 +58,33 @@ class Rule:
     above: float | None = None
 
     @property
+    def is_gated(self) -> bool:
+        """Whether a channel's power decides if it is normalized."""
+        return self.below is not None or self.above is not None
+
+    @property
     def is_batch_norm(self) -> bool:
-        """Whether an open channel is treated as BatchNorm treats it."""
-        return self.center and self.rescale and not self.about_zero
+        """Whether every channel is treated as BatchNorm treats it."""
+        return self.center and self.rescale and not self.about_zero and not self.is_gated
 
     def passed(self, power: Tensor, surplus: float = 0.0) -> Tensor | None:
-        """Which channels the gate lets pass as they are, given their power, or their power plus ``surplus``.
+        """Mask of the channels that the gate leaves unnormalized; None without a gate.
 
-        None where there is no gate. A channel of unknown power (NaN) is not let pass, so that its NaN shows.
+        A channel whose power is NaN is normalized, so that its NaN shows.
+
+        Args:
+            power: of each channel, plus ``surplus``.
+            surplus: what was added to the power.
         """
         if self.below is not None:
+            # No power is below 0, and rounding must not make it so: everything passes except NaN.
             return power >= self.below + surplus if self.below > 0 else power == power
         if self.above is not None:
             return power <= self.above + surplus
         return None
 
     def shift(self, mean: Tensor, passed: Tensor | None) -> Tensor:
-        """κμ."""
+        """``κ μ``."""
         return _except(passed, mean, 0.0) if self.center else torch.zeros_like(mean)
 
     def scale(self, mean: Tensor, var: Tensor, passed: Tensor | None, eps: float) -> Tensor:
@@ -79,8 +92,22 @@ class Rule:
         if not self.rescale:
             return torch.ones_like(var)
         moment = var + mean.square() if self.about_zero else var
-        # rsqrt, as the kernel has it: an open channel is BatchNorm's to the bit.
+        # The kernel uses rsqrt too, so that a normalized channel agrees with BatchNorm to the bit.
         return _except(passed, moment + eps, 1.0).rsqrt()
+
+
+class StandardizingNorm(ChannelNorm):
+    """A norm by the first two moments, as its ``rule`` says; a subclass sets the rule."""
+
+    rule: Rule
+
+    def with_batch_moments(self, x: Tensor) -> Tensor:
+        """The output from the batch's own moments, which also set the gates."""
+        return standardize(x, self.weight, self.bias, *self._count_batch(), self.eps, self.rule)
+
+    def with_running_moments(self, x: Tensor) -> Tensor:
+        """The output at inference, from the running statistics, which also set the gates."""
+        return standardize_by(x, self.weight, self.bias, *self._running_moments(), self.eps, self.rule)
 
 
 def standardize(
@@ -94,23 +121,21 @@ def standardize(
     rule: Rule,
 ) -> Tensor:
     """Standardize ``x`` of shape (N, C, ...) by its own moments, and update the running ones in place."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if rule.is_batch_norm:
+        return batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
+    if x.device.type != "cpu" or not is_eager():
         return _composite(x, weight, bias, running_mean, running_var, momentum, eps, rule)
-    # Under vmap the layers of a stack need not agree on whether every gate is open.
-    stacked = torch._C._are_functorch_transforms_active()
-    gated = rule.below is not None or rule.above is not None
-    if gated or stacked:
+    if rule.is_gated:
         y, mean, invstd = torch.native_batch_norm(
             x, weight, bias, running_mean, running_var, True, momentum, eps
         )
         square = invstd.pow(-2)  # σ² + ε
-        if eps == 0:  # then the kernel writes 0 for a constant channel's 1/σ
+        if eps == 0:  # then the kernel writes 0 for the 1/σ of a constant channel
             square = square.masked_fill(invstd == 0, 0.0)
         power = torch.addcmul(square, mean, mean)  # P + ε
         passed = rule.passed(power, surplus=eps)
-        if passed is not None and not stacked and not bool(passed.any()):
+        if passed is not None and not bool(passed.any()):
             return y
-        del y  # its memory serves the next line
     else:
         mean, var = torch.batch_norm_update_stats(x.detach(), running_mean, running_var, momentum)
         square, passed = var + eps, None
@@ -125,15 +150,16 @@ def standardize(
 def standardize_by(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, var: Tensor, eps: float, rule: Rule
 ) -> Tensor:
-    """Standardize ``x`` by given moments, which are constants to differentiation."""
+    """Standardize ``x`` by the given moments, which are constants to differentiation."""
+    if rule.is_batch_norm:
+        return batch_norm(x, mean, var, weight, bias, False, 0.0, eps)
     passed = rule.passed(var + mean.square())
     scale = rule.scale(mean, var, passed, eps)
-    gain = scale if weight is None else weight * scale
-    return batch_norm(x, rule.shift(mean, passed), torch.ones_like(mean), gain, bias, False, 0.0, 0.0)
+    return affine(x, rule.shift(mean, passed), product(weight, scale), bias)
 
 
 class _Standardize(torch.autograd.Function):
-    """The formulas above, given the moments as the framework's kernel saves them."""
+    """The formulas at the head of this file, from the moments as the framework's kernel saves them."""
 
     @staticmethod
     def forward(
@@ -147,7 +173,7 @@ class _Standardize(torch.autograd.Function):
         eps: float,
         rule: Rule,
     ) -> Tensor:
-        return affine(x, shift, scale if weight is None else weight * scale, bias)
+        return affine(x, shift, product(weight, scale), bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -161,24 +187,8 @@ class _Standardize(torch.autograd.Function):
             grads = _differentiable_backward(grad, x, weight, passed, ctx.eps, ctx.rule)
         else:
             grads = _kernel_backward(grad, x, weight, mean, shift, scale, passed, ctx.rule)
-        wanted = (g if needed else None for g, needed in zip(grads, ctx.needs_input_grad, strict=False))
-        return *wanted, *(None,) * 6
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
-        """A stack of layers is one layer with the stack's channels side by side."""
-        x, flat = side_by_side(info.batch_size, in_dims, args[:7])
-        y: Tensor = _Standardize.apply(x, *flat, *args[7:])  # type: ignore[no-untyped-call]
-        return y.view(y.shape[0], info.batch_size, -1, *y.shape[2:]), 1
-
-
-# torch binds the arguments of every call by the signature, which is slow to find.
-_Standardize.forward.__signature__ = inspect.signature(_Standardize.forward)  # type: ignore[attr-defined]
-
-
-def affine(x: Tensor, shift: Tensor, gain: Tensor, bias: Tensor | None) -> Tensor:
-    """``gain (x − shift) + bias`` by the framework's inference kernel."""
-    return torch.native_batch_norm(x, gain, bias, shift, torch.ones_like(shift), False, 0.0, 0.0)[0]
+        needed = (g if needs else None for g, needs in zip(grads, ctx.needs_input_grad, strict=False))
+        return *needed, *(None,) * 6
 
 
 def _kernel_backward(
@@ -191,9 +201,9 @@ def _kernel_backward(
     passed: Tensor | None,
     rule: Rule,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    gain, one = scale if weight is None else weight * scale, torch.ones_like(scale)
+    gain, one = product(weight, scale), torch.ones_like(scale)
     linear = not (rule.center or rule.rescale) or (passed is not None and bool(passed.all()))
-    # The inference kernel's ∂x is a ∂y; its ∂γ and ∂β are the sums, since its 1/σ is 1.
+    # The inference kernel returns a ∂y as ∂x; with 1/σ = 1 its ∂γ and ∂β are the sums G₁ and G₀.
     grad_x, g1, g0 = torch.ops.aten.native_batch_norm_backward(
         grad, x, gain, shift, one, None, None, False, 0.0, [linear, True, True]
     )
@@ -212,7 +222,7 @@ def _differentiable_backward(
     centered = x - per_channel(mean, x)
     var = centered.square().mean(dims)
     scale = rule.scale(mean, var, passed, eps)
-    gain = scale if weight is None else weight * scale
+    gain = product(weight, scale)
     g0 = grad.sum(dims)
     g1 = (grad * (x - per_channel(rule.shift(mean, passed), x))).sum(dims)
     vectors = _coefficients(rule, passed, mean, scale, gain, g0, g1, x.numel() // x.shape[1])
@@ -230,7 +240,7 @@ def _coefficients(
     g1: Tensor,
     n: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The a, b, c of this file's head; ``gain`` is γs."""
+    """The coefficients a, b, c of ∂x; ``gain`` is γ s."""
     minus = gain * (-1.0 / n)
     b = _except(passed, minus * scale.square() * g1, 0.0) if rule.rescale else torch.zeros_like(g1)
     c = _except(passed, minus * g0, 0.0) if rule.center else torch.zeros_like(g0)
@@ -238,7 +248,7 @@ def _coefficients(
 
 
 def _except(passed: Tensor | None, vector: Tensor, value: float) -> Tensor:
-    """``vector`` with ``value`` for the channels that pass."""
+    """``vector``, with ``value`` for the channels that pass the gate."""
     return vector if passed is None else vector.masked_fill(passed, value)
 
 
@@ -252,15 +262,13 @@ def _composite(
     eps: float,
     rule: Rule,
 ) -> Tensor:
-    dtype, dims = x.dtype, reduced_dims(x)
+    """:func:`standardize` by ordinary operations."""
+    dtype, n = x.dtype, x.numel() // x.shape[1]
     x = at_least_single(x)
-    var, mean = torch.var_mean(x, dims, correction=0)
+    var, mean = torch.var_mean(x, reduced_dims(x), correction=0)
     passed = rule.passed(var + mean.square())
     if running_mean is not None and running_var is not None:
-        n = x.numel() // x.shape[1]
         average_in(running_mean, mean, momentum)
         average_in(running_var, var * (n / (n - 1)), momentum)
-    y = (x - per_channel(rule.shift(mean, passed), x)) * per_channel(rule.scale(mean, var, passed, eps), x)
-    if weight is not None:
-        y = y * per_channel(weight, x)
-    return (y if bias is None else y + per_channel(bias, x)).to(dtype)
+    shift, scale = rule.shift(mean, passed), rule.scale(mean, var, passed, eps)
+    return composite_affine(x, shift, scale, weight, bias).to(dtype)
