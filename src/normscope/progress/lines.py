@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
+from normscope.progress._ticking import ticking
 from normscope.progress.display import Display
 from normscope.progress.tally import Tally
-from normscope.progress.ticking import ticking
 
 _SECONDS = 5.0
 _LONGEST_SECONDS = 60.0

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from normscope.progress._ticking import ticking
 from normscope.progress.display import Display, draw_tally
-from normscope.progress.ticking import ticking
 
 _SECONDS = 0.5
 _COLUMNS = 110
