@@ -13,7 +13,6 @@ from normscope.progress import watching
 from normscope.protocol import Result
 from normscope.reproduction import Reproduction
 from normscope.results import ExperimentFolder, ResultsFolder
-from normscope.results.stored_sweeps import holds_sweep, read_sweep
 from normscope.runner import Plan
 from normscope.sweep import Sweep, SweepExperiment
 
@@ -152,9 +151,10 @@ def _check_replaced(stored: ExperimentFolder, sweep: Sweep) -> None:
     """Refuse to overwrite a stored sweep that has runs or probes which this one lacks."""
     if not stored.table.exists():
         return
-    if not holds_sweep(stored):
+    experiment = stored.read_sweep()
+    if experiment is None:
         raise InputError(f"{stored.path} holds something else: choose another name for the sweep (--name).")
-    old = read_sweep(stored).sweep
+    old = experiment.sweep
 
     def runs(sweep: Sweep) -> set[Any]:
         return {dataclasses.replace(run, probes=()) for run in sweep.runs()}

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from normscope.errors import InputError
 from normscope.protocol import Scale, empty_table
 from normscope.results import ExperimentFolder, RunMetadata
+from normscope.sweep import Sweep, SweepExperiment
 
 METADATA = RunMetadata(Scale.QUICK, {"data": "digits"}, {"a cell": "slow"}, ("Read this.",))
 
@@ -83,3 +85,19 @@ def test_a_damaged_note_of_an_unfinished_run_is_named(folder):
     (folder.path / "unfinished.json").write_text("[torn")
     with pytest.raises(InputError, match=r"unfinished\.json is damaged"):
         folder.referred_cells()
+
+
+def test_a_users_sweep_is_read_back_and_anything_else_is_none(folder):
+    assert folder.read_sweep() is None
+    folder.write_table(empty_table(), METADATA)
+    assert folder.read_sweep() is None
+    sweep = Sweep.of("lenet", lr="0.1,1")
+    folder = ExperimentFolder(folder.path.parent / "mine")
+    folder.write_table(empty_table(), dataclasses.replace(METADATA, sweep=sweep.to_json()))
+    assert folder.read_sweep() == SweepExperiment("mine", sweep)
+
+
+def test_a_sweep_of_another_version_is_named(folder):
+    folder.write_table(empty_table(), dataclasses.replace(METADATA, sweep={"networks": ["lenet"]}))
+    with pytest.raises(InputError, match="another version of normscope"):
+        folder.read_sweep()

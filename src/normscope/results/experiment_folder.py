@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from normscope.errors import InputError
 from normscope.protocol import Scale
 from normscope.results.files import write_file, write_text
+from normscope.sweep import Sweep, SweepExperiment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,6 +127,25 @@ class ExperimentFolder:
             return RunMetadata.from_json(json.loads(pq.read_schema(self.table).metadata[_METADATA]))
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise self._not_a_table() from error
+
+    def read_sweep(self) -> SweepExperiment | None:
+        """The user's sweep whose table this is; ``None`` when there is no such table or it cannot be read.
+
+        The modules of networks and norms that the sweep names are not imported.
+
+        Raises:
+            InputError: when another version of normscope wrote the table.
+        """
+        try:
+            words = self.read_metadata().sweep
+        except InputError:
+            return None
+        try:
+            return None if words is None else SweepExperiment(self.id, Sweep.from_json(words))
+        except (TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self.table} was written by another version of normscope: run its sweep again."
+            ) from error
 
     def write_figure(self, figure: Figure) -> None:
         """Write the figure as SVG and as PNG; equal figures give equal bytes.

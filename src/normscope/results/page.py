@@ -19,7 +19,6 @@ from normscope.report import page
 from normscope.report.page import Chapter, Section
 from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.folder import ResultsFolder
-from normscope.results.stored_sweeps import read_sweep, sweep_folders
 
 _PACKAGES = ("normscope", "torch", "numpy", "pandas", "pyarrow", "matplotlib")
 
@@ -86,13 +85,12 @@ def _paper_section(stored: ExperimentFolder, entry: Entry, rows: _Rows) -> Secti
 def _sweep_chapter(folder: ResultsFolder) -> Chapter | None:
     sections: list[Section] = []
     missing: dict[str, str] = {}
-    for stored in sweep_folders(folder):
+    for stored in folder.experiments():
         try:
-            experiment = read_sweep(stored)
+            if (experiment := stored.read_sweep()) is not None:
+                sections.append(_section(stored, experiment, experiment.id, experiment.title, rows=()))
         except InputError:
             missing[stored.id] = "its stored table cannot be read"
-        else:
-            sections.append(_section(stored, experiment, experiment.id, experiment.title, rows=()))
     return Chapter("sweeps", "Sweeps", "", "", sections, missing) if sections or missing else None
 
 

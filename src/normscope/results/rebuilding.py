@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-
 from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.protocol import Experiment, Result
 from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.folder import ResultsFolder
-from normscope.results.stored_sweeps import read_sweep, sweep_folders
 from normscope.results.writing import write_results
 
 
@@ -22,10 +18,13 @@ def rebuild(folder: ResultsFolder) -> list[Result]:
     Raises:
         InputError: when the folder holds no results, or none that can be read.
     """
+    papers = [(folder.experiment(entry.id), entry.load) for entry in catalogue.ENTRIES]
+    sweeps = [(stored, stored.read_sweep) for stored in folder.experiments()]
     results, unreadable = [], None
-    for stored, load in _stored(folder):
+    for stored, load in [*papers, *sweeps]:
         try:
-            results.append(_judge(stored, load()))
+            if stored.table.exists() and (experiment := load()) is not None:
+                results.append(_judge(stored, experiment))
         except InputError as error:
             unreadable = error
     if not results:
@@ -34,16 +33,6 @@ def rebuild(folder: ResultsFolder) -> list[Result]:
         )
     write_results(folder, results)
     return results
-
-
-def _stored(folder: ResultsFolder) -> Iterator[tuple[ExperimentFolder, Callable[[], Experiment]]]:
-    """The stored experiments, each with what loads it: the catalogue's in its order, then the sweeps by name."""
-    for entry in catalogue.ENTRIES:
-        stored = folder.experiment(entry.id)
-        if stored.table.exists():
-            yield stored, entry.load
-    for stored in sweep_folders(folder):
-        yield stored, functools.partial(read_sweep, stored)
 
 
 def _judge(stored: ExperimentFolder, experiment: Experiment) -> Result:
