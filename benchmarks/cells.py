@@ -1,4 +1,4 @@
-"""Cells that compute nothing, importable by worker processes: what is left is the engine's own cost."""
+"""Cells that compute nothing, importable by worker processes, to measure the engine's own cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Nothing:
-    """Which of many, and how many rows it gives."""
+    """A number that makes the cell different from others, and its number of rows."""
 
     number: int
     rows: int = 6
@@ -28,6 +28,6 @@ def nothing(config: Nothing) -> pa.Table:
 
 
 def empty_cells(count: int) -> dict[str, Cell]:
-    """So many different cells, by key."""
+    """``count`` different cells, by key."""
     cells = (nothing.cell(Nothing(number)) for number in range(count))
     return {found.key(str): found for found in cells}

@@ -1,4 +1,4 @@
-"""The peers of the sweep's cells: the same LeNet runs as one writes them in plain PyTorch."""
+"""LeNet training runs in plain PyTorch, to compare with the same runs as cells."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from normscope import data, networks
 from normscope.papers.chai2020.cells.lenet import LeNetTraining
 
 Digits = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Training images and labels, test images and labels; images as the network takes them, in float32."""
+"""Training images and labels, test images and labels; the images are float32, ready for the network."""
 
 
 def digits(config: LeNetTraining) -> Digits:
-    """The whole data set in memory, padded and standardised once."""
+    """The whole data set in memory, padded and standardised."""
     found = data.load(config.data)
 
     def prepared(images: Tensor) -> Tensor:
@@ -32,13 +32,13 @@ def digits(config: LeNetTraining) -> Digits:
 
 
 def in_memory(config: LeNetTraining, found: Digits) -> float:
-    """Train with batches indexed from tensors in memory; gives the last validation error."""
+    """Train with batches indexed from tensors in memory; returns the last validation error."""
     x, y, _, _ = found
     return _train(config, found, lambda order: ((x[indices], y[indices]) for indices in order))
 
 
 def with_loader(config: LeNetTraining, found: Digits) -> float:
-    """The same with the framework's ``DataLoader``."""
+    """Train with batches from torch's ``DataLoader``; returns the last validation error."""
     dataset = TensorDataset(*found[:2])
     return _train(config, found, lambda order: DataLoader(dataset, batch_sampler=[i.tolist() for i in order]))
 
@@ -47,15 +47,15 @@ def _train(config: LeNetTraining, found: Digits, batches) -> float:
     x, _, x_test, y_test = found
     torch.manual_seed(config.seed)
     model = networks.lenet(norm=config.norm, place="after", image=32)
-    model.pool = nn.AvgPool2d(2)  # Not our faster one.
-    swept = [model.conv1.weight, model.conv2.weight]
+    model.pool = nn.AvgPool2d(2)  # torch's own, not our faster one
+    tuned = [model.conv1.weight, model.conv2.weight]
     rest = [
         parameter
         for name, parameter in model.named_parameters()
         if name not in ("conv1.weight", "conv2.weight")
     ]
     optimizer = torch.optim.SGD(
-        [{"params": swept, "lr": config.rate}, {"params": rest, "lr": config.fixed_rate}], lr=config.rate
+        [{"params": tuned, "lr": config.rate}, {"params": rest, "lr": config.fixed_rate}], lr=config.rate
     )
     generator = torch.Generator().manual_seed(config.seed)
     error = 1.0

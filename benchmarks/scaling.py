@@ -2,13 +2,14 @@
 
     python -m benchmarks.scaling [--cells N] [--cores N] [--driver MS]
 
-Simulates the Ray engine's loop: each core runs one cell and has the next one queued; a driver takes finished cells one
-at a time, keeps each and sends the core another, at so many milliseconds a cell. Cells' lengths are log-normal with a
-standard deviation of half their mean. Prints, by mean length and driver's cost, the wall-clock time and the share of
-the cores' time that is spent in cells, beside the formula min(1, length / (cores x cost)).
+Simulates the Ray engine's loop. Each core runs one cell and has the next one queued. A driver takes finished cells one
+at a time, writes each to the store and sends the core another; this costs it a fixed number of milliseconds per cell.
+The cells' lengths are log-normal with a standard deviation of half their mean. For each mean length and driver's cost
+it prints the wall-clock time, the share of the cores' time that is spent in cells, and that share by the formula
+min(1, length / (cores x cost)).
 
-Without ``--driver`` the cost is measured here: the CPU time of a real driver's loop a cell (Ray on this machine, empty
-cells), and the time in which a cell's file of six kilobytes gets to the disk.
+Without ``--driver`` the cost is measured on this machine: the CPU time per cell of a real driver's loop (Ray, empty
+cells) plus the time to write a cell's file of six kilobytes to the disk.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ def simulate(cells: int, cores: int, length: float, cost: float, seed: int = 0) 
     """Wall-clock seconds, and the share of the cores' time spent in cells.
 
     Args:
-        cells: how many.
-        cores: how many.
+        cells: number of cells.
+        cores: number of cores.
         length: mean seconds of a cell.
-        cost: seconds of the driver's for each.
-        seed: of the lengths.
+        cost: the driver's seconds per cell.
+        seed: seed of the lengths.
     """
     draw = random.Random(seed)
     mu, sigma = _log_normal(length, length / 2)
@@ -91,7 +92,7 @@ def simulate(cells: int, cores: int, length: float, cost: float, seed: int = 0) 
 
 
 def measured_cost(count: int = 500) -> float:
-    """Milliseconds of a driver's for each cell that a cluster's node sends back."""
+    """The driver's milliseconds for each cell that a cluster's node sends back."""
     engine = runner.make_engine("ray")
     run_empty(engine, 8)
     loop = statistics.median(run_empty(engine, count)[1] for _ in range(3)) / count
@@ -109,7 +110,7 @@ def measured_cost(count: int = 500) -> float:
 
 
 def _log_normal(mean: float, deviation: float) -> tuple[float, float]:
-
+    """Mean and standard deviation of the logarithm of a log-normal variable."""
     variance = math.log1p((deviation / mean) ** 2)
     return math.log(mean) - variance / 2, math.sqrt(variance)
 

@@ -1,12 +1,16 @@
-"""The sweep against a plain PyTorch loop and against Ray Tune, and what its engines cost.
+"""Time a sweep against a plain PyTorch loop and Ray Tune, and measure what its engines cost.
 
     python -m benchmarks.sweep [--rounds N] [--seeds N] [--skip-tune] [--only training|overhead|resume]
 
-Training: the same LeNet cells of one epoch (4,000 digits, every variant of Chai et al. 2020), each contender once a
-round, in a random order; ratios of median times, with the bar each is held to. The sweep is timed twice: from nothing,
-with the start of its workers (which Ray Tune's trials have too, on a Ray that runs already), and with workers that
-have started, as the plain loop has imported torch and trained a network before. Both hold the writing of the results,
-which the plain loop does not do. A ``!`` marks a bar that is missed.
+training: every contender trains the same LeNets for one epoch (4,000 digits, every variant of Chai et al. 2020), once
+per round, in a random order. It prints ratios of median times, each with the bar that it should reach. The sweep is
+timed twice. "From nothing" includes the start of its workers; Ray Tune starts its trials too, but on a Ray that is
+already running. "Started" uses running workers; likewise, the plain loop has already imported torch and trained a
+network. Both times of the sweep include writing the results, which the plain loop does not do.
+
+overhead: the time that an engine adds to each cell. resume: the time to find and read 10,000 finished cells.
+
+A ``!`` marks a bar that is missed.
 """
 
 from __future__ import annotations
@@ -30,14 +34,14 @@ from benchmarks.cells import empty_cells
 from normscope import data, networks, runner
 from normscope.papers.chai2020.cells.lenet import VARIANTS, LeNetTraining, train_lenet
 from normscope.protocol import known_cell
-from normscope.runner import Engine, SilentObserver
+from normscope.runner import Engine, Observer
 from normscope.runner.worker import run_and_store
 from normscope.store import Store
 from normscope.timing import median_seconds, threads
 
 CORES = runner.available_cores()
 PLAIN_BAR, TUNE_BAR, OVERHEAD_BAR, RESUME_BAR = 1.5, 1.3, 20.0, 10.0
-RATES, IMAGES = (0.01, 0.1, 0.5), 4_000  # Rates at which no variant diverges: all do the same work.
+RATES, IMAGES = (0.01, 0.1, 0.5), 4_000  # No variant diverges at these rates, so all do the same work.
 FINISHED = 10_000
 
 
@@ -45,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--seeds", type=int, default=4, help="of 12 settings; 4 make the 48 cells of the bars"
+        "--seeds",
+        type=int,
+        default=4,
+        help="seeds of each of 12 settings; the bars are for 4 seeds, 48 cells",
     )
     parser.add_argument(
         "--skip-tune", action="store_true", help="leave Ray Tune out (needs the extra 'bench')"
@@ -62,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def training(rounds: int, seeds: int, with_tune: bool) -> None:
-    """The sweep, the plain loop and Ray Tune on the same cells."""
+    """Time the sweep, the plain loop and Ray Tune on the same cells, and print the ratios."""
     configs = [
         LeNetTraining(norm, rate, seed, "mnist5k", IMAGES, 1)
         for norm in VARIANTS
@@ -107,7 +114,7 @@ def training(rounds: int, seeds: int, with_tune: bool) -> None:
 
 
 def overhead(rounds: int, count: int = 500) -> None:
-    """What a cell costs beyond its own work: core time (seconds by cores, over cells), with the workers started."""
+    """Print what a cell costs beyond its own work, in core time (seconds × cores / cells), with started workers."""
     print(f"\nengine overhead, {count} empty cells on {CORES} workers (bar {OVERHEAD_BAR:g} ms a cell)")
     for name in runner.ENGINES:
         engine = runner.make_engine(name)
@@ -125,8 +132,8 @@ def overhead(rounds: int, count: int = 500) -> None:
 
 
 def resume() -> None:
-    """A run that finds all of its cells: plan them, read their rows."""
-    # In memory where that is to be had: 10,000 flushes to a disk may take minutes.
+    """Print the time that a run needs to plan and read its cells when all of them are finished."""
+    # In memory where possible: 10,000 flushes to a disk may take minutes.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         cells = empty_cells(FINISHED)
@@ -170,7 +177,7 @@ def _sweep(configs: Sequence[LeNetTraining], engine: Engine | None = None) -> li
     cells = {cell.key(data.digest): cell for cell in map(train_lenet.cell, configs)}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        failures = runner.run(runner.plan(cells, store, CORES), store, SilentObserver(), engine=engine)
+        failures = runner.run(runner.plan(cells, store, CORES), store, Observer(), engine=engine)
         assert not failures, failures
         table = store.table(cells)
     errors = table[table["measure"] == "validation_error"].groupby("cell")["value"].last()
@@ -212,20 +219,20 @@ def _ray() -> Iterator[None]:
 
 
 def run_empty(engine: Engine, count: int) -> tuple[float, float]:
-    """Seconds, and the driver's CPU seconds."""
+    """Wall-clock seconds and the driver's CPU seconds for running ``count`` empty cells."""
     cells = empty_cells(count)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         plan = runner.plan(cells, store, CORES)
         started, cpu = time.perf_counter(), time.process_time()
-        failures = runner.run(plan, store, SilentObserver(), engine=engine)
+        failures = runner.run(plan, store, Observer(), engine=engine)
         seconds = time.perf_counter() - started, time.process_time() - cpu
     assert not failures, failures
     return seconds
 
 
 def _flops_per_image() -> float:
-    """Floating-point operations of the network's forward and backward pass for one training image."""
+    """Floating-point operations of the LeNet's forward and backward pass for one training image."""
     model, counter = networks.lenet(norm="none", image=32), FlopCounterMode(display=False)
     with counter:
         model(torch.zeros(64, 1, 32, 32)).sum().backward()
@@ -233,7 +240,7 @@ def _flops_per_image() -> float:
 
 
 def _peak_flops(size: int = 1536) -> float:
-    """Floating-point operations a second of the framework's own matrix product, on every core."""
+    """Floating-point operations per second of torch's matrix product on all cores."""
     a, b = torch.randn(size, size), torch.randn(size, size)
     with threads(CORES):
         return 2 * size**3 / min(_seconds(lambda: a @ b) for _ in range(10))

@@ -1,12 +1,17 @@
 """The house's rules that no test of a single room can see."""
 
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("data", "networks", "nn", "probes", "surgery")  # the packages that `normscope` itself lists
 HEAVY = ("torch", "pandas", "matplotlib", "pyarrow", "scipy", "sklearn", "mlxtend")
 
 
@@ -30,6 +35,7 @@ def test_imports_run_downwards_only():
         "import normscope.errors, normscope.protocol, normscope.runner, normscope.store, normscope.data",
         "import normscope.sweep, normscope.papers.catalogue",
         "import normscope.nn.specs",
+        "import normscope.options, normscope.reproduction, normscope.results.rebuilding, normscope.sweeping",
         "from normscope.papers import catalogue; [entry.id for entry in catalogue.find('all')]",
     ],
 )
@@ -61,6 +67,56 @@ def test_public_names_load_on_first_use():
     assert set(ns.__all__) <= set(dir(ns))
     with pytest.raises(AttributeError, match="attribute nosuch"):
         _ = ns.nosuch
+
+
+@pytest.fixture(scope="module")
+def modules() -> dict[str, ModuleType]:
+    """Every module of normscope by name, imported."""
+    import normscope
+
+    names = [found.name for found in pkgutil.walk_packages(normscope.__path__, "normscope.")]
+    imported = {name: importlib.import_module(name) for name in names if not name.endswith("__main__")}
+    return {"normscope": normscope, **imported}
+
+
+def functions_of(module: ModuleType) -> dict[str, str]:
+    """The public functions and classes in a module, each with the name of the module that defines it."""
+    return {
+        name: value.__module__
+        for name, value in vars(module).items()
+        if not name.startswith("_") and (inspect.isroutine(value) or inspect.isclass(value))
+    }
+
+
+def defined_in(module: ModuleType) -> set[str]:
+    """The public functions and classes that a module defines itself."""
+    return {name for name, home in functions_of(module).items() if home == module.__name__}
+
+
+def test_no_public_name_of_a_package_is_also_one_of_its_modules(modules):
+    """Importing the module would put it in the place of the function of that name."""
+    clashes = set()
+    for package, head in modules.items():
+        listed = getattr(head, "__all__", None) or functions_of(head)
+        inside = [module for name, module in modules.items() if name.startswith(f"{package}.")]
+        defined = {name for module in inside for name in defined_in(module)}
+        clashes |= {f"{package}.{name}" for name in defined.intersection(listed)} & modules.keys()
+    assert clashes == set()
+
+
+def test_a_file_whose_function_bears_its_name_begins_with_an_underscore(modules):
+    clashes = {name for name, module in modules.items() if name.rpartition(".")[2] in defined_in(module)}
+    assert {name for name in clashes if "._" not in name} == set()
+
+
+@pytest.mark.parametrize("package", ["normscope", *(f"normscope.{room}" for room in ROOMS)])
+def test_every_listed_name_is_what_it_was_after_everything_was_imported(modules, package):
+    listed = {name: getattr(modules[package], name) for name in modules[package].__all__}
+    assert listed
+    replaced = {name for name, value in listed.items() if inspect.ismodule(value)}
+    assert replaced == (set(ROOMS) if package == "normscope" else set())
+    constants = {name for name, value in listed.items() if not callable(value)} - replaced
+    assert all(name.isupper() for name in constants)
 
 
 def test_the_version_is_the_packages():

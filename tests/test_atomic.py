@@ -43,7 +43,7 @@ def test_the_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     assert order == ["flushed", "named"]
 
 
-def test_a_living_writers_temporary_file_is_no_leftover(tmp_path):
+def test_a_living_writers_temporary_file_is_not_a_leftover(tmp_path):
     with atomic_write(tmp_path / "file") as file:
         file.write(b"half")
         assert list(leftovers(tmp_path)) == []
@@ -61,7 +61,7 @@ def test_a_killed_writers_temporary_file_is_a_leftover_and_others_files_are_not(
     assert list(leftovers(tmp_path)) == [temporary]
 
 
-def test_a_temporary_file_that_was_taken_for_a_leftover_is_begun_anew(tmp_path, monkeypatch):
+def test_a_temporary_file_that_was_taken_for_a_leftover_is_made_again(tmp_path, monkeypatch):
     import fcntl
 
     lock, removed = fcntl.flock, []

@@ -1,4 +1,4 @@
-"""A user's own code by import path, and the files it rests on."""
+"""A user's own code by import path, and the files it depends on."""
 
 import sys
 
@@ -36,7 +36,7 @@ def test_an_attribute_is_imported_dotted_or_not(folder):
 @pytest.mark.parametrize(
     "text", ["import nosuchmodule_", "1/0", "raise SystemExit(0)", "def f(:", "raise KeyError", "\0"]
 )
-def test_a_module_that_cannot_be_imported_is_told_in_a_sentence(folder, text):
+def test_a_module_that_cannot_be_imported_is_reported_in_a_sentence(folder, text):
     write(folder, targets_b=text)
     with pytest.raises(InputError, match=r"network 'targets_b:f': module 'targets_b' cannot be imported"):
         imported("targets_b:f", "network")
@@ -91,7 +91,7 @@ def test_a_module_inside_a_package_counts_its_package(folder):
     assert names(folder, own_files("targets_h:f")) == {"targets_h/__init__.py", "targets_h/two.py"}
 
 
-def test_an_edited_file_is_read_anew(folder):
+def test_an_edited_file_is_read_again(folder):
     write(folder, targets_i="x = 1\n", targets_j="")
     assert names(folder, own_files("targets_i:x")) == {"targets_i.py"}
     write(folder, targets_i="import targets_j  # longer\n")
@@ -103,6 +103,6 @@ def test_of_what_is_installed_only_the_module_itself_counts():
     assert file.endswith("mlxtend/data/__init__.py")
 
 
-def test_a_module_that_is_not_there_is_told_in_a_sentence():
+def test_a_module_that_does_not_exist_is_reported_in_a_sentence():
     with pytest.raises(InputError, match="no_such_module_xyz"):
         own_files("no_such_module_xyz:f")

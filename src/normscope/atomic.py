@@ -1,7 +1,7 @@
-"""Files that are whole or not there.
+"""Writes files that are complete or absent, never torn.
 
-While a file is being written it stands beside its place under a temporary name, and its writer holds the system's lock
-on it. The lock goes with the writer, however it ends; so a temporary file that nobody locks is a dead writer's.
+A file is written under a temporary name in the same folder, and its writer holds a lock of the operating system on it.
+The lock ends with the writer, however it ends. So a temporary file that nobody has locked is a dead writer's.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that becomes ``path`` when it is complete and on the disk, and vanishes otherwise.
+    """A file to write; it becomes ``path`` once it is complete and on the disk, and is removed after an error.
 
-    It is written beside ``path`` as ``.<name>.<random>.tmp``; a killed process may leave that behind, never a torn
-    ``path``. The folder is made when it is missing.
+    It is written in the folder of ``path`` as ``.<name>.<random>.tmp``. A killed process may leave that file behind,
+    but never a torn ``path``. The folder is made if it is missing.
 
     Raises:
-        OSError: what the disk refuses.
+        OSError: the disk refuses.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, file = _new_file(path)
@@ -43,10 +43,10 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder, with its parents, and write to it.
+    """Make a folder, with its parents, and try to write to it.
 
     Raises:
-        OSError: why it cannot be made or written.
+        OSError: the folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".probe.{secrets.token_hex(8)}.tmp"
@@ -55,7 +55,7 @@ def check_writable(folder: Path) -> None:
 
 
 def leftovers(folder: Path) -> Iterator[Path]:
-    """The temporary files in ``folder`` whose writers are no more, each locked while it is looked at."""
+    """The temporary files of dead writers in ``folder``; each is locked while the caller has it."""
     for path in sorted(folder.glob(".*.tmp")):
         if _TEMPORARY.fullmatch(path.name):
             with contextlib.suppress(OSError), path.open("r+b") as file:
@@ -64,7 +64,7 @@ def leftovers(folder: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in ``folder`` on the disk, so that what is removed next cannot outlive what replaced it."""
+    """Flush the names in ``folder`` to the disk, so that a file removed next cannot outlive its replacement."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -73,11 +73,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def _new_file(path: Path) -> tuple[Path, IO[bytes]]:
-    """A temporary file beside ``path``, locked; one that was taken for a leftover before it was locked is left."""
+    """A locked temporary file in the folder of ``path``.
+
+    Another process may remove it as a leftover before it is locked; then a new one is made.
+    """
     while True:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
         file = partial.open("xb")
-        with contextlib.suppress(OSError):  # A file system without locks: its leftovers stay.
+        with contextlib.suppress(OSError):  # On a file system without locks leftovers stay.
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return partial, file

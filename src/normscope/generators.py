@@ -1,4 +1,4 @@
-"""The global random generators: kept as they are, whatever a model that is looked at draws from them."""
+"""Protects the global random generators from code that draws random numbers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import nn
 
 @contextmanager
 def generators_kept(model: nn.Module) -> Iterator[None]:
-    """Whatever is drawn inside, Python's, NumPy's and torch's global generators come out as they went in.
+    """Restore the states of Python's, NumPy's and torch's global generators when the context ends.
 
     Args:
-        model: torch's generators are kept on the CPU and on the GPUs where its tensors are.
+        model: torch's generators are restored on the CPU and on the GPUs that hold tensors of this model.
     """
     tensors = (*model.parameters(), *model.buffers())
     devices = sorted({tensor.get_device() for tensor in tensors if tensor.is_cuda})

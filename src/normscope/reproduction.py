@@ -1,23 +1,29 @@
-"""The way through: catalogue → cells → sweep → claims and figures → report."""
+"""The way of the data: experiments ask for cells, the missing cells run, the rows are judged, drawn and written."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
+import itertools
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from normscope import data, runner, store
 from normscope.errors import InputError
+from normscope.options import RunOptions
 from normscope.papers import catalogue
 from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
-from normscope.results import files, scorecard, stored
-from normscope.runner import Observer, Plan, SilentObserver
-from normscope.store import Store
+from normscope.results import ResultsFolder
+from normscope.results.writing import write_results
+from normscope.runner import Observer, Plan
 
-DEFAULT_OUT = Path("normscope-runs")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from normscope.store import Store
 
 
 def reproduce(
@@ -30,179 +36,192 @@ def reproduce(
     ray_address: str | None = None,
     progress: bool | None = None,
 ) -> Result:
-    """Reproduce one figure or table of a paper, using every finished cell there is.
+    """Reproduce one figure or table of a paper; only the cells that the results folder lacks are run.
 
     Args:
-        id: the exact name, such as ``"chai2020.fig8"``.
+        id: the exact name of the experiment, such as ``"chai2020.fig8"``.
         scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
-        out: the results folder; by default ``normscope-runs`` here, as on the command line.
-        workers: cells side by side; by default one a core.
-        engine: ``"local"``, worker processes of this machine, or ``"ray"``, Ray's tasks.
+        out: the results folder; by default ``normscope-runs`` in the working directory.
+        workers: how many cells run in parallel; by default one per core.
+        engine: ``"local"``, worker processes of this machine, or ``"ray"``, tasks of a Ray cluster.
         ray_address: a running Ray cluster to join; by default Ray is started here.
-        progress: whether to show how it gets on; by default in a notebook only.
+        progress: whether to show progress; by default only in a notebook.
 
     Returns:
         The table, the judged claims, and the figure on demand.
 
     Raises:
-        UnknownNameError: for an unknown experiment or scale.
-        InputError: for a folder that cannot be written or a data set that is not at hand.
+        UnknownNameError: for an unknown experiment, scale or engine.
+        InputError: when the folder cannot be written, or a data set is missing.
 
     Example:
         >>> result = ns.reproduce("chai2020.fig8")  # doctest: +SKIP
         >>> result.figure().savefig("fig8.png")  # doctest: +SKIP
     """
-    several = catalogue.below(id)
-    if len(several) > 1:
-        names = ", ".join(entry.id for entry in several)
-        raise InputError(f"{id!r} stands for several experiments; in Python name one of them: {names}.")
-    catalogue.entry(id)
-    reproduction = Reproduction(
-        catalogue.load([id]), scale, out, workers, engine=engine, ray_address=ray_address
+    found = [entry.id for entry in catalogue.find(id)]
+    if found != [id]:
+        raise InputError(
+            f"{id!r} stands for several experiments; in Python name one of them: {', '.join(found)}."
+        )
+    options = RunOptions(
+        ResultsFolder(out), Scale.parse(scale), workers, engine=engine, ray_address=ray_address
     )
     with watching(progress) as observer:
-        (result,) = reproduction.run(observer)
+        (result,) = Reproduction(catalogue.load([id]), options).run(observer)
     return result
 
 
 class Reproduction:
-    """Several experiments, run together so that every core stays busy and shared cells run once.
+    """Several experiments that are run together, so that every core is busy and a shared cell runs once.
+
+    An experiment lists the cells that it needs, given the rows of those that are finished; it is asked again, round by
+    round, until it lists no others.
 
     Args:
-        experiments: the catalogue's, or a grid of the user's.
-        scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
-        out: the results folder.
-        workers: cells side by side; by default one a core.
-        timeout: seconds after which a cell counts as failed.
-        fresh: run every cell anew, finished or not.
-        engine: ``"local"`` or ``"ray"``.
-        ray_address: a running Ray cluster to join; by default Ray is started here.
-        check: called with the first plan, before any cell runs, to refuse what cannot be.
+        experiments: experiments of the catalogue, or users' sweeps.
+        options: where, how and at which scale they are run.
+        check: called with the plan of the first round before any cell runs; it raises to refuse the run.
+
+    Raises:
+        InputError: when the engine cannot be used.
     """
 
     def __init__(
         self,
         experiments: Iterable[Experiment],
-        scale: str = "quick",
-        out: str | os.PathLike[str] | None = None,
-        workers: int | None = None,
-        *,
-        timeout: float | None = None,
-        fresh: bool = False,
-        engine: str = "local",
-        ray_address: str | None = None,
+        options: RunOptions,
         check: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
         self.experiments = list(experiments)
-        self.scale = Scale.parse(scale)
-        self.out = Path(DEFAULT_OUT if out is None else out)
-        if workers is not None and workers < 1:
-            raise InputError(f"{workers} workers cannot run anything: give 1 or more.")
-        if timeout is not None and not timeout > 0:
-            raise InputError(f"a cell time-out of {timeout:g} s is not positive.")
-        freight = runner.Freight(data.portable, data.GIVEN_VARIABLE)
-        self._engine = runner.make_engine(engine, ray_address, freight)
-        self._workers = self._engine.cores() if workers is None else workers
-        self._timeout, self._fresh = timeout, fresh
-        self._check, self._checked = check, False
-        self._store = Store(self.out / "cells")
-        self._tables = {experiment.id: empty_table() for experiment in self.experiments}
-        self._cells: dict[str, dict[str, Cell]] = {experiment.id: {} for experiment in self.experiments}
-        self._failures: dict[str, str] = {}
+        self.options = options
+        self._check = check
+        self._store = options.folder.store
+        data_files = runner.DataFiles(data.portable, data.GIVEN_VARIABLE)
+        self._engine = runner.make_engine(options.engine, options.ray_address, data_files)
+        self._workers = options.workers or self._engine.cores()
 
     def datasets(self) -> set[str]:
-        """Names of the data sets that the first round of cells reads."""
-        return {
-            name
-            for experiment in self.experiments
-            for cell in experiment.cells(self.scale, empty_table())
-            for name in cell.data
-        }
+        """The names of the data sets that the first round of cells reads."""
+        first = (experiment.cells(self.options.scale, empty_table()) for experiment in self.experiments)
+        return {name for cells in first for cell in cells for name in cell.data}
 
     def plan(self, *, offline: bool = False) -> Plan:
-        """The next round's cells, found and new; the first round's when nothing has run yet.
+        """What :meth:`run` would do next: the rounds of cells up to the first that has new ones. This changes nothing.
 
         Args:
-            offline: take the published digest of a data set that is not here, rather than download it.
+            offline: use the published digest of a data set that is not here, rather than download it.
 
         Raises:
-            InputError: when a data set has fewer training images than a cell needs, or the check refuses.
+            InputError: when a data set has fewer training images than a cell needs, or the check refuses the run.
         """
-        digest = functools.cache(functools.partial(data.digest, offline=offline))
-        seen = {key for cells in self._cells.values() for key in cells}
-        for experiment in self.experiments:
-            asked = experiment.cells(self.scale, self._tables[experiment.id])
-            self._cells[experiment.id] |= {cell.key(digest): cell for cell in asked}
-        unseen = {
-            key: cell for cells in self._cells.values() for key, cell in cells.items() if key not in seen
-        }
-        _check_images(unseen.values())
-        plan = runner.plan(unseen, self._store, self._workers, fresh=self._fresh)
-        if not self._checked:
-            self._check(plan)
-            self._checked = True
-        return plan
+        rounds = []
+        for plan in self._rounds([_Request(experiment) for experiment in self.experiments], offline=offline):
+            rounds.append(plan)
+            if plan.new:
+                break
+        reused = {key: cell for plan in rounds for key, cell in plan.reused.items()}
+        set_aside = sum(plan.set_aside for plan in rounds)
+        return dataclasses.replace(rounds[-1], reused=reused, set_aside=set_aside)
 
     def run(self, observer: Observer | None = None) -> list[Result]:
-        """Run what is missing, judge the claims, write every experiment's folder, the scorecard and the page.
+        """Run the missing cells, judge the claims, and write every experiment's folder, the scorecard and the page.
 
         Args:
-            observer: hears of the progress.
+            observer: is told of the progress.
+
+        Returns:
+            The results, in the experiments' order.
+
+        Raises:
+            InputError: as for :meth:`plan`; when the results folder cannot be written or its scorecard is damaged.
         """
-        watching = observer or SilentObserver()
-        with self._store.in_use(), contextlib.closing(self._engine):
-            plan = self.plan()
-            scorecard.read_scorecard(self.out)
-            kept = self._run_missing(plan, watching) or not files.is_read_only(self.out)
-            found = [self._result(experiment, kept) for experiment in self.experiments]
-            if kept:
-                stored.write(self.out, found)
-                for result in found:
-                    files.remove_unfinished(self.out / result.id)
-        return found
-
-    def _run_missing(self, plan: Plan, observer: Observer) -> bool:
-        """Run what the store lacks, round by round; tells whether there was anything."""
+        folder, observer = self.options.folder, observer or Observer()
+        requests = [_Request(experiment) for experiment in self.experiments]
+        failures: dict[str, str] = {}
         ran = False
-        while plan.new or plan.reused:
-            if plan.new:
-                ran = True
-                self._store.check_writable()
-                for id, cells in self._cells.items():
-                    files.write_unfinished(self.out / id, cells.keys())
-            observer.planned(plan)
-            self._failures |= runner.run(plan, self._store, observer, self._timeout, self._engine)
-            self._tables = {id: self._store.table(cells) for id, cells in self._cells.items()}
-            plan = self.plan()
-        return ran
+        with store.shared_use(self._store.folder), contextlib.closing(self._engine):
+            folder.scorecard.read()  # a damaged one stops the run before it starts
+            for plan in self._rounds(requests):
+                if plan.new:
+                    ran = True
+                    self._store.check_writable()
+                    for request in requests:
+                        folder.experiment(request.experiment.id).write_unfinished(request.cells)
+                observer.planned(plan)
+                failures |= runner.run(plan, self._store, observer, self.options.cell_timeout, self._engine)
+            writable = ran or not folder.is_read_only()
+            results = [self._result(request, failures, writable) for request in requests]
+            if writable:
+                write_results(folder, results)
+                for result in results:
+                    folder.experiment(result.id).remove_unfinished()
+        return results
 
-    def _result(self, experiment: Experiment, kept: bool) -> Result:
-        table, cells = self._tables[experiment.id], self._cells[experiment.id]
-        failures = {cells[key].describe(): error for key, error in self._failures.items() if key in cells}
-        settings = experiment.profile(self.scale).describe()
-        claims = tuple(experiment.claims(table))
+    def _rounds(self, requests: Sequence[_Request], *, offline: bool = False) -> Iterator[Plan]:
+        """A plan per round: the cells that no earlier round had. The first round is planned even when it has no cells.
+
+        The caller runs a plan's new cells before it takes the next plan.
+        """
+        digest = functools.cache(functools.partial(data.digest, offline=offline))
+        planned: set[str] = set()
+        for number in itertools.count():
+            asked_more = [request.ask(self.options.scale, self._store, digest) for request in requests]
+            if number > 0 and not any(asked_more):
+                return
+            asked = {key: cell for request in requests for key, cell in request.cells.items()}
+            cells = {key: cell for key, cell in asked.items() if key not in planned}
+            if number > 0 and not cells:
+                continue  # an experiment asks for cells that another one has asked for before
+            _check_images(cells.values())
+            plan = runner.plan(cells, self._store, self._workers, fresh=self.options.fresh)
+            if number == 0:
+                self._check(plan)
+            yield plan
+            planned |= cells.keys()
+
+    def _result(self, request: _Request, failures: Mapping[str, str], writable: bool) -> Result:
+        experiment, cells = request.experiment, request.cells
         notes = [store.mixture([about.provenance for about in self._store.find(cells).values()])]
-        if not kept:
-            notes.append(f"{self.out} is read-only: nothing was written.")
+        if not writable:
+            notes.append(f"{self.options.folder} is read-only: nothing was written.")
         return Result(
-            experiment.id,
-            self.scale,
-            table,
-            claims,
-            failures,
-            settings,
-            experiment,
-            tuple(filter(None, notes)),
+            id=experiment.id,
+            scale=self.options.scale,
+            table=request.table,
+            claims=tuple(experiment.claims(request.table)),
+            failures={cells[key].describe(): error for key, error in failures.items() if key in cells},
+            settings=experiment.profile(self.options.scale).describe(),
+            experiment=experiment,
+            notes=tuple(filter(None, notes)),
         )
 
 
+@dataclasses.dataclass
+class _Request:
+    """What one experiment has asked for during a run: its cells by key, and the rows of the finished ones."""
+
+    experiment: Experiment
+    cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
+    table: pd.DataFrame = dataclasses.field(default_factory=empty_table)
+
+    def ask(self, scale: Scale, store: Store, digest: Callable[[str], str]) -> bool:
+        """Read the rows of the cells so far, add the cells that the experiment asks for; tell whether any is new."""
+        if self.cells:
+            self.table = store.table(self.cells)
+        asked = {cell.key(digest): cell for cell in self.experiment.cells(scale, self.table)}
+        is_more = not asked.keys() <= self.cells.keys()
+        self.cells |= asked
+        return is_more
+
+
 def _check_images(cells: Iterable[Cell]) -> None:
+    """Refuse cells that need more training images than their data set has."""
     wanted: dict[str, int] = {}
     for cell in cells:
         for name in cell.data:
             wanted[name] = max(wanted.get(name, 0), cell.images)
     for name, count in wanted.items():
-        here = data.available(name)[0]
-        there_are = len(data.load(name).train_labels) if here else data.CATALOGUE[name].train
-        if count > there_are:
-            raise InputError(f"{count:,} training images of {name} are wanted, but it has {there_are:,}.")
+        is_here = data.available(name)[0]
+        size = len(data.load(name).train_labels) if is_here else data.CATALOGUE[name].train
+        if count > size:
+            raise InputError(f"{count:,} training images of {name} are wanted, but it has {size:,}.")

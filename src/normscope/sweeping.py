@@ -1,21 +1,20 @@
-"""A user's grid, from words to a result: read, checked, run like any experiment."""
+"""A user's sweep, from words to a result: read, checked, then run like any experiment."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from normscope.errors import InputError
+from normscope.options import RunOptions
 from normscope.progress import watching
 from normscope.protocol import Result
 from normscope.reproduction import Reproduction
-from normscope.results import files
-from normscope.results.stored import read_sweep
+from normscope.results import ExperimentFolder, ResultsFolder
 from normscope.runner import Plan
-from normscope.sweep import Grid, GridExperiment
+from normscope.sweep import Sweep, SweepExperiment
 
 
 def run_sweep(
@@ -44,59 +43,63 @@ def run_sweep(
     ray_address: str | None = None,
     progress: bool | None = None,
 ) -> Result:
-    """Train networks with norms, in places, at learning rates, for seeds: ``normscope sweep`` in Python.
+    """Train networks with norms at learning rates, for several seeds: ``normscope sweep`` in Python.
 
-    Every combination is a training run of its own, kept when it is finished: the same call again runs only what is
-    missing. Where several things may be named, they are a list or one text with commas between.
+    Every combination is one training run. Finished runs are kept: the same call runs only the missing ones. Where
+    several values are allowed, give a list, or one text with commas between the values.
 
     Args:
-        network: ``"lenet"``, ``"resnet(depth=20)"``, or ``"my.module:factory(width=32)"``, importable here and in a
-            fresh interpreter with this one's ``sys.path``; how a factory is called stands in
-            :mod:`normscope.sweep.networks`.
-        norm: specs for :func:`normscope.nn.make`, or ``"as-is"``, the default: the network as its factory makes it, a
-            built-in one with ``"batch"``.
-        place: ``"after"``, ``"before"``, ``"prior"``, ``"top"``, as the network takes them.
-        lr: learning rates: numbers, or ``"low:high:count"`` for so many from low to high in equal ratios.
-        seeds: how many seeds, from 0.
-        data: a data set's name; see ``normscope data list``.
+        network: ``"lenet"``, ``"resnet(depth=20)"``, or ``"my.module:factory(width=32)"``. The module is imported here,
+            and in new interpreters with this one's ``sys.path``; :mod:`normscope.sweep.building` says how a factory is
+            called.
+        norm: specs for :func:`normscope.nn.make`. ``"as-is"``, the default, leaves the network as its factory makes it;
+            for a built-in network it means ``"batch"``.
+        place: where the norms are placed: ``"after"``, ``"before"``, ``"prior"``, ``"top"``, as the network allows.
+        lr: learning rates: numbers, or ``"low:high:count"`` for ``count`` rates from low to high in equal ratios.
+        seeds: the number of seeds; they are 0, 1, ….
+        data: the name of a data set; see ``normscope data list``.
         epochs: passes over the training images.
-        probe: ``"spectrum"`` and ``"moments"``, read at the start, after 5 steps and at the end.
-        batch: images a batch.
-        images: how many training images, from the first; all of them by default.
+        probe: ``"spectrum"`` and ``"moments"``: instruments that are read at the start, after 5 steps and at the end.
+        batch: images per batch.
+        images: the number of training images, counted from the first; by default all of them.
         optimizer: ``"sgd"``, ``"adam"`` or ``"adamw"``, with torch's arguments: ``"sgd(momentum=0.9)"``.
-        lr_for: ``"all"``, or ``"convolutions"``: the rates are the convolution weights' alone.
-        other_lr: the rate of everything else then.
-        image_size: height and width to which images are zero-padded; by default 32 for the LeNet, and the data's own.
-        layer: whose spectra the figure shows; the second layer by default.
-        name: of the sweep and its folder under ``out``.
-        out: the results folder; by default ``normscope-runs`` here, as on the command line.
-        workers: worker processes; by default one a core.
+        lr_for: ``"all"`` parameters get the rates, or only the weights of the ``"convolutions"``.
+        other_lr: the rate of all other parameters when ``lr_for`` is ``"convolutions"``.
+        image_size: the height and width to which images are zero-padded; by default 32 for the LeNet, otherwise the
+            data set's own size.
+        layer: the layer whose spectra the figure shows; by default the second one.
+        name: the name of the sweep and of its folder under ``out``.
+        out: the results folder; by default ``normscope-runs`` in the working directory.
+        workers: the number of worker processes; by default one per core.
         timeout: seconds after which a run counts as failed.
-        fresh: run everything anew, finished or not.
-        engine: ``"local"``, worker processes of this machine, or ``"ray"``, Ray's tasks.
+        fresh: run everything again, finished or not.
+        engine: ``"local"``, worker processes of this machine, or ``"ray"``, tasks of a Ray cluster.
         ray_address: a running Ray cluster to join; by default Ray is started here.
-        progress: whether to show how it gets on; by default in a notebook only.
+        progress: whether to show progress; by default only in a notebook.
 
     Returns:
-        The table, one row a measured number with the run's words as columns, and the figure on demand.
+        The table, one row per measured number with the run's settings as columns, and the figure on demand.
 
     Raises:
-        UnknownNameError: for a name there is not.
-        InputError: for words that make no sense, a network that cannot be made or does not fit the data, a folder that
-            cannot be written, or one that holds another sweep of that name.
+        UnknownNameError: for an unknown network, norm, place, data set, probe, optimizer, layer or engine.
+        InputError: for values that cannot be read or make no sense, a network that cannot be made or does not fit the
+            data, a folder that cannot be written, or one that holds another sweep of that name.
 
     Example:
         >>> result = ns.run_sweep("lenet", ["batch", "suppress"], lr="0.01:10:7", seeds=5)  # doctest: +SKIP
         >>> result.figure().savefig("sweep.png")  # doctest: +SKIP
     """
-    reproduction = prepared_sweep(
-        name,
-        out,
-        workers,
-        timeout=timeout,
+    options = RunOptions(
+        ResultsFolder(out),
+        workers=workers,
+        cell_timeout=timeout,
         fresh=fresh,
         engine=engine,
         ray_address=ray_address,
+    )
+    reproduction = prepared_sweep(
+        name,
+        options,
         network=network,
         norm=norm,
         place=place,
@@ -118,63 +121,46 @@ def run_sweep(
     return result
 
 
-def prepared_sweep(
-    name: str,
-    out: str | os.PathLike[str] | None,
-    workers: int | None,
-    *,
-    timeout: float | None,
-    fresh: bool,
-    engine: str,
-    ray_address: str | None,
-    **words: Any,
-) -> Reproduction:
-    """A sweep ready to run; when there is anything to run, every network is built once first, to see that it can.
+def prepared_sweep(name: str, options: RunOptions, **words: Any) -> Reproduction:
+    """A sweep that is ready to be planned or run.
+
+    The first plan is refused when a network cannot be trained (each is built once, unless every run is finished), or
+    when the folder holds another sweep of that name that this one does not contain.
 
     Args:
-        name: the sweep's.
-        out: the results folder, where another sweep of that name may stand.
-        workers, timeout, fresh, engine, ray_address: as for :func:`run_sweep`.
-        words: those of :meth:`normscope.sweep.Grid.of`.
+        name: the name of the sweep.
+        options: where and how it is run; a sweep has one size, whatever the scale.
+        words: the arguments of :meth:`normscope.sweep.Sweep.of`.
 
     Raises:
-        UnknownNameError, InputError: as :func:`run_sweep`.
+        UnknownNameError, InputError: as for :func:`run_sweep`.
     """
-    grid = Grid.of(**words)
+    sweep = Sweep.of(**words)
 
     def check(plan: Plan) -> None:
         if plan.new:
             from normscope.sweep import checking
 
-            checking.check(grid)
-        _check_replaced(reproduction.out / name / files.DATA_NAME, grid)
+            checking.check(sweep)
+        _check_replaced(options.folder.experiment(name), sweep)
 
-    reproduction = Reproduction(
-        [GridExperiment(name, grid)],
-        out=out,
-        workers=workers,
-        timeout=timeout,
-        fresh=fresh,
-        engine=engine,
-        ray_address=ray_address,
-        check=check,
-    )
-    return reproduction
+    return Reproduction([SweepExperiment(name, sweep)], options, check)
 
 
-def _check_replaced(path: Path, grid: Grid) -> None:
-    """Refuse to put a sweep in the place of one that holds anything it does not."""
-    if not path.exists():
+def _check_replaced(stored: ExperimentFolder, sweep: Sweep) -> None:
+    """Refuse to overwrite a stored sweep that has runs or probes which this one lacks."""
+    if not stored.table.exists():
         return
-    old = read_sweep(path)
-    if old is None:
-        raise InputError(f"{path.parent} holds something else: choose another name for the sweep (--name).")
+    experiment = stored.read_sweep()
+    if experiment is None:
+        raise InputError(f"{stored.path} holds something else: choose another name for the sweep (--name).")
+    old = experiment.sweep
 
-    def runs(grid: Grid) -> set[Any]:
-        return {dataclasses.replace(run, probes=()) for run in grid.runs()}
+    def runs(sweep: Sweep) -> set[Any]:
+        return {dataclasses.replace(run, probes=()) for run in sweep.runs()}
 
-    if not (runs(old) <= runs(grid) and set(old.probes) <= set(grid.probes)):
+    if not (runs(old) <= runs(sweep) and set(old.probes) <= set(sweep.probes)):
         raise InputError(
-            f"{path.parent} holds another sweep, which this one would not contain: "
+            f"{stored.path} holds another sweep, which this one would not contain: "
             "choose another name for this one (--name), or remove that folder."
         )

@@ -1,4 +1,4 @@
-"""A user's own classes and functions, named as ``package.module:attribute``, and the files they stand in."""
+"""A user's classes and functions, named as ``package.module:attribute``, and the files they depend on."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from normscope.errors import InputError, UnknownNameError
 
 
 def imported(path: str, kind: str) -> Any:
-    """What stands at an import path.
+    """The object at an import path.
 
     Args:
         path: ``"package.module:attribute"``; the attribute may be dotted.
-        kind: what it is to be, for the messages: ``"norm"``, ``"network"``.
+        kind: what the object is used as, for error messages, such as ``"norm"`` or ``"network"``.
 
     Raises:
-        InputError: when the module cannot be imported, whatever it raises.
-        UnknownNameError: when it has no such attribute.
+        InputError: the module cannot be imported, whatever it raises.
+        UnknownNameError: the module has no such attribute.
     """
     module_name, _, attribute = path.partition(":")
     importlib.invalidate_caches()  # the module may have been written since this process started
@@ -45,13 +45,13 @@ def imported(path: str, kind: str) -> Any:
 
 
 def own_files(path: str) -> tuple[str, ...]:
-    """The files that the code at an import path rests on: its module's, and the user's own that this imports.
+    """The files that the code at an import path depends on: its module's file and the user's own files it imports.
 
-    Followed are import statements, wherever they stand, to files beside the module (under the folder from which it
-    was imported); what is installed is not followed. A module without a file has none.
+    All import statements in these files are followed, within the folder from which the module is imported. Installed
+    packages are not followed. A module without a file has no files.
 
     Raises:
-        InputError: when the module is not found or a file cannot be read.
+        InputError: the module is not found, or a file cannot be read.
     """
     name = path.partition(":")[0]
     try:
@@ -82,7 +82,7 @@ def _is_installed(file: Path) -> bool:
 
 
 def _imports(file: Path, root: Path) -> Iterator[Path]:
-    """The files under ``root`` that a file's import statements may run, packages' ``__init__`` included."""
+    """The files under ``root`` that a file's import statements may run, including packages' ``__init__``."""
     if file.suffix != ".py":
         return
     for name in _imported_names(str(file), file.stat().st_mtime_ns, str(root)):
@@ -90,7 +90,7 @@ def _imports(file: Path, root: Path) -> Iterator[Path]:
 
 
 def _files_of(name: str, root: Path) -> Iterator[Path]:
-    """The files under ``root`` that importing a dotted name runs: its packages' and its own."""
+    """The files under ``root`` that importing a dotted name runs: its packages' and its own file."""
     parts = name.split(".")
     for count in range(1, len(parts) + 1):
         place = root.joinpath(*parts[:count])
@@ -101,7 +101,10 @@ def _files_of(name: str, root: Path) -> Iterator[Path]:
 
 @functools.lru_cache(maxsize=1024)
 def _imported_names(file: str, changed: int, root: str) -> tuple[str, ...]:
-    """The absolute dotted names in a file's import statements; ``changed`` makes an edited file be read anew."""
+    """The absolute dotted names in a file's import statements.
+
+    ``changed``, the time of the last change, makes the cache read an edited file again.
+    """
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError) as error:

@@ -7,20 +7,6 @@ import shutil
 
 import pytest
 
-from normscope.cli import main
-
-
-@pytest.fixture
-def report(capsys):
-    """Runs ``normscope report`` here, without the start of another process: status, output, complaints."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main(["report", *map(str, arguments)])
-        return end.value.code, *capsys.readouterr()
-
-    return run
-
 
 @pytest.fixture
 def folder(finished, tmp_path):
@@ -29,9 +15,17 @@ def folder(finished, tmp_path):
     return copy
 
 
-def test_the_scorecard_is_exported_as_csv_and_latex(folder, report, tmp_path):
+def test_the_page_is_built_again_from_what_is_stored(finished, folder, command):
+    (folder / "report.html").unlink()
+    (folder / "chai2020.fig6" / "figure.svg").unlink()
+    assert command("report", folder)[0] == 0
+    for name in ("report.html", "scorecard.json", "chai2020.fig6/figure.svg"):
+        assert (folder / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_the_scorecard_is_exported_as_csv_and_latex(folder, command, tmp_path):
     table, manuscript = tmp_path / "card.csv", tmp_path / "card.tex"
-    status, out, complaints = report(folder, "--csv", table, "--latex", manuscript)
+    status, out, complaints = command("report", folder, "--csv", table, "--latex", manuscript)
     assert status == 0, complaints
     assert {str(table), str(manuscript)} <= set(out.splitlines())
     rows = json.loads((folder / "scorecard.json").read_text())
@@ -40,8 +34,8 @@ def test_the_scorecard_is_exported_as_csv_and_latex(folder, report, tmp_path):
     assert r"\texttt{chai2020.fig6}, quick scale" in manuscript.read_text(encoding="ascii")
 
 
-def test_a_dash_prints_the_export_and_nothing_else(folder, report):
-    status, out, _ = report(folder, "--csv", "-")
+def test_a_dash_prints_the_export_and_nothing_else(folder, command):
+    status, out, _ = command("report", folder, "--csv", "-")
     assert status == 0
     assert len(list(csv.DictReader(io.StringIO(out)))) == 3
     assert out.startswith("experiment,claim,verdict")
@@ -56,22 +50,19 @@ def test_a_dash_prints_the_export_and_nothing_else(folder, report):
         (["--latex", "scorecard.json/card.tex"], "cannot write"),
     ],
 )
-def test_an_export_that_cannot_be_written_gets_one_line_and_exit_two(
-    folder, report, arguments, words, monkeypatch
-):
-    monkeypatch.chdir(folder)
-    status, out, complaints = report(folder, *arguments)
+def test_an_export_that_cannot_be_written_gets_one_line_and_exit_two(folder, command, arguments, words):
+    status, out, complaints = command("report", folder, *arguments, cwd=folder)
     assert status == 2
     assert words in complaints
     assert len(complaints.strip().splitlines()) == 1
     assert out == ""
 
 
-def test_a_table_that_cannot_be_read_is_named_and_the_others_are_reported(folder, report):
+def test_a_table_that_cannot_be_read_is_named_and_the_others_are_reported(folder, command):
     broken = folder / "chai2020.fig7" / "data.parquet"
     broken.parent.mkdir()
     broken.write_bytes(b"PAR1 torn")
-    status, out, _ = report(folder)
+    status, out, _ = command("report", folder)
     assert status == 0
     assert "chai2020.fig7 (Fig. 7, its stored table cannot be read)" in " ".join(out.split())
     page = (folder / "report.html").read_text()
@@ -79,8 +70,8 @@ def test_a_table_that_cannot_be_read_is_named_and_the_others_are_reported(folder
     assert 'id="chai2020.fig6"' in page
 
 
-def test_where_no_table_can_be_read_the_first_is_named_and_the_exit_status_is_two(folder, report):
+def test_where_no_table_can_be_read_the_first_is_named_and_the_exit_status_is_two(folder, command):
     (folder / "chai2020.fig6" / "data.parquet").write_bytes(b"")
-    status, _, complaints = report(folder)
+    status, _, complaints = command("report", folder)
     assert status == 2
     assert "is not a table of normscope's" in complaints

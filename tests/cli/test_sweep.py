@@ -35,19 +35,10 @@ def place(tmp_path_factory, normscope) -> Path:
 
 
 @pytest.fixture
-def command(place, capsys, monkeypatch):
-    """Runs the command in this process, in that working directory or another; gives status, output and errors."""
-    from normscope.cli import main
-
-    monkeypatch.syspath_prepend(place)  # also restores what the command adds to the path
-
-    def run(*arguments, cwd=place):
-        monkeypatch.chdir(cwd)
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        return end.value.code, *capsys.readouterr()
-
-    yield run
+def command(place, command, monkeypatch):
+    """Runs the command in that working directory or another."""
+    monkeypatch.syspath_prepend(place)
+    yield lambda *arguments, cwd=place: command(*arguments, cwd=cwd)
     sys.modules.pop("mine", None)
 
 
@@ -86,13 +77,13 @@ def test_again_it_finds_every_run(place, command):
 
 def test_a_worker_gives_the_bits_that_the_cell_gives_here(place, monkeypatch):
     """A worker runs several cells in a row, and imports the user's module on its own."""
-    from normscope.sweep import Grid
-    from normscope.sweep.training import train_network
+    from normscope.sweep import Sweep
+    from normscope.sweep.training_cell import train_network
 
     monkeypatch.syspath_prepend(place)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    asked = Grid.of(
+    asked = Sweep.of(
         "mine:plain",
         "as-is,mine:HalvingNorm",
         lr=0.1,

@@ -1,4 +1,4 @@
-"""One undisturbed run to compare with, and the account of the campaign."""
+"""One undisturbed run to compare with, and a summary of the kills."""
 
 import random
 import time
@@ -9,27 +9,25 @@ import pytest
 import trial
 from killing import Run
 
-DEATHS = pytest.StashKey[list]()
-SEED = pytest.StashKey[int]()
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    given = config.getoption("--fault-seed")
-    config.stash[SEED] = random.SystemRandom().randrange(10**6) if given is None else given
-    config.stash[DEATHS] = []
+    if config.option.fault_seed is None:
+        config.option.fault_seed = random.SystemRandom().randrange(10**6)
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    """Say who died when, and with which seed to repeat it."""
-    deaths = config.stash[DEATHS]
-    if deaths:
-        terminalreporter.section(f"{len(deaths)} killed runs, --fault-seed {config.stash[SEED]}")
-        for title, counts in (
-            ("killed", Counter(death.kind for death in deaths)),
-            ("while", Counter(death.moment for death in deaths)),
-        ):
-            words = ", ".join(f"{name} {count}" for name, count in counts.most_common())
-            terminalreporter.line(f"{title}: {words}")
+    """Say what was killed and when, and which seed repeats it."""
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+    ]
+    for title in ("killed", "while"):
+        counts = Counter(word for report in reports for name, word in report.user_properties if name == title)
+        if counts:
+            words = ", ".join(f"{word} {count}" for word, count in counts.most_common())
+            terminalreporter.line(f"{title}: {words} (--fault-seed {config.option.fault_seed})")
 
 
 @pytest.fixture(scope="session")
@@ -47,10 +45,6 @@ def undisturbed(tmp_path_factory) -> tuple[Path, float]:
 @pytest.fixture
 def dice(request) -> random.Random:
     """Random choices that ``--fault-seed`` repeats."""
-    return random.Random(f"{request.config.stash[SEED]} {request.node.name}")
-
-
-@pytest.fixture
-def deaths(request) -> list:
-    """Where a test enters who died."""
-    return request.config.stash[DEATHS]
+    seed = request.config.option.fault_seed
+    print(f"--fault-seed {seed}")  # shown when the test fails
+    return random.Random(f"{seed} {request.node.name}")

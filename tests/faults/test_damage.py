@@ -1,4 +1,4 @@
-"""Files that are damaged, foreign, or of another time."""
+"""Files that are damaged, foreign, or have odd times."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from killing import Run, results_of
 
 from normscope.store import Store
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("ray")]
 YEAR = 365 * 86400
 
 

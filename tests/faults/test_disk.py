@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from killing import Run, results_of
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("ray")]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_files_that_may_not_grow_stop_the_run_in_one_line(tmp_path, most, what):
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_a_full_disk_stops_the_run_in_one_line_and_with_room_it_goes_on(disk, undisturbed):
+def test_a_full_disk_stops_the_run_in_one_line_and_with_room_it_continues(disk, undisturbed):
     folder, remount = disk
     out = folder / "runs"
     ended = Run(out).end()

@@ -4,7 +4,7 @@ import pytest
 import trial
 from killing import Run, results_of
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("ray")]
 
 
 def test_two_runs_share_the_cells_and_both_give_the_whole_table(tmp_path, undisturbed):

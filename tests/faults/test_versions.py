@@ -1,4 +1,4 @@
-"""Results of mixed versions, and cells of versions that are no more."""
+"""Cells of mixed versions, and cells that no experiment refers to."""
 
 import shutil
 
@@ -9,10 +9,10 @@ from killing import Run
 
 from normscope.store import Store
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("ray")]
 
 
-def test_mixed_versions_are_said_in_the_output_in_the_table_and_on_the_page(undisturbed, tmp_path):
+def test_mixed_versions_are_named_in_the_output_in_the_table_and_on_the_page(undisturbed, tmp_path):
     out = shutil.copytree(undisturbed[0], tmp_path / "runs")
     store = Store(out / "cells")
     key = min(store.keys())

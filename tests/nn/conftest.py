@@ -3,11 +3,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from normscope import timing
+
 
 @pytest.fixture(autouse=True)
-def one_thread_and_a_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _one_thread_and_a_seed() -> Iterator[None]:
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+    with timing.threads(1):
+        yield

@@ -1,8 +1,7 @@
-"""What every layer of the family must do, each layer and switch in turn."""
+"""What every norm of the package must do, each class and switch in turn."""
 
 import copy
 import math
-import shutil
 from collections.abc import Callable
 
 import pytest
@@ -16,22 +15,21 @@ from normscope.errors import InputError
 Make = Callable[..., nn.Module]
 
 LAYERS: dict[str, Make] = {
-    f"batch-center={center}-rescale={rescale}-affine={affine}": (
-        lambda C, center=center, rescale=rescale, affine=affine, **rest: ns.nn.BatchNorm(
-            C, center=center, rescale=rescale, gain=affine, bias=affine, **rest
+    f"batch-center={center}-rescale={rescale}": (
+        lambda C, center=center, rescale=rescale, **rest: ns.nn.BatchNorm(
+            C, center=center, rescale=rescale, **rest
         )
     )
     for center in (True, False)
     for rescale in (True, False)
-    for affine in (True, False)
 }
 LAYERS |= {
+    "batch-no-affine": lambda C, **rest: ns.nn.BatchNorm(C, center=False, gain=False, bias=False, **rest),
     "batch-gain-only": lambda C, **rest: ns.nn.BatchNorm(C, center=False, bias=False, **rest),
     "batch-bias-only": lambda C, **rest: ns.nn.BatchNorm(C, center=False, gain=False, **rest),
     "amplify": lambda C, **rest: ns.nn.AmplifyNorm(C, **rest),
     "suppress": lambda C, **rest: ns.nn.SuppressNorm(C, **rest),
     "amplify-no-affine": lambda C, **rest: ns.nn.AmplifyNorm(C, gain=False, bias=False, **rest),
-    "suppress-gain-only": lambda C, **rest: ns.nn.SuppressNorm(C, bias=False, **rest),
     "suppress-all": lambda C, **rest: ns.nn.SuppressNorm(C, threshold=0, **rest),
     "amplify-none": lambda C, **rest: ns.nn.AmplifyNorm(C, threshold=0, **rest),
     "alternating": lambda C, **rest: ns.nn.AlternatingNorm(C, **rest),
@@ -42,18 +40,27 @@ LAYERS |= {
     f"lp-{p}-centered={centered}": (
         lambda C, p=p, centered=centered, **rest: ns.nn.LpNorm(C, p=p, centered=centered, **rest)
     )
-    for p in (1, 1.5, 2, 3, 4.5, math.inf)
+    for p in (1, 1.5, 2, 3, math.inf)
     for centered in (True, False)
 }
 LAYERS |= {
     "lp-3-gain-only": lambda C, **rest: ns.nn.LpNorm(C, p=3, bias=False, **rest),
     "lp-1-bias-only": lambda C, **rest: ns.nn.LpNorm(C, p=1, gain=False, centered=False, **rest),
 }
+CLASSES = [
+    ns.nn.BatchNorm,
+    ns.nn.AmplifyNorm,
+    ns.nn.SuppressNorm,
+    ns.nn.LpNorm,
+    ns.nn.AlternatingNorm,
+    ns.nn.NoisyNorm,
+]
 SHAPES = [(6, 3), (4, 3, 5), (3, 3, 2, 3), (2, 3, 2, 2, 2)]
 
 QUIET = {name: make for name, make in LAYERS.items() if name != "noisy"}
 
 every_quiet_layer = pytest.mark.parametrize("make", QUIET.values(), ids=QUIET)
+every_class = pytest.mark.parametrize("norm", CLASSES)
 every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 
 
@@ -90,26 +97,23 @@ def as_function(layer: nn.Module) -> tuple[Callable[..., Tensor], list[Tensor]]:
 def test_first_and_second_derivatives_are_right(make: Make, training: bool) -> None:
     call, parameters = as_function(made(make, eps=1e-2, dtype=torch.float64).train(training))
     inputs = (batch((3, 3, 2)).requires_grad_(), *parameters)
-    # The noise is drawn again in the backward pass, which batched gradients do not allow.
-    assert torch.autograd.gradcheck(call, inputs, check_batched_grad=make is not LAYERS["noisy"])
-    assert torch.autograd.gradgradcheck(call, inputs)
+    assert torch.autograd.gradcheck(call, inputs, check_batched_grad=True, fast_mode=True)
+    assert torch.autograd.gradgradcheck(call, inputs, fast_mode=True)
 
 
 @every_quiet_layer
-@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("training", [True, False])
-def test_an_input_of_any_dimension_is_its_flattened_self(
-    make: Make, shape: tuple[int, ...], training: bool
-) -> None:
+def test_an_input_of_any_dimension_is_its_flattened_self(make: Make, training: bool) -> None:
     layer = made(make, dtype=torch.float64).train(training)
     flat = copy.deepcopy(layer)
-    x = batch(shape)
-    rows = x.movedim(1, -1).reshape(-1, 3)
-    y = layer(x)
-    assert y.shape == x.shape
-    torch.testing.assert_close(y.movedim(1, -1).reshape(-1, 3), flat(rows))
-    for a, b in zip(layer.buffers(), flat.buffers(), strict=True):
-        torch.testing.assert_close(a, b)
+    for shape in SHAPES:
+        x = batch(shape)
+        rows = x.movedim(1, -1).reshape(-1, 3)
+        y = layer(x)
+        assert y.shape == x.shape
+        torch.testing.assert_close(y.movedim(1, -1).reshape(-1, 3), flat(rows))
+        for a, b in zip(layer.buffers(), flat.buffers(), strict=True):
+            torch.testing.assert_close(a, b)
 
 
 def run(layer: Callable[[Tensor], Tensor], x: Tensor, parameters: list[Tensor]) -> list[Tensor]:
@@ -189,15 +193,13 @@ def test_vmap_over_stacked_layers_is_each_layer_alone(make: Make, training: bool
             torch.testing.assert_close(buffers[name][index], buffer)
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-@pytest.mark.parametrize(
-    "name", ["amplify", "batch-center=False-rescale=True-affine=True", "lp-3-centered=False", "alternating"]
-)
+@pytest.mark.parametrize("name", ["amplify", "lp-3-centered=False", "alternating"])
 def test_a_compiled_layer_gives_the_same_numbers_and_statistics(name: str) -> None:
     torch._dynamo.reset()
     layer = made(LAYERS[name])
     other = copy.deepcopy(layer)
-    compiled = torch.compile(other, fullgraph=True)
+    # This backend traces the layer and its backward pass whole, without the time to compile C++.
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager")
     x = batch((8, 3, 5), torch.float32)
     for training in (True, False):
         layer.train(training), compiled.train(training)
@@ -243,7 +245,22 @@ def test_without_running_statistics_inference_uses_the_batch(make: Make) -> None
     assert layer.num_batches_tracked is None
 
 
-@every_layer
+@every_quiet_layer
+def test_no_more_is_saved_for_backward_than_the_input_and_vectors(make: Make) -> None:
+    layer, x = made(make), batch((8, 3, 5), torch.float32).requires_grad_()
+    saved: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        layer(x)
+    assert any(tensor.data_ptr() == x.data_ptr() for tensor in saved)
+    assert all(tensor.numel() <= 3 or tensor.data_ptr() == x.data_ptr() for tensor in saved)
+
+
+@every_class
 @pytest.mark.parametrize(
     ("x", "message"),
     [
@@ -254,13 +271,13 @@ def test_without_running_statistics_inference_uses_the_batch(make: Make) -> None
         (torch.zeros(1, 3, 1), "Expected more than 1 value per channel"),
     ],
 )
-def test_a_bad_input_is_refused_in_one_sentence(make: Make, x: Tensor, message: str) -> None:
+def test_a_bad_input_is_refused_in_one_sentence(norm: type, x: Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        make(3)(x)
+        norm(3)(x)
     assert "\n" not in str(caught.value)
 
 
-@every_layer
+@every_class
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -268,11 +285,12 @@ def test_a_bad_input_is_refused_in_one_sentence(make: Make, x: Tensor, message: 
         ({"eps": float("nan")}, "eps must be a finite number"),
         ({"eps": "small"}, "eps must be a finite number"),
         ({"momentum": 1.5}, r"momentum must be a finite number in \[0, 1\], not 1.5"),
+        ({"num_features": 0}, "the number of channels must be a whole number of at least 1, not 0"),
     ],
 )
 def test_a_bad_argument_is_refused_in_one_sentence(
-    make: Make, arguments: dict[str, object], message: str
+    norm: type, arguments: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        make(3, **arguments)
+        norm(**{"num_features": 3, **arguments})
     assert "\n" not in str(caught.value)

@@ -110,7 +110,13 @@ def test_what_cannot_be_made_is_refused_in_one_sentence(own_module: str, spec: s
 
 @pytest.mark.parametrize("channels", [0, -1, 2.0, True])
 def test_a_bad_number_of_channels_is_refused(channels: int) -> None:
-    with pytest.raises(InputError, match="number of channels"):
+    with pytest.raises(InputError, match="number of channels must be a whole number of at least 1"):
         ns.nn.make("none", channels)
-    with pytest.raises(InputError, match="number of channels"):
-        ns.nn.BatchNorm(channels)
+
+
+def test_a_callable_is_called_with_the_number_of_channels() -> None:
+    assert ns.nn.make(OwnNorm, 7).C == 7
+    with pytest.raises(InputError, match=r"made a int; it must make a torch\.nn\.Module"):
+        ns.nn.make(lambda C: C, 7)
+    with pytest.raises(InputError, match="a spec such as 'batch' or a callable, not 3"):
+        ns.nn.make(3, 7)

@@ -1,3 +1,7 @@
+import dataclasses
+import sys
+import types
+
 import pytest
 
 from normscope.errors import UnknownNameError
@@ -9,16 +13,16 @@ def ids(pattern):
     return [entry.id for entry in catalogue.find(pattern)]
 
 
-def test_a_paper_means_all_its_experiments():
+def test_a_papers_name_matches_all_its_experiments():
     assert ids("chai2020") == [entry.id for entry in catalogue.ENTRIES if entry.id.startswith("chai2020.")]
     assert ids("chai2020.") == ids("chai2020")
 
 
-def test_all_means_everything():
+def test_all_matches_everything():
     assert ids("all") == [entry.id for entry in catalogue.ENTRIES]
 
 
-def test_an_exact_name_means_itself_alone():
+def test_an_exact_name_matches_one_experiment():
     assert ids("chai2020.fig6") == ["chai2020.fig6"]
 
 
@@ -33,9 +37,19 @@ def test_an_unknown_name_offers_the_nearest():
         catalogue.find("chai2020.fig66")
 
 
-def test_several_patterns_give_each_experiment_once_in_order():
-    found = catalogue.find_all(["chai2020.fig8", "chai2020", "chai2020.fig6"])
-    assert [entry.id for entry in found] == ids("chai2020")
+def test_several_patterns_give_each_experiment_once_in_the_catalogues_order():
+    found = catalogue.load(["chai2020.fig8", "chai2020", "chai2020.fig6"])
+    assert [experiment.id for experiment in found] == ids("chai2020")
+
+
+def test_an_experiments_module_follows_from_its_name_unless_it_is_given(monkeypatch):
+    entry = catalogue.ENTRIES[0]
+    experiment = entry.load()
+    elsewhere = types.ModuleType("elsewhere")
+    elsewhere.EXPERIMENT = object()
+    monkeypatch.setitem(sys.modules, "elsewhere", elsewhere)
+    assert dataclasses.replace(entry, module="elsewhere").load() is elsewhere.EXPERIMENT
+    assert experiment is sys.modules[entry.module or f"normscope.papers.{entry.id}"].EXPERIMENT
 
 
 def test_names_are_unique():
@@ -44,11 +58,11 @@ def test_names_are_unique():
 
 @pytest.mark.parametrize("entry", catalogue.ENTRIES, ids=lambda entry: entry.id)
 class TestEveryExperiment:
-    def test_bears_its_catalogue_name(self, entry):
+    def test_has_the_name_that_the_catalogue_lists(self, entry):
         assert entry.load().id == entry.id
         assert entry.id.startswith(f"{entry.paper.id}.")
 
-    def test_asks_a_question_and_says_how_it_finds_out(self, entry):
+    def test_asks_a_question_and_says_how_it_finds_the_answer(self, entry):
         experiment = entry.load()
         assert experiment.question.endswith("?")
         assert experiment.method.endswith(".")

@@ -12,15 +12,16 @@ jupyter_client = pytest.importorskip("jupyter_client", reason="needs ipykernel")
 
 @pytest.fixture(scope="module")
 def messages(tmp_path_factory):
-    """What a notebook's cell that reproduces nothing but counts is sent, while it runs and after."""
+    """The messages that a notebook gets while one of its cells runs a plan, and afterwards."""
     store = tmp_path_factory.mktemp("store")
     code = textwrap.dedent(f"""
         from pathlib import Path
-        from sample_cells import Deed, deed
+        from sample_cells import Behaviour, behave
         from normscope import progress, runner
         from normscope.store import Store
         store = Store(Path({str(store)!r}))
-        cells = [deed.cell(Deed("fine", seconds=seconds)) for seconds in (1.5, 0.1)] + [deed.cell(Deed("raise"))]
+        cells = [behave.cell(Behaviour("fine", seconds=seconds)) for seconds in (1.5, 0.1)]
+        cells.append(behave.cell(Behaviour("raise")))
         plan = runner.plan({{cell.key(str): cell for cell in cells}}, store, 1)
         with progress.watching() as observer:
             observer.planned(plan)
@@ -59,5 +60,5 @@ def test_the_last_state_stays_with_bar_counts_failures_and_last_results(messages
     last = _shown(messages, "update_display_data")[-1]["data"]
     assert "3/3 cells" in last["text/plain"]
     assert "1 failed" in last["text/plain"]
-    assert "RuntimeError: a deed undone" in last["text/plain"]
+    assert "RuntimeError: this went wrong" in last["text/plain"]
     assert re.search(r"<pre.*━.*3/3 cells", last["text/html"], re.DOTALL)

@@ -3,33 +3,27 @@ import re
 import time
 
 import pytest
+from processes import wait_until
 from rich.console import Console
-from sample_cells import Deed, deed
+from sample_cells import Behaviour, behave
 
 from normscope import progress, runner
 from normscope.progress import lines
-from normscope.progress.board import Board
+from normscope.progress.display import Display
 from normscope.progress.tally import Tally
-from normscope.runner import SilentObserver
+from normscope.runner import Observer
 from normscope.store import Store
 
 
 @pytest.fixture
 def plan(tmp_path):
-    cells = [deed.cell(Deed("fine", str(index), seconds=9.0)) for index in range(20)]
+    cells = [behave.cell(Behaviour("fine", str(index), seconds=9.0)) for index in range(20)]
     return runner.plan({cell.key(str): cell for cell in cells}, Store(tmp_path), 2)
 
 
 @pytest.fixture
 def pipe():
     return Console(file=io.StringIO(), width=160)
-
-
-def wait_for(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def test_the_time_left_is_the_estimate_until_a_tenth_is_done_and_the_pace_from_then_on(plan, monkeypatch):
@@ -61,24 +55,24 @@ def test_the_tally_counts_running_failed_and_retried_cells(plan):
     assert tally.running == 2
     tally.end(first, 2.0)
     tally.end(second, None)
-    tally.put_back()
+    tally.retry()
     assert (tally.done, tally.failed, tally.running) == (2, 1, 1)
     assert "2/20 cells" in tally.describe()
     assert "1 failed" in tally.describe()
     assert list(tally.last) == [f"failed  {second.describe()}", f"2.0 s  {first.describe()}"]
 
 
-def test_cells_of_another_run_are_counted_and_said_once(plan, pipe):
+def test_cells_of_another_run_are_counted_and_the_other_run_is_reported_once(plan, pipe):
     first, second, third, *_ = plan.new.values()
-    board = Board(lambda words, style: pipe.print(words))
-    board.planned(plan)
+    display = Display(lambda words, style: pipe.print(words))
+    display.planned(plan)
     for cell in (first, second, third):
-        board.elsewhere(cell)
-    board.started(first)  # the other run gave it up
-    board.started(second)
-    board.finished(second, 1.0)  # or has finished it
-    assert "1/20 cells" in board.tally.describe()
-    assert "1 running · 1 in another run" in board.tally.describe()
+        display.elsewhere(cell)
+    display.started(first)  # the other run gave it up
+    display.started(second)
+    display.finished(second, 1.0)  # or has finished it
+    assert "1/20 cells" in display.tally.describe()
+    assert "1 running · 1 in another run" in display.tally.describe()
     assert pipe.file.getvalue().count("Another run is at work in this folder") == 1
 
 
@@ -94,7 +88,7 @@ def test_the_live_display_shows_bar_count_and_time_left_on_a_narrow_terminal(pla
     assert "━" in shown
     assert "1/20 cells" in shown
     assert "s left" in shown
-    assert "4.0 s  deed(" in shown
+    assert "4.0 s  behave(" in shown
     assert all(len(line) <= width for line in shown.splitlines())
 
 
@@ -105,15 +99,15 @@ def test_a_pipe_gets_lines_while_no_cell_ends_and_one_at_the_end(plan, pipe, mon
     with progress.watching(progress=True, screen=pipe) as observer:
         observer.planned(plan)
         observer.started(cells[0])
-        wait_for(lambda: text().count("0/20 cells") >= 2)
+        wait_until(lambda: text().count("0/20 cells") >= 2)
         observer.retried(cells[0], "its worker ended with signal 9")
         observer.failed(cells[0], "stopped after 1 s")
         for cell in cells[1:]:
             observer.finished(cell, 1.0)
     said = text().splitlines()
     assert said[0].startswith("0 cells found, 20 to run")
-    assert any(line.startswith("trying again deed(") and line.endswith("signal 9") for line in said)
-    assert any(line.startswith("failed deed(") for line in said)
+    assert any(line.startswith("trying again behave(") and line.endswith("signal 9") for line in said)
+    assert any(line.startswith("failed behave(") for line in said)
     assert re.match(r"20/20 cells .* 1 failed", said[-1])
 
 
@@ -128,7 +122,7 @@ def test_lines_come_ever_rarer_in_a_long_run(plan, monkeypatch, elapsed, pause):
 
 def test_nothing_is_shown_in_a_script_unless_asked_for(capfd):
     with progress.watching() as observer:
-        assert isinstance(observer, SilentObserver)
+        assert type(observer) is Observer
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from sample_cells import Deed, Numbers, numbers
+from sample_cells import Behaviour, Numbers, numbers
 
 from normscope.errors import InputError, UnknownNameError
 from normscope.protocol import Cell, Rows, canonical_config, cell, known_cell
@@ -127,7 +127,7 @@ def test_two_cells_of_one_name_are_refused():
 
 def test_a_configuration_of_another_class_is_refused():
     with pytest.raises(TypeError, match="takes a Numbers"):
-        numbers.cell(Deed("fine"))
+        numbers.cell(Behaviour("fine"))
 
 
 def test_a_configuration_may_not_hide_a_column_of_the_table():

@@ -1,3 +1,4 @@
+import dataclasses
 import html.parser
 import re
 from collections import Counter
@@ -21,7 +22,7 @@ def section(tmp_path, **changes):
     fields = {
         "id": "p.fig1", "place": "Fig. 1", "title": "a title", "question": "Do norms help?", "method": "We look.",
         "caption": "A caption.", "scale": "quick", "settings": {"data": "digits"}, "claims": [claim()],
-        "figure": figure, "failures": {},
+        "figure": figure, "bitmap": None, "failures": {},
     }  # fmt: skip
     return Section(**(fields | changes))
 
@@ -38,7 +39,7 @@ def page(tmp_path, *sections, **changes):
 
 
 class Outline(html.parser.HTMLParser):
-    """What a page is made of: anchors, links, headings, tags left open, and the text in reading order."""
+    """The parts of a page: anchors, links, headings, tags left open, and the text in reading order."""
 
     VOID = ("meta", "img", "br")
 
@@ -70,7 +71,7 @@ class Outline(html.parser.HTMLParser):
         return " ".join(self.words)
 
 
-def test_the_tour_runs_from_the_paper_over_question_method_figure_and_claims_to_what_did_not_hold(tmp_path):
+def test_the_page_goes_from_the_paper_over_question_method_figure_and_claims_to_what_did_not_hold(tmp_path):
     claims = [claim("bad", text="Bad.", reason="Our scale."), claim("good", text="Good.", holds=True)]
     text = Outline(page(tmp_path, section(tmp_path, claims=claims))).text
     parts = (
@@ -92,7 +93,7 @@ def test_the_markup_is_closed_and_the_headings_step_down_one_at_a_time(tmp_path)
     )
 
 
-def test_every_link_leads_to_a_place_on_the_page_and_no_place_is_there_twice(tmp_path):
+def test_every_link_leads_to_an_anchor_on_the_page_and_every_anchor_is_unique(tmp_path):
     strange = section(tmp_path, id="my grid: <1>", claims=[claim("x y", experiment="my grid: <1>")])
     outline = Outline(page(tmp_path, section(tmp_path), strange))
     links = [link for link in outline.links if not link.startswith("data:")]
@@ -101,7 +102,7 @@ def test_every_link_leads_to_a_place_on_the_page_and_no_place_is_there_twice(tmp
     assert len(set(outline.ids)) == len(outline.ids)
 
 
-def test_every_claim_is_told_once_and_marked_once_in_the_overview(tmp_path):
+def test_every_claim_has_one_article_and_one_mark_in_the_overview(tmp_path):
     claims = [claim(name, holds=holds) for name, holds in (("a", True), ("b", False), ("c", None))]
     text = page(tmp_path, section(tmp_path, claims=claims))
     assert Outline(text).tags["article"] == 3
@@ -111,7 +112,7 @@ def test_every_claim_is_told_once_and_marked_once_in_the_overview(tmp_path):
         assert marks.count(f'href="#p.fig1.{name}"') == 1
 
 
-def test_the_page_needs_nothing_beside_it(tmp_path):
+def test_the_page_loads_no_other_file(tmp_path):
     text = page(tmp_path, section(tmp_path))
     assert "data:image/svg+xml;base64," in text
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", text)
@@ -119,22 +120,24 @@ def test_the_page_needs_nothing_beside_it(tmp_path):
     assert "<script" not in text
 
 
-def test_every_figure_has_words_for_those_who_do_not_see_it(tmp_path):
+def test_every_figure_has_a_description_for_screen_readers(tmp_path):
     (image,) = Outline(page(tmp_path, section(tmp_path))).images
     assert image["alt"] == "Fig. 1, measured here: a title. Enlarge."
 
 
-def test_a_heavy_drawing_gives_way_to_its_bitmap(tmp_path):
-    drawn = section(tmp_path)
-    drawn.figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'>" + " " * 2_000_000 + "</svg>")
+def test_a_large_drawing_is_replaced_by_its_bitmap(tmp_path):
+    bitmap = tmp_path / "figure.png"
+    bitmap.write_bytes(b"\x89PNG")
+    drawn = section(tmp_path, bitmap=bitmap)
     assert "data:image/svg+xml" in page(tmp_path, drawn)
-    drawn.figure.with_suffix(".png").write_bytes(b"\x89PNG")
+    drawn.figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'>" + " " * 2_000_000 + "</svg>")
     text = page(tmp_path, drawn)
     assert "data:image/png;base64,iVBORw==" in text
     assert "data:image/svg+xml" not in text
+    assert "data:image/svg+xml" in page(tmp_path, dataclasses.replace(drawn, bitmap=None))
 
 
-def test_what_comes_from_outside_is_escaped(tmp_path):
+def test_every_text_is_escaped(tmp_path):
     hostile = "<script>alert(1)</script>\" onload='x"
     text = page(
         tmp_path,
@@ -161,9 +164,14 @@ def test_an_experiment_without_a_figure_says_so(tmp_path):
     assert "not enough data to draw" in page(tmp_path, section(tmp_path, figure=None))
 
 
-def test_an_experiment_of_the_papers_that_is_not_there_is_named_with_the_reason(tmp_path):
-    text = Outline(page(tmp_path, section(tmp_path), absent={"p.fig2": "cannot be read"})).text
+def test_an_absent_experiment_is_named_with_the_reason_and_a_papers_with_the_remedy(tmp_path):
+    absent = {"p.fig2": "cannot be read"}
+    text = Outline(page(tmp_path, section(tmp_path), absent=absent)).text
     assert "Not on this page: p.fig2 (cannot be read)" in text
+    assert "normscope reproduce NAME adds one." in text
+    sweeps = Outline(page(tmp_path, section(tmp_path), absent=absent, reference="")).text
+    assert "Not on this page: p.fig2 (cannot be read)" in sweeps
+    assert "normscope reproduce" not in sweeps
 
 
 def test_experiments_without_claims_have_no_verdicts(tmp_path):
@@ -189,7 +197,7 @@ def test_where_all_claims_hold_the_end_says_so(tmp_path):
     assert "Every claim that could be judged holds here." in text
 
 
-def test_letters_and_numbers_are_set_as_in_print(tmp_path):
+def test_letters_and_numbers_are_typeset(tmp_path):
     judged = claim(text="Suppress's λ_max & more", measured={"error λ_min": 0.0375, "b": -1.5e-7})
     text = page(tmp_path, section(tmp_path, claims=[judged]))
     assert "Suppress’s λ<sub>max</sub> &amp; more" in text

@@ -1,5 +1,5 @@
 import pytest
-from sample_cells import Deed, deed
+from sample_cells import Behaviour, behave
 
 from normscope import runner
 from normscope.protocol import Rows
@@ -7,7 +7,7 @@ from normscope.store import Store
 
 
 def planned(costs, store, workers):
-    cells = [deed.cell(Deed("fine", seconds=cost - 1)) for cost in costs]
+    cells = [behave.cell(Behaviour("fine", seconds=cost - 1)) for cost in costs]
     return runner.plan({cell.key(str): cell for cell in cells}, store, workers)
 
 
@@ -20,7 +20,7 @@ def test_the_estimate_divides_the_work_among_the_workers(tmp_path):
 
 def test_the_estimate_follows_the_pace_of_finished_cells(tmp_path):
     store = Store(tmp_path)
-    finished = deed.cell(Deed("fine", seconds=1))
+    finished = behave.cell(Behaviour("fine", seconds=1))
     store.write(finished.key(str), Rows().table(), {"seconds": 20.0})
     estimate = planned([2, 5], store, 1).estimate
     assert estimate.seconds == pytest.approx(50)

@@ -93,7 +93,7 @@ def test_killed_between_segment_and_removal_a_cell_counts_once(store):
     pd.testing.assert_frame_equal(store.table(cells), table)
 
 
-def test_a_cell_that_was_run_anew_replaces_its_older_rows_compacted_or_not(store):
+def test_a_cell_that_was_run_again_replaces_its_older_rows_compacted_or_not(store):
     cells = keep(store, range(4))
     store.compact()
     key = next(iter(cells))
@@ -134,7 +134,7 @@ def test_a_damaged_segment_is_set_aside_and_its_cells_run_again(store, damage):
     assert (store.folder / "_unreadable" / segment.name).exists()
 
 
-def test_which_segment_is_newer_does_not_hang_on_the_clock(store):
+def test_which_segment_is_newer_does_not_depend_on_the_clock(store):
     (key, cell), *_ = keep(store, range(4)).items()
     store.compact()
     for value in (60.0, 50.0):
@@ -148,7 +148,7 @@ def test_which_segment_is_newer_does_not_hang_on_the_clock(store):
     assert reader.table({key: cell})["value"].tolist() == [50.0, float("inf")]
 
 
-def test_segments_of_before_they_had_numbers_are_read_and_count_as_the_oldest(store):
+def test_segments_without_numbers_are_read_and_count_as_the_oldest(store):
     key, *others = keep(store, range(4))
     store.compact()
     (segment,) = store.folder.glob("segment-*")
@@ -160,7 +160,7 @@ def test_segments_of_before_they_had_numbers_are_read_and_count_as_the_oldest(st
     assert len(store.find(others)) == 3
 
 
-def test_a_cell_that_is_run_anew_while_it_is_compacted_keeps_its_file(store, monkeypatch):
+def test_a_cell_that_is_run_again_while_it_is_compacted_keeps_its_file(store, monkeypatch):
     key, *_ = keep(store, range(4))
     write = store.segments.write
 

@@ -72,19 +72,6 @@ def test_files_with_other_names_are_neither_read_nor_moved(store):
     assert all(path.read_bytes() == b"mine" for path in mine)
 
 
-def test_whoever_wants_the_folder_for_himself_waits_for_nobody(store):
-    mine = Store(store.folder).for_oneself()
-    with (
-        store.in_use(),
-        Store(store.folder).in_use(),
-        pytest.raises(StoreError, match="a run is using"),
-        mine,
-    ):
-        pass
-    with store.for_oneself():
-        pass
-
-
 def test_the_table_joins_the_configuration_defaults_included(store):
     cells = {}
     for config in (Numbers(1.0), Numbers(5.0, count=1, label="five")):

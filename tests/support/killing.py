@@ -1,9 +1,10 @@
-"""Starting runs of the trial experiment as a user would, and killing them at a moment of one's choice."""
+"""Starts runs of the trial experiment as a user would, and kills them at a chosen moment."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import multiprocessing
 import os
 import random
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import processes
 import trial
 
 from normscope.store import Store
@@ -24,13 +26,15 @@ _FORKS.set_forkserver_preload(
     ["pytest", "pandas", "pyarrow.parquet", "matplotlib.figure", "matplotlib.backends.backend_agg",
      "matplotlib.backends.backend_svg", "normscope.cli", "rich.progress", "jinja2"]
 )  # fmt: skip
-_PATIENCE = 120.0
+_LONGEST_SECONDS = 120.0
 _EARLY = 0.2
+# A moment may last less than a millisecond.
+_wait_until = functools.partial(processes.wait_until, seconds=_LONGEST_SECONDS, every=0.0003)
 
 
 @dataclasses.dataclass(frozen=True)
 class Death:
-    """What was killed, and what it was at, going by what it left behind."""
+    """What was killed, and what the run was doing, judged by the files it left."""
 
     kind: str
     moment: str
@@ -39,12 +43,12 @@ class Death:
 class Run:
     """A command in a process of its own, by default a run of the trial experiment.
 
-    The process is a fork of one that has nothing but imported the libraries: that is two thirds of a short run's time.
+    The process is a fork of one that has only imported the libraries, since importing is two thirds of a short run.
 
     Args:
         out: the results folder.
-        arguments: for the command line.
-        command: the words before them.
+        arguments: the command line after the folder.
+        command: the command line before the folder.
         largest_file: bytes that no file may exceed.
         environment: variables for the new process.
     """
@@ -69,33 +73,30 @@ class Run:
         self._process.start()
 
     def end(self) -> subprocess.CompletedProcess[str]:
-        """Wait for it."""
-        self._process.join(_PATIENCE)
+        """Wait for the process to end."""
+        self._process.join(_LONGEST_SECONDS)
         stdout, stderr = ((self._folder / name).read_text() for name in ("stdout", "stderr"))
         return subprocess.CompletedProcess("normscope", self._process.exitcode, stdout, stderr)
 
     def begun(self) -> list[int]:
-        """The cells that were begun, in order."""
+        """The starts of the cells that were begun, in order."""
         return [int(line) for line in self._traces.read_text().split()] if self._traces.exists() else []
 
     def workers(self) -> list[int]:
         """Its worker processes."""
-        children = []
-        with contextlib.suppress(FileNotFoundError):
-            for task in Path(f"/proc/{self._process.pid}/task").iterdir():
-                children += [int(child) for child in (task / "children").read_text().split()]
-        return [child for child in children if b"normscope.runner.worker" in _command(child)]
+        started = processes.children(self._process.pid)
+        return [process for process in started if "normscope.runner.worker" in processes.command(process)]
 
     def kill(self, kind: str, duration: float, dice: random.Random) -> Death:
-        """Kill it at a random moment.
+        """Kill the run at a random moment.
 
         Args:
-            kind: of :data:`KINDS`: who dies, or what the driver dies of.
+            kind: one of :data:`KINDS`: which processes are killed, or at what work the driver is killed.
             duration: how long an undisturbed run takes.
             dice: decides the moment.
         """
         if kind == "compaction":
-            wanted = dice.randint(1, 2)  # of five at most; a slow compaction takes more files at once
+            wanted = dice.randint(1, 2)  # of five at most; a slow compaction gathers more files at once
             self._wait(lambda: len(self._seen("cells", "segment-*.parquet", ".segment-*.tmp")) >= wanted)
             time.sleep(dice.uniform(0, 0.02))
         elif kind == "report":
@@ -119,7 +120,8 @@ class Run:
         if kind == "worker":
             return Death(kind, self._moment(ended or not doomed))
         self._process.join()
-        _wait_until(lambda: not any(map(_alive, workers)))  # a driver's orphans finish their cells
+        # The workers of a killed driver finish their cells.
+        _wait_until(lambda: not any(map(processes.alive, workers)))
         return Death(kind, self._moment(ended))
 
     def _seen(self, folder: str, *patterns: str) -> set[str]:
@@ -143,31 +145,11 @@ class Run:
 
 
 def results_of(out: Path) -> dict[str, bytes]:
-    """What a finished run leaves for people, by name."""
+    """The files that a finished run writes for its user, by name."""
     names = (f"{trial.ID}/{name}" for name in ("data.parquet", "figure.svg", "figure.png"))
     return {name: (out / name).read_bytes() for name in ("scorecard.json", "report.html", *names)}
 
 
 def files_of(out: Path) -> Iterator[Path]:
-    """What a run has written under final names."""
+    """The files that a run has written under their final names."""
     yield from (path for path in out.rglob("*") if path.is_file() and not path.name.startswith("."))
-
-
-def _command(process: int) -> bytes:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return b""
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.0003)
-
-
-def _alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

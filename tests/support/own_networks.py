@@ -1,4 +1,4 @@
-"""Networks and norms as a user would write them, well and badly; importable by worker processes."""
+"""Networks and norms such as a user may write, good and bad ones; worker processes can import them."""
 
 import random
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class HalvingNorm(nn.Module):
-    """A norm of the user's own."""
+    """A norm that halves its input and has a weight."""
 
     def __init__(self, C, factor=0.5):
         super().__init__()
@@ -20,7 +20,7 @@ class HalvingNorm(nn.Module):
 
 
 def plain(in_channels, classes, image, width=4):
-    """No norms, and no word for one."""
+    """Has no norms and no parameter `norm`."""
     side = image // 4
     return nn.Sequential(
         nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2),
@@ -30,7 +30,7 @@ def plain(in_channels, classes, image, width=4):
 
 
 def normed():
-    """Norms of its own, no word for one, one dropout."""
+    """Has a norm and a dropout, but no parameter `norm`."""
     return nn.Sequential(
         nn.Conv2d(1, 4, 5, stride=3),
         nn.BatchNorm2d(4),
@@ -41,8 +41,8 @@ def normed():
     )
 
 
-class Asking(nn.Module):
-    """Takes a norm, and no place."""
+class TakesNorm(nn.Module):
+    """Has a parameter `norm` but none for the place."""
 
     def __init__(self, norm="batch", *, classes=10, **rest):
         super().__init__()
@@ -58,7 +58,7 @@ class Asking(nn.Module):
 
 
 def drawing_everywhere():
-    """Takes its weights from Python's, NumPy's and torch's generators."""
+    """Draws its weights from the generators of Python, NumPy and torch."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     with torch.no_grad():
         model[1].bias[0], model[1].bias[1] = random.random(), np.random.rand()  # noqa: NPY002

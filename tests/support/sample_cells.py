@@ -13,7 +13,7 @@ from normscope.protocol import Rows, cell
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-    """How many rows to give, and from what on."""
+    """The first number and how many follow."""
 
     start: float
     count: int = 3
@@ -22,8 +22,8 @@ class Numbers:
 
 
 @dataclasses.dataclass(frozen=True)
-class Deed:
-    """What to do, and a folder to leave traces in."""
+class Behaviour:
+    """How the cell behaves, a folder for its traces, and how long it takes."""
 
     kind: str
     folder: str = ""
@@ -32,7 +32,7 @@ class Deed:
 
 @cell(name="samples.numbers", version=1)
 def numbers(config: Numbers):
-    """Some rows, one of them not finite."""
+    """Some rows, the last of them infinite."""
     rows = Rows()
     for index in range(config.count):
         rows.add("number", config.start + index, index=index)
@@ -40,18 +40,18 @@ def numbers(config: Numbers):
     return rows.table()
 
 
-@cell(name="samples.deed", version=1, cost=lambda config: 1.0 + config.seconds)
-def deed(config: Deed):
-    """Well, or one of several ways to go wrong."""
+@cell(name="samples.behave", version=1, cost=lambda config: 1.0 + config.seconds)
+def behave(config: Behaviour):
+    """One row, or one of several ways to go wrong."""
     if config.folder:
         with (Path(config.folder) / "traces").open("a") as traces:
             traces.write(f"{config.kind} {os.getpid()}\n")
     if config.kind == "refuse":
-        raise InputError("there is nothing to do.")
+        raise InputError("this was refused.")
     if config.kind == "raise":
-        raise RuntimeError("a deed undone")
+        raise RuntimeError("this went wrong")
     if config.kind == "print":
-        print("this goes to nobody's protocol")
+        print("this is not an answer to the driver")
     if config.kind == "exit":
         print("about to leave", file=sys.stderr, flush=True)
         os._exit(7)

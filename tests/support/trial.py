@@ -1,4 +1,4 @@
-"""An experiment of many small cells, for runs that are to be disturbed, and the command line that knows it."""
+"""An experiment of many small cells, for runs that tests disturb, and the command line with it as the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ID = "trial.numbers"
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A number to count from, and what goes wrong."""
+    """A number to count from, and a fault of the cell (see :func:`_go_wrong`)."""
 
     start: int
     fault: str = ""
@@ -30,7 +30,7 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class TrialProfile:
-    """How many cells, and the faults that the first of them have."""
+    """The number of cells, and the faults of the first of them."""
 
     cells: int
     faults: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class TrialProfile:
 
 @cell(name="trial.count_from", version=1)
 def count_from(config: Number):
-    """A few rows that only the configuration decides; the file ``TRIAL_TRACES`` tells which cells were begun."""
+    """A few rows that depend on the configuration only. The cell writes its start to the file ``TRIAL_TRACES``."""
     if traces := os.environ.get("TRIAL_TRACES"):
         with Path(traces).open("a") as file:
             file.write(f"{config.start}\n")
@@ -87,7 +87,7 @@ def _draw(table):
 
 
 def experiment(*faults: str):
-    """The experiment; so many of its first cells have faults."""
+    """The experiment; its first cells have these faults."""
     return FixedExperiment(
         id=ID, caption="Roots.", profiles={scale: TrialProfile(CELLS, faults) for scale in Scale},
         list_cells=_cells, rules=[grows], draw=_draw, question="Do roots grow?", method="They are taken.",
@@ -109,9 +109,10 @@ def run(
         largest_file: bytes that no file may exceed.
     """
     global EXPERIMENT
-    from normscope import cli, reproduction
+    from normscope import cli
     from normscope.papers import catalogue
     from normscope.papers.sources import Paper
+    from normscope.results import folder as results_folder
     from normscope.store import Store
 
     for stream, name in ((1, "stdout"), (2, "stderr")):
@@ -121,6 +122,6 @@ def run(
     os.environ.update(environment)
     EXPERIMENT = experiment(*filter(None, environment.get("TRIAL_FAULTS", "").split(",")))
     paper = Paper("trial", "A. Nobody", "Nobody", 2020, "Roots", "a school", "Roots grow.")
-    catalogue.ENTRIES = (catalogue.Entry(ID, "trial", "roots of numbers", paper, "Fig. 1"),)
-    reproduction.Store = functools.partial(Store, compact_at=COMPACT_AT)
+    catalogue.ENTRIES = (catalogue.Entry(ID, "roots of numbers", paper, "Fig. 1", module="trial"),)
+    results_folder.Store = functools.partial(Store, compact_at=COMPACT_AT)
     cli.main(arguments)

@@ -1,4 +1,4 @@
-"""The models that surgery is tried on, small, with norms that have seen some life."""
+"""Small models for surgery, with norms as if trained."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import normscope as ns
+from normscope import timing
 from normscope.nn.kinds import core, norms
 
 Built = tuple[nn.Module, Tensor]
@@ -15,11 +16,9 @@ Built = tuple[nn.Module, Tensor]
 
 @pytest.fixture(autouse=True)
 def _one_thread_and_a_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+    with timing.threads(1):
+        yield
 
 
 class Branches(nn.Module):
@@ -86,9 +85,6 @@ _MODELS: dict[str, Callable[[], Built]] = {
     "branches": lambda: (Branches(True), torch.randn(4, 3, 8, 8)),
     "branches that fx cannot follow": lambda: (Branches(False), torch.randn(4, 3, 8, 8)),
     "ResNet": _huggingface("ResNet", embedding_size=8, hidden_sizes=[16, 32], depths=[1, 2]),
-    "MobileNetV2": _huggingface(
-        "MobileNetV2", depth_multiplier=0.1, min_depth=4, classifier_dropout_prob=0.0
-    ),
     "RegNet": _huggingface("RegNet", embedding_size=8, hidden_sizes=[16, 32], depths=[1, 2], groups_width=8),
     "ConvNext with batch norm": _huggingface(
         "ConvNext", lambda m: ns.replace_norms(m, "batch"), hidden_sizes=[8, 16], depths=[1, 2], num_stages=2

@@ -16,7 +16,7 @@ def by_channel(x):
 
 
 def expected(batches):
-    """The weighted averages of every batch's mean and Bessel-corrected variance, in double precision."""
+    """The weighted averages of the batches' means and Bessel-corrected variances, in double precision."""
     values = [by_channel(x) for x in batches]
     count = sum(v.shape[1] for v in values)
     mean = sum(v.shape[1] * v.mean(1) for v in values) / count
@@ -149,7 +149,7 @@ def test_keyword_batches_with_labels_calibrate_a_transformers_model():
         ([()], "not a tuple"),
         ([{"images": torch.randn(3, 2)}], r"'images', of which the model takes none"),
         (torch.randn(3, 2), r"a loader or list of batches, not a tensor"),
-        ([torch.randn(3, 2), torch.randn(1, 2)], r"norm 'norm' one value a channel"),
+        ([torch.randn(3, 2), torch.randn(1, 2)], r"norm 'norm' one value per channel"),
     ],
 )
 def test_bad_batches_are_refused_in_one_sentence(batches, message):

@@ -33,7 +33,7 @@ def test_the_weights_are_morwanis_equivalent_point(lived_in):
 @pytest.mark.parametrize(
     "spec", ["amplify", "suppress", "batch(center=False)", "batch(rescale=False)", "none"]
 )
-def test_any_norm_that_is_one_line_a_channel_on_the_batch_has_an_equivalent(spec, output, off):
+def test_any_norm_that_is_an_affine_map_per_channel_on_the_batch_has_an_equivalent(spec, output, off):
     model = ns.networks.lenet(spec)
     x = torch.randn(4, 1, 32, 32)
     assert off(output(ns.equivalent_network(model, x), x), output(copy.deepcopy(model).train(), x)) < 1e-4
@@ -60,7 +60,7 @@ def test_dropout_agrees_for_the_same_seed(output, off):
     x = torch.randn(16, 4)
     torch.manual_seed(5)
     new = ns.equivalent_network(model, x)
-    mine = output(new, x)  # the generator stands where it stood before the surgery
+    mine = output(new, x)  # surgery leaves the generator as it was
     torch.manual_seed(5)
     assert off(mine, output(model, x)) < 1e-4
 

@@ -10,7 +10,7 @@ from normscope.surgery import changes
 
 
 class Wired(nn.Module):
-    """A model whose forward pass a test writes; it sees its layers as attributes."""
+    """A model whose forward pass a test provides; its layers are attributes."""
 
     def __init__(self, forward, **layers):
         super().__init__()
@@ -39,7 +39,7 @@ class DoubledConv2d(nn.Conv2d):
 
 
 class CountingConv2d(nn.Conv2d):
-    """A class of one's own that is a convolution all the same."""
+    """A user's subclass that still computes a convolution."""
 
     def forward(self, x):
         self.calls = getattr(self, "calls", 0) + 1
@@ -197,7 +197,9 @@ def test_a_norm_that_looks_at_its_input_in_evaluation_mode_is_refused_by_name(no
 
 @pytest.mark.parametrize("kind", [StandardizedConv2d, DoubledConv2d])
 def test_a_layer_that_does_other_things_with_its_weights_is_refused(kind, lived_in):
-    with pytest.raises(InputError, match=f"'1'.*{kind.__name__}.*does not compute with its weights"):
+    with pytest.raises(
+        InputError, match=f"'1'.*{kind.__name__}.*does not use its weights as its base class does"
+    ):
         ns.fold(lived_in(nn.Sequential(kind(3, 4, 3), nn.BatchNorm2d(4))))
 
 
@@ -239,7 +241,7 @@ def test_a_hook_on_a_module_that_passes_its_input_on_is_followed(lived_in):
 def test_a_layer_that_takes_other_inputs_too_does_not_take_over_the_norm_before_it(lived_in):
     model = Wired(lambda m, x: m.conv(m.norm(x)) + m.conv(x), conv=nn.Conv2d(3, 3, 1), norm=nn.BatchNorm2d(3))
     with pytest.raises(
-        InputError, match=r"'norm'.*'conv', which takes its output, also takes that of the model's"
+        InputError, match=r"'norm'.*'conv', which uses its output, also uses that of the model's"
     ):
         ns.fold(lived_in(model))
 

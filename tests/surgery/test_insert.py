@@ -4,17 +4,18 @@ from torch import nn
 
 import normscope as ns
 from normscope.errors import InputError, UnknownNameError
+from normscope.nn import kinds
 from normscope.nn.kinds import core, norms
 from normscope.surgery import ChannelsLast, NormedLayer, changes
 
 
-def told(model):
+def inserted(model):
     return [(c.name, c.norm, c.place, c.other) for c in changes(model) if c.action == "inserted"]
 
 
 def test_every_layer_but_the_output_layer_gets_a_norm_of_its_width():
     model = ns.insert_norms(ns.networks.lenet("none"), "batch")
-    assert told(model) == [
+    assert inserted(model) == [
         ("conv1.norm", "BatchNorm of 6", "after", "conv1"),
         ("conv2.norm", "BatchNorm of 16", "after", "conv2"),
     ]
@@ -24,7 +25,7 @@ def test_every_layer_but_the_output_layer_gets_a_norm_of_its_width():
 
 def test_before_a_layer_the_norm_has_its_input_channels():
     model = ns.insert_norms(ns.networks.lenet("none"), "batch", place="before")
-    assert told(model) == [
+    assert inserted(model) == [
         ("conv1.norm", "BatchNorm of 1", "before", "conv1"),
         ("conv2.norm", "BatchNorm of 6", "before", "conv2"),
     ]
@@ -45,9 +46,9 @@ def test_inserted_norms_run_in_any_model_and_the_output_layer_has_none(built, ou
     for place in ("after", "before"):
         new = ns.insert_norms(ns.remove_norms(model), "batch", place=place)
         assert output(new.train(), x).isfinite().all()
-        inserted = {other for *_, other in told(new)}
-        every = {name for name, m in model.named_modules() if isinstance(m, ns.surgery.kinds.Layer)}
-        (left,) = every - inserted
+        normed = {other for *_, other in inserted(new)}
+        every = {name for name, m in model.named_modules() if isinstance(m, kinds.Layer)}
+        (left,) = every - normed
         assert dict(new.named_modules())[left].out_features == output(model, x).shape[1]
 
 
@@ -92,7 +93,7 @@ def test_a_shared_layer_gets_one_shared_norm():
 
 def test_layers_chooses_by_name_the_output_layer_too():
     new = ns.insert_norms(ns.networks.lenet("none"), "amplify(threshold=3)", layers=["conv2", "fc"])
-    assert [name for name, *_ in told(new)] == ["conv2.norm", "fc.norm"]
+    assert [name for name, *_ in inserted(new)] == ["conv2.norm", "fc.norm"]
     assert {core(norm).rule.below for _, norm in norms(new)} == {3.0}
 
 
@@ -106,7 +107,7 @@ def test_each_of_several_outputs_has_its_output_layer():
             x = torch.relu(self.body(x))
             return {"mean": self.mean(x), "spread": self.spread(x).exp()}
 
-    assert [other for *_, other in told(ns.insert_norms(TwoHeads(), "batch"))] == ["body"]
+    assert [other for *_, other in inserted(ns.insert_norms(TwoHeads(), "batch"))] == ["body"]
 
 
 def test_a_layer_that_the_model_does_not_call_gets_none():
@@ -118,7 +119,7 @@ def test_a_layer_that_the_model_does_not_call_gets_none():
         def forward(self, x):
             return self.last(self.first(x))
 
-    assert [other for *_, other in told(ns.insert_norms(Spare(), "batch"))] == ["first"]
+    assert [other for *_, other in inserted(ns.insert_norms(Spare(), "batch"))] == ["first"]
 
 
 def test_type_and_mode_are_the_layers():

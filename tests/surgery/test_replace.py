@@ -78,7 +78,7 @@ def test_every_kind_of_norm_over_channels_is_replaced(norm):
     [nn.Conv2d(4, 4, 1), nn.LocalResponseNorm(2), nn.ReLU(), nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))],
     ids=lambda layer: type(layer).__name__,
 )  # fmt: skip
-def test_what_is_no_norm_over_channels_stays(layer):
+def test_a_module_that_is_not_a_norm_over_channels_stays(layer):
     model = nn.Sequential(layer)
     assert type(ns.replace_norms(model, "batch")[0]) is type(layer)
     assert changes(ns.replace_norms(model, "batch")) == ()

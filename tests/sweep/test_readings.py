@@ -1,4 +1,4 @@
-"""What is read from a grid's table and drawn of it, on tables that a test writes."""
+"""What is read from a sweep's table and drawn from it, on tables that the tests write."""
 
 import itertools
 import math
@@ -9,17 +9,17 @@ import pytest
 
 from normscope.errors import UnknownNameError
 from normscope.protocol import NotJudgedError, empty_table
-from normscope.sweep import Grid, GridExperiment
+from normscope.sweep import Sweep, SweepExperiment
 from normscope.sweep.readings import eigenvalues, final_errors, labels, summary
-from normscope.sweep.training import train_network
+from normscope.sweep.training_cell import train_network
 
 
-def grid(network="lenet", **words):
-    return Grid.of(network, **{"lr": "0.1,1,10", "seeds": 2, "epochs": 2, "probe": "spectrum"} | words)
+def sweep(network="lenet", **words):
+    return Sweep.of(network, **{"lr": "0.1,1,10", "seeds": 2, "epochs": 2, "probe": "spectrum"} | words)
 
 
 def table(asked, error, diverged=lambda run: False, layers=("conv1", "conv2", "fc")):
-    """A table as the cells would fill it: ``error`` and ``diverged`` are functions of a run."""
+    """A table such as the cells would fill; ``error`` and ``diverged`` are functions of a run."""
     rows = []
     for run in asked.runs():
         words = {"function": train_network.name} | {
@@ -42,7 +42,7 @@ def table(asked, error, diverged=lambda run: False, layers=("conv1", "conv2", "f
 
 
 def test_the_error_is_that_of_the_last_epoch_and_a_diverged_run_counts_as_chance():
-    asked = grid()
+    asked = sweep()
     found = final_errors(
         table(asked, lambda run: run.rate / 100, lambda run: run.rate == 10 and run.seed == 1), asked
     )
@@ -53,23 +53,23 @@ def test_the_error_is_that_of_the_last_epoch_and_a_diverged_run_counts_as_chance
     assert found.loc[found["diverged"], ["rate", "seed"]].to_numpy().tolist() == [[10.0, 1.0]]
 
 
-def test_eigenvalues_are_the_second_layers_after_five_steps_and_infinite_where_the_run_was_over():
-    asked = grid()
+def test_eigenvalues_are_the_second_layers_after_five_steps_and_infinite_where_the_run_had_ended():
+    asked = sweep()
     found = eigenvalues(table(asked, lambda run: 0.1, lambda run: run.rate == 10), asked, "lambda_max")
     by_rate = found.groupby("rate")["value"].first().to_dict()
     assert by_rate == {0.1: 5 + 500 + 0.1, 1.0: 5 + 500 + 1.0, 10.0: math.inf}
 
 
 def test_another_layer_can_be_shown_and_an_unknown_one_is_refused():
-    asked = grid(layer="fc")
+    asked = sweep(layer="fc")
     found = eigenvalues(table(asked, lambda run: 0.1), asked, "lambda_min")
     assert found["value"].min() == 5 + 200 + 0.1
     with pytest.raises(UnknownNameError, match="did you mean fc"):
-        eigenvalues(table(asked, lambda run: 0.1), grid(layer="fcc"), "lambda_min")
+        eigenvalues(table(asked, lambda run: 0.1), sweep(layer="fcc"), "lambda_min")
 
 
-def test_of_a_grouped_convolution_the_extremes_over_the_groups_are_shown():
-    asked = grid(lr=0.1, seeds=1)
+def test_a_grouped_convolution_shows_the_extremes_over_its_groups():
+    asked = sweep(lr=0.1, seeds=1)
     rows = table(asked, lambda run: 0.1)
     both = pd.concat([rows, rows.assign(index=1, value=rows["value"] + 7)])
     assert eigenvalues(both, asked, "lambda_min")["value"].item() == 505.1
@@ -77,7 +77,7 @@ def test_of_a_grouped_convolution_the_extremes_over_the_groups_are_shown():
 
 
 def test_the_summary_finds_the_best_rate_and_where_runs_diverge():
-    asked = grid(norm="batch,none")
+    asked = sweep(norm="batch,none")
     found = summary(
         table(
             asked,
@@ -91,7 +91,7 @@ def test_the_summary_finds_the_best_rate_and_where_runs_diverge():
 
 
 def test_a_rate_is_stable_only_when_all_lower_ones_are():
-    asked = grid()
+    asked = sweep()
     found = summary(table(asked, lambda run: 0.1, lambda run: run.rate == 1), asked)
     assert found["stable_rate"].item() == 0.1
     nowhere = summary(table(asked, lambda run: 0.1, lambda run: run.rate == 0.1), asked)
@@ -111,13 +111,13 @@ def test_a_rate_is_stable_only_when_all_lower_ones_are():
     ids=str,
 )
 def test_a_line_is_named_by_what_varies(words, expected):
-    assert list(labels(grid(**words)).values()) == expected
+    assert list(labels(sweep(**words)).values()) == expected
     assert len(set(expected)) == len(expected)
 
 
 def test_the_figure_has_a_line_an_arrangement_and_marks_diverged_runs():
-    asked = grid(norm="batch,suppress,none")
-    figure = GridExperiment("a", asked).figure(
+    asked = sweep(norm="batch,suppress,none")
+    figure = SweepExperiment("a", asked).figure(
         table(asked, lambda run: 0.1, lambda run: run.norm == "none" and run.rate == 10)
     )
     error, largest, smallest = figure.axes
@@ -131,15 +131,15 @@ def test_the_figure_has_a_line_an_arrangement_and_marks_diverged_runs():
 
 
 def test_without_spectra_the_figure_has_one_panel():
-    asked = grid(probe=())
-    assert len(GridExperiment("a", asked).figure(table(asked, lambda run: 0.1)).axes) == 1
+    asked = sweep(probe=())
+    assert len(SweepExperiment("a", asked).figure(table(asked, lambda run: 0.1)).axes) == 1
 
 
 def test_an_eigenvalue_of_zero_is_marked_at_the_lower_edge(tmp_path):
-    asked = grid(lr="0.1,1", seeds=1)
+    asked = sweep(lr="0.1,1", seeds=1)
     rows = table(asked, lambda run: 0.1)
     rows.loc[(rows["measure"] == "lambda_min") & (rows["rate"] == 1), "value"] = 0.0
-    figure = GridExperiment("a", asked).figure(rows)
+    figure = SweepExperiment("a", asked).figure(rows)
     hollow = [line for line in figure.axes[2].lines if line.get_fillstyle() == "none"]
     assert [(list(line.get_xdata()), list(line.get_ydata())) for line in hollow] == [([1.0], [0.0])]
     figure.savefig(tmp_path / "figure.png")
@@ -148,10 +148,10 @@ def test_an_eigenvalue_of_zero_is_marked_at_the_lower_edge(tmp_path):
 @pytest.mark.parametrize("value", [0.0, math.inf])
 @pytest.mark.filterwarnings("error")
 def test_eigenvalues_that_are_all_zero_or_infinite_are_drawn_without_complaint(tmp_path, value):
-    asked = grid(lr="0.1,1", seeds=1)
+    asked = sweep(lr="0.1,1", seeds=1)
     rows = table(asked, lambda run: 0.1)
     rows.loc[rows["measure"] == "lambda_min", "value"] = value
-    figure = GridExperiment("a", asked).figure(rows)
+    figure = SweepExperiment("a", asked).figure(rows)
     figure.savefig(tmp_path / "figure.png")
     panel = figure.axes[2]
     assert panel.get_yscale() == "log"
@@ -162,6 +162,6 @@ def test_eigenvalues_that_are_all_zero_or_infinite_are_drawn_without_complaint(t
 
 def test_nothing_is_drawn_or_summed_up_when_no_run_has_finished():
     with pytest.raises(NotJudgedError):
-        GridExperiment("a", grid()).figure(empty_table())
+        SweepExperiment("a", sweep()).figure(empty_table())
     with pytest.raises(NotJudgedError):
-        summary(empty_table(), grid())
+        summary(empty_table(), sweep())

@@ -1,7 +1,6 @@
-"""The command line. One file a command group: each parses, calls, prints; the work is done elsewhere.
+"""The command line: one file per command. A file's ``command`` parses, calls and prints; the work is done elsewhere.
 
-Exit status: 0 done, 1 a cell failed, 2 bad use or input (one line), 3 a claim does not hold under ``--strict``,
-130 interrupted.
+:class:`~normscope.cli.exit_status.ExitStatus` lists the exit status of every command.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ from typing import Annotated
 import typer
 
 from normscope.cli import bench_norm, catalogue, clean, data, info, report, reproduce, sweep
+from normscope.cli.exit_status import ExitStatus
 from normscope.errors import NormscopeError
 
-BAD_USE, INTERRUPTED = 2, 130
-
-# The parser's own errors. Typer brings its parser along, or takes the installed click, depending on its version; this
-# base class of what it exports is the same either way.
+# The base class of the parser's errors. Depending on its version, typer contains the parser or imports the installed
+# click; the base class of an error that it exports is right in both cases.
 _ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
@@ -34,7 +32,7 @@ app = typer.Typer(
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
     ] = False,
 ) -> None:
     """The laboratory for normalization in neural networks."""
@@ -43,18 +41,22 @@ def options(
         raise typer.Exit
 
 
-app.command(name="list")(catalogue.list_experiments)
-app.command(name="reproduce")(reproduce.reproduce)
-app.command(name="report")(report.report)
-app.command(name="sweep")(sweep.sweep)
-app.command(name="clean")(clean.clean)
-app.command(name="bench-norm")(bench_norm.bench_norm)
-app.command(name="info")(info.info)
+app.command(name="list")(catalogue.command)
+app.command(name="reproduce")(reproduce.command)
+app.command(name="report")(report.command)
+app.command(name="sweep")(sweep.command)
+app.command(name="clean")(clean.command)
+app.command(name="bench-norm")(bench_norm.command)
+app.command(name="info")(info.command)
 app.add_typer(data.app, name="data")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and end the process with its status."""
+    """Run a command and end the process with its exit status.
+
+    Args:
+        arguments: the words after ``normscope``; by default those that the process was started with.
+    """
     try:
         status = app(arguments, standalone_mode=False)
     except NormscopeError as error:
@@ -62,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = error.exit_status
     except _ParserError as error:
         _complain(error.format_message())  # type: ignore[attr-defined]
-        status = BAD_USE
+        status = ExitStatus.BAD_USE
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
-    if status == INTERRUPTED:
-        _complain("interrupted; what is finished is kept: the same command goes on from there.")
+        status = ExitStatus.INTERRUPTED
+    if status == ExitStatus.INTERRUPTED:
+        _complain("interrupted; finished cells are kept: the same command goes on with the others.")
     sys.exit(status or 0)
 
 

@@ -9,31 +9,31 @@ import typer
 from normscope.errors import InputError
 
 
-def bench_norm(
+def command(
     specs: Annotated[
         list[str],
         typer.Argument(metavar="SPEC", help="Norms: 'suppress(threshold=2)', 'mypackage.mymodule:MyNorm', …"),
     ],
     threads: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="Threads; may be given again.")
+        list[int] | None,
+        typer.Option(metavar="N", help="How many threads; give it again for another measurement."),
     ] = None,
-    budget: Annotated[float, typer.Option(metavar="S", help="Seconds a shape.")] = 4.0,
+    budget: Annotated[float, typer.Option(metavar="S", help="Seconds per input shape.")] = 4.0,
 ) -> None:
-    """Time norms, forward and backward, as a ratio to the framework's batch norm in the same run."""
+    """Time norms, forward and backward, relative to torch's batch norm in the same run."""
     import functools
-    import os
-    import sys
 
     from rich.table import Table
 
     from normscope import timing
+    from normscope.cli import working_directory
     from normscope.nn import make
     from normscope.progress import console
 
     counts = threads or [1]
     if min(counts) < 1 or not budget > 0:
         raise InputError("threads must be 1 or more, and the budget a positive number of seconds.")
-    sys.path.append(os.getcwd())  # so that a module of the user's here can be named
+    working_directory.make_importable()
     makers = {spec: functools.partial(make, spec) for spec in dict.fromkeys(specs)}
     for shape in timing.SHAPES:
         for maker in makers.values():

@@ -7,12 +7,10 @@ from typing import Annotated
 import typer
 
 
-def list_experiments(
-    prefix: Annotated[
-        str, typer.Argument(help="A paper or an experiment; everything when left out.")
-    ] = "all",
+def command(
+    prefix: Annotated[str, typer.Argument(help="A paper or an experiment; by default everything.")] = "all",
 ) -> None:
-    """The catalogue: every experiment with its source."""
+    """List the experiments, each with what it measures and its source."""
     from rich.console import Console
     from rich.table import Table
 

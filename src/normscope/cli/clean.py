@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def clean(
+def command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder that 'normscope reproduce' has written.")
     ],
@@ -16,10 +16,11 @@ def clean(
         bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
     ] = False,
 ) -> None:
-    """Remove cells that no experiment refers to, superseded copies, and what crashes have left behind."""
-    from normscope.results import cleaning
+    """Remove cells that no experiment refers to, older copies of cells, and what crashes have left behind."""
+    from normscope.results import ResultsFolder
+    from normscope.results.cleaning import clean
 
-    removals = cleaning.clean(folder, dry_run=dry_run)
+    removals = clean(ResultsFolder(folder), dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"
     for removal in removals:
         print(f"{verb} {removal.what}: {removal.count:,} ({removal.bytes / 1e6:,.2f} MB)")

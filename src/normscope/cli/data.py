@@ -1,4 +1,4 @@
-"""``normscope data``: the data sets, and fetching them."""
+"""``normscope data``: list the data sets, and download them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The data sets: what is here, and fetching what is not.", no_args_is_help=True)
+app = typer.Typer(help="List the data sets, or download one.", no_args_is_help=True)
 
 
 @app.command(name="list")
 def list_datasets() -> None:
-    """Every data set, whether it is at hand, and from where."""
+    """List every data set, whether it is here, and where it comes from."""
     from normscope import data
 
     width = max(map(len, data.CATALOGUE))
     for name, entry in data.CATALOGUE.items():
-        at_hand, where = data.available(name)
+        is_here, where = data.available(name)
         print(f"{name:{width}}  {entry.title}: {entry.train:,} + {entry.test:,} images, {entry.licence}")
-        print(f"{'':{width}}  {'ready' if at_hand else 'missing'}, {where}")
+        print(f"{'':{width}}  {'ready' if is_here else 'missing'}, {where}")
 
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="See 'normscope data list'.")]) -> None:
-    """Make a data set ready for use without a network, downloading it when it is not here."""
+    """Prepare a data set for use without a network; download it when it is not here."""
     print(_fetch(name))
 
 
 def fetch_missing(names: Iterable[str]) -> None:
-    """Download the data sets that are not at hand, each with a progress bar."""
+    """Download the data sets that are not here, each with a progress bar."""
     from normscope import data
 
     for name in sorted(names):

@@ -1,10 +1,10 @@
-"""What the command line shows besides a sweep's progress: downloads, plans, scorecards."""
+"""What the command line prints besides the progress of a run: downloads, plans, scorecards, paths."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,11 @@ _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")
 
 @contextlib.contextmanager
 def download() -> Iterator[Callable[[str, int, int], None]]:
-    """A callback for downloads: a bar on a terminal, one line a file in a pipe."""
+    """A callback that shows downloads: a bar on a terminal, one line per file in a pipe.
+
+    Yields:
+        A function of the file's name, the bytes done and the bytes in all.
+    """
     screen = console(stderr=True)
     tasks: dict[str, TaskID] = {}
     bars = Progress(
@@ -44,7 +48,7 @@ def download() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def show_plan(plan: Plan) -> None:
-    """List every cell of a plan, then the estimate."""
+    """Print every cell of a plan, the data sets that are missing, and the estimate."""
     from normscope import data
 
     screen = console()
@@ -52,14 +56,14 @@ def show_plan(plan: Plan) -> None:
         for cell in cells.values():
             screen.print(f"{state:5}  {cell.describe()}", markup=False, soft_wrap=True)
     for name in sorted({name for cell in plan.new.values() for name in cell.data}):
-        at_hand, where = data.available(name)
-        if not at_hand:
+        is_here, where = data.available(name)
+        if not is_here:
             screen.print(f"{name} is {where}", markup=False, soft_wrap=True)
     screen.print(plan_sentence(plan))
 
 
 def show_scorecard(results: Sequence[Result]) -> None:
-    """The claims with their verdicts and measured numbers, then what failed."""
+    """Print the claims with their verdicts and measured numbers, then notes and failures."""
     screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("claim", ratio=3)
@@ -78,12 +82,24 @@ def show_scorecard(results: Sequence[Result]) -> None:
     for result in results:
         for note in result.notes:
             screen.print(f"{result.id}: {note}", markup=False)
-        for error, count in Counter(result.failures.values()).items():
-            screen.print(f"{result.id}: {counted(count, 'cell')} failed: {error}", markup=False)
+        show_failures(result.failures, f"{result.id}: ")
 
 
-def show_places(out: Path) -> None:
-    """Where the results stand."""
+def show_failures(failures: Mapping[str, str], prefix: str = "") -> None:
+    """Print every error with the number of cells that it stopped."""
+    for error, count in Counter(failures.values()).items():
+        console().print(f"{prefix}{counted(count, 'cell')} failed: {error}", markup=False)
+
+
+def show_absent(absent: Mapping[str, str]) -> None:
+    """Print the experiments that the page lacks, each with the reason."""
+    if absent:
+        named = ", ".join(f"{id} ({why})" for id, why in absent.items())
+        console().print(f"not on the page: {named}", markup=False)
+
+
+def show_paths(*paths: Path) -> None:
+    """Print the paths of files, one per line."""
     screen = console()
-    for name in ("scorecard.json", "report.html"):
-        screen.print(str(out / name), markup=False, soft_wrap=True)
+    for path in paths:
+        screen.print(str(path), markup=False, soft_wrap=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 
-def info() -> None:
-    """Versions, cores, and where data and results stand: what to put into a bug report."""
+def command() -> None:
+    """Print versions, cores and data folders: what a bug report should contain."""
     import os
 
     from normscope import runner
     from normscope.data import locations
     from normscope.papers import catalogue
-    from normscope.results import stored
+    from normscope.results.page import environment
 
     lines = {
-        **stored.environment(),
+        **environment(),
         "cores": str(runner.available_cores()),
         "experiments": str(len(catalogue.ENTRIES)),
         "NORMSCOPE_DATA": os.environ.get("NORMSCOPE_DATA", "not set"),

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from normscope.cli.exit_status import ExitStatus
+from normscope.cli.running import CellTimeout, DryRun, Engine, Fresh, Out, RayAddress, Workers, run_or_list
+
 if TYPE_CHECKING:
     from normscope.protocol import Result
 
-CELL_FAILED = 1
 
-
-def sweep(
+def command(
     network: Annotated[
         list[str],
-        typer.Option(
-            metavar="SPEC", help="lenet, resnet(depth=20), my.module:factory; commas between several."
-        ),
+        typer.Option(metavar="SPEC", help="lenet, resnet(depth=20), my.module:factory; separate by commas."),
     ],
     norm: Annotated[
         list[str] | None,
-        typer.Option(metavar="SPEC", help="batch, suppress, my:Norm, as-is …; as-is by default."),
+        typer.Option(metavar="SPEC", help="batch, suppress, my:Norm, as-is …; by default as-is."),
     ] = None,
     place: Annotated[list[str], typer.Option(metavar="PLACE", help="after, before, prior, top.")] = ["after"],  # noqa: B006
     lr: Annotated[
         list[str], typer.Option(metavar="RATES", help="low:high:count in equal ratios, or numbers.")
     ] = ["0.01:10:7"],  # noqa: B006
-    seeds: Annotated[int, typer.Option(metavar="N", help="How many seeds.")] = 3,
+    seeds: Annotated[int, typer.Option(metavar="N", help="The number of seeds.")] = 3,
     data: Annotated[
         str, typer.Option(metavar="NAME", help="A data set; see 'normscope data list'.")
     ] = "mnist5k",
@@ -39,96 +37,89 @@ def sweep(
             metavar="PROBE", help="spectrum, moments: read at the start, after 5 steps, at the end."
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", help="Images a batch.")] = 64,
+    batch: Annotated[int, typer.Option(metavar="N", help="Images per batch.")] = 64,
     images: Annotated[
-        int | None, typer.Option(metavar="N", help="How many training images; all by default.")
+        int | None, typer.Option(metavar="N", help="The number of training images; by default all.")
     ] = None,
     optimizer: Annotated[
         str, typer.Option(metavar="SPEC", help="sgd(momentum=0.9), adam, adamw(weight_decay=0.1) …")
     ] = "sgd",
     lr_for: Annotated[
-        str, typer.Option(metavar="WHICH", help="all, or convolutions: the rates are their weights' alone.")
+        str, typer.Option(metavar="WHICH", help="The parameters that get the rates: all, or convolutions.")
     ] = "all",
     other_lr: Annotated[
-        float, typer.Option(metavar="RATE", help="The rate of everything else with --lr-for convolutions.")
+        float, typer.Option(metavar="RATE", help="The rate of the others with --lr-for convolutions.")
     ] = 0.1,
     image_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Pad images to N×N; for the LeNet 32 by default.")
+        int | None, typer.Option(metavar="N", help="Pad images to N×N; by default 32 for the LeNet.")
     ] = None,
     layer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Whose spectra the figure shows; the second layer by default."),
+        typer.Option(metavar="NAME", help="The layer whose spectra the figure shows; by default the second."),
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The sweep's name, and its folder's.")] = "sweep",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results are kept.")] = Path(
-        "normscope-runs"
-    ),
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Worker processes; one a core by default.")
-    ] = None,
-    engine: Annotated[str, typer.Option(metavar="ENGINE", help="local or ray.")] = "local",
-    ray_address: Annotated[str | None, typer.Option(metavar="A", help="The Ray cluster to join.")] = None,
-    cell_timeout: Annotated[
-        float | None, typer.Option(metavar="S", help="Seconds after which a run counts as failed.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run everything anew, finished or not.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the runs and the estimate; run nothing.")
-    ] = False,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="The name of the sweep and its folder.")
+    ] = "sweep",
+    out: Out = None,
+    workers: Workers = None,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    cell_timeout: CellTimeout = None,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Train networks with norms at learning rates of your own choice: table, figure, page.
+    """Train networks with norms at several learning rates: table, figure, page.
 
-    Modules are imported from the working directory. Finished runs are kept: the same command again goes on where it was
-    stopped.
+    Modules are imported from the working directory. Finished runs are kept: after an interruption, the same command
+    runs only the missing ones.
     """
-    import os
-    import sys
-
-    from normscope.cli import display
-    from normscope.cli.data import fetch_missing
-    from normscope.progress import watching
+    from normscope.cli import display, working_directory
+    from normscope.options import RunOptions
+    from normscope.results import ResultsFolder
     from normscope.sweeping import prepared_sweep
 
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    working_directory.make_importable()
+    folder = ResultsFolder(out)
+    options = RunOptions(
+        folder,
+        workers=workers,
+        cell_timeout=cell_timeout,
+        fresh=fresh,
+        engine=engine,
+        ray_address=ray_address,
+    )
     reproduction = prepared_sweep(
-        name, out, workers, timeout=cell_timeout, fresh=fresh, engine=engine, ray_address=ray_address,
-        network=network, norm=norm, place=place, lr=lr, seeds=seeds, data=data, epochs=epochs,
+        name, options, network=network, norm=norm, place=place, lr=lr, seeds=seeds, data=data, epochs=epochs,
         probe=probe or (), batch=batch, images=images, optimizer=optimizer, lr_for=lr_for, other_lr=other_lr,
         image_size=image_size, layer=layer,
     )  # fmt: skip
-    if dry_run:
-        display.show_plan(reproduction.plan(offline=True))
-        return
-    fetch_missing(reproduction.datasets())
-    with watching(True) as observer:
-        (result,) = reproduction.run(observer)
+    (result,) = run_or_list(reproduction, dry_run=dry_run)
     _show_summary(result)
-    _show_places(result, out)
+    display.show_failures(result.failures)
+    stored = folder.experiment(name)
+    display.show_paths(*(path for path in (stored.table, stored.bitmap, folder.page) if path.exists()))
     if result.failures:
-        raise typer.Exit(CELL_FAILED)
+        raise typer.Exit(ExitStatus.CELL_FAILED)
 
 
 def _show_summary(result: Result) -> None:
-    from collections import Counter
-
+    """Print a line per network, norm and place: the best error, and up to which rate no run diverged."""
     from rich.table import Table
     from rich.text import Text
 
     from normscope.progress import console
     from normscope.protocol import NotJudgedError
-    from normscope.sweep import GridExperiment
+    from normscope.sweep import SweepExperiment
     from normscope.sweep.readings import summary
 
-    assert isinstance(result.experiment, GridExperiment)
-    screen = console()
+    assert isinstance(result.experiment, SweepExperiment)
+    try:
+        rows = summary(result.table, result.experiment.sweep).to_dict("records")
+    except NotJudgedError:
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "least error", "at rate", "no run diverged up to", "diverged"):
         table.add_column(column, justify="right" if column else "left")
-    try:
-        rows = summary(result.table, result.experiment.grid).to_dict("records")
-    except NotJudgedError:
-        rows = []
     for row in rows:
         stable = f"{row['stable_rate']:.3g}" if row["stable_rate"] == row["stable_rate"] else "none"
         table.add_row(
@@ -138,17 +129,4 @@ def _show_summary(result: Result) -> None:
             stable,
             f"{row['diverged']} of {row['runs']}",
         )
-    if rows:
-        screen.print(table)
-    for error, count in Counter(result.failures.values()).items():
-        screen.print(f"{count} cell{'s' if count != 1 else ''} failed: {error}", markup=False)
-
-
-def _show_places(result: Result, out: Path) -> None:
-    from normscope.progress import console
-
-    folder = out / result.id
-    places = (folder / "data.parquet", folder / "figure.png", out / "report.html")
-    for place in places:
-        if place.exists():
-            console().print(str(place), markup=False, soft_wrap=True)
+    console().print(table)

@@ -1,4 +1,4 @@
-"""The networks of the sources. Each takes a norm, where to place it, and which convolutions get it."""
+"""The networks of the papers. Each takes a norm, its place, and the convolutions that get it."""
 
 from normscope.networks._lenet import LeNet, lenet
 from normscope.networks._resnet import ResNet, resnet

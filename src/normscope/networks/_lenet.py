@@ -8,16 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.networks.placement import (
-    ConvFactory,
-    NormSpec,
-    Place,
-    check_place,
-    chosen_layers,
-    conv_factory,
-    make_norm,
-)
+from normscope.networks.placement import ConvFactory, Place, check_place, chosen_layers, conv_factory
 from normscope.networks.pooling import AveragePool
+from normscope.nn import make
+from normscope.nn.factory import NormSpec
 
 _CHANNELS = (6, 16)
 _KERNEL = 5
@@ -26,7 +20,7 @@ _KERNEL = 5
 class LeNet(nn.Module):
     """Two 5×5 convolutions, each with ReLU and 2×2 average pooling, and one fully connected layer.
 
-    Made by :func:`lenet`. Shapes: ``(N, in_channels, image, image)`` in, ``(N, classes)`` logits out.
+    Made by :func:`lenet`. Shapes: ``(N, in_channels, image, image)`` in, logits ``(N, classes)`` out.
     """
 
     def __init__(
@@ -46,7 +40,7 @@ class LeNet(nn.Module):
             raise InputError(f"images of {image}×{image} pixels are too small for LeNet: at least 16×16.")
 
         def norm_at(number: int, *places: Place, channels: int) -> nn.Module:
-            return make_norm(norm, channels) if place in places and number in layers else nn.Identity()
+            return make(norm, channels) if place in places and number in layers else nn.Identity()
 
         self.before1 = norm_at(1, "before", "prior", channels=in_channels)
         self.conv1 = conv_factory(conv, 1)(in_channels, first, _KERNEL)
@@ -76,28 +70,28 @@ def lenet(
     classes: int = 10,
     image: int = 32,
 ) -> LeNet:
-    """The LeNet of Chai et al. 2020, Table 1, with the framework's default initialisation.
+    """The LeNet of Chai et al. 2020, Table 1, with the framework's default initialization.
 
-    Convolution 1→6 5×5, ReLU, average pool 2, convolution 6→16 5×5, ReLU, average pool 2, fully connected 400→10.
-    The weights come from torch's global generator: seed it, or fork it, before the call. Norms draw nothing from it,
-    so the same seed gives the same weights for every norm and place. The pooling is a matrix product (see
-    :mod:`normscope.networks.pooling`), where one value that is not finite takes its row along.
+    Convolution 1→6 5×5, ReLU, average pool 2, convolution 6→16 5×5, ReLU, average pool 2, fully connected 400→10. The
+    weights come from torch's global generator: seed it, or fork it, before the call. Norms draw nothing from it, so the
+    same seed produces the same weights for every norm and place. The pooling is a matrix product
+    (:mod:`normscope.networks.pooling`), in which a value that is not finite spreads along its row.
 
     Args:
-        norm: a spec for :func:`normscope.nn.make`, or a callable from a channel count to a module.
+        norm: a spec for :func:`normscope.nn.make`, or a callable from a number of channels to a module.
         place: ``"after"`` each convolution, before its ReLU (Chai, Fig. 9b); ``"before"`` each convolution;
             ``"prior"``, before each convolution but the first (Chai's BN_Prior, Fig. 9d); ``"top"``, before the last
             pooling and the fully connected layer.
-        layers: which convolutions get the norm, counted from 1; by default all that ``place`` means.
+        layers: numbers of the convolutions that get the norm, counted from 1; by default all that ``place`` implies.
         conv: makes the convolutions, called as ``conv(in_channels, out_channels, kernel_size)``; or a mapping from a
-            convolution's number to what makes that one.
-        in_channels: channels of the image.
+            convolution's number to its own factory.
+        in_channels: number of channels of the image.
         classes: number of logits.
         image: height and width of the image, one number; Chai's digits of 28×28 are zero-padded to 32×32.
 
     Raises:
-        InputError: for an unknown norm or place, a layer there is not, or an image size that is no whole number or too
-            small.
+        UnknownNameError: for a norm or place that does not exist.
+        InputError: for a layer that does not exist, or an image size that is too small or not a whole number.
     """
     check_place(place)
     if not isinstance(image, int):

@@ -9,23 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.networks.placement import (
-    ConvFactory,
-    NormSpec,
-    Place,
-    check_place,
-    chosen_layers,
-    conv_factory,
-    make_norm,
-)
+from normscope.networks.placement import ConvFactory, Place, check_place, chosen_layers, conv_factory
+from normscope.nn import kinds, make
+from normscope.nn.factory import NormSpec
 
 _WIDTHS = (16, 32, 64)
 
 
 class ConvUnit(nn.Module):
-    """A 3×3 convolution with its norms around it: ``before``, ``conv``, ``norm``.
+    """A 3×3 convolution between its norms: ``before``, ``conv``, ``norm``.
 
-    The convolution has a bias only where no norm follows it, which would take it away.
+    The convolution has a bias only if no norm follows, since a norm would subtract it.
     """
 
     def __init__(self, before: nn.Module, conv: nn.Module, norm: nn.Module) -> None:
@@ -39,7 +33,7 @@ class ConvUnit(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut without parameters: subsampled by the stride, padded with zero channels."""
+    """Two convolutions and a shortcut without parameters: subsampled by the stride, padded with zero channels."""
 
     def __init__(self, first: ConvUnit, second: ConvUnit, stride: int, more_channels: int) -> None:
         super().__init__()
@@ -56,7 +50,10 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The network; made by :func:`resnet`. Shapes: (N, in_channels, H, W) in, (N, classes) logits out."""
+    """A stem, residual blocks, average pooling and a linear layer.
+
+    Made by :func:`resnet`. Shapes: (N, in_channels, H, W) in, logits (N, classes) out.
+    """
 
     def __init__(self, stem: ConvUnit, blocks: Iterable[Block], top: nn.Module, classes: int) -> None:
         super().__init__()
@@ -83,30 +80,32 @@ def resnet(
 ) -> ResNet:
     """The CIFAR residual network of depth 6n+2: 3×3 convolutions of 16, 32 and 64 channels, n blocks each.
 
-    Shortcuts have no parameters (stride-2 subsampling, zero-padded channels); global average pooling and one fully
+    Shortcuts have no parameters (stride-2 subsampling, zero-padded channels). Global average pooling and one fully
     connected layer follow. Weights are drawn by Xavier's rule, standard deviation √(2/(fan_in + fan_out)), from torch's
-    global generator: seed it, or fork it, before the call. Norms draw nothing, so the same seed gives the same weights
-    for every norm and place. ``norm="none"`` is Bjorck et al.'s unnormalized network.
+    global generator: seed it, or fork it, before the call. Norms draw nothing from it, so the same seed produces the
+    same weights for every norm and place. ``norm="none"`` is Bjorck et al.'s unnormalized network.
 
     Args:
-        depth: 6n+2: 20, 32, 44, 56, 110, …
-        norm: a spec for :func:`normscope.nn.make`, or a callable from a channel count to a module.
+        depth: 6n+2, such as 20, 32, 44, 56 or 110.
+        norm: a spec for :func:`normscope.nn.make`, or a callable from a number of channels to a module.
         place: ``"after"`` each convolution; ``"before"`` each convolution; ``"prior"``, before each but the first;
-            ``"top"``, before the average pooling and the fully connected layer alone (Bjorck, Fig. 15).
-        layers: which convolutions get the norm, counted from 1 to depth − 1; by default all that ``place`` means.
-        conv: makes the convolutions, called as ``nn.Conv2d`` is; or a mapping from a convolution's number to what makes
-            that one.
-        in_channels: channels of the image.
+            ``"top"``, only before the average pooling and the fully connected layer (Bjorck, Fig. 15).
+        layers: numbers of the convolutions that get the norm, from 1 to depth − 1; by default all that ``place``
+            implies.
+        conv: makes the convolutions, called as ``nn.Conv2d`` is; or a mapping from a convolution's number to its own
+            factory.
+        in_channels: number of channels of the image.
         classes: number of logits.
 
     Raises:
-        InputError: for a depth that is not 6n+2, an unknown norm or place, or a layer there is not.
+        UnknownNameError: for a norm or place that does not exist.
+        InputError: for a depth that is not 6n+2, or a layer that does not exist.
     """
     check_place(place)
     if depth < 8 or (depth - 2) % 6:
         raise InputError(f"a CIFAR ResNet's depth is 6n+2 (8, 14, 20, 32, 56, 110, …), not {depth}.")
     normed = chosen_layers(layers, depth - 1, place)
-    # Drawn before anything else: building a convolution with a bias draws more than building one without.
+    # Drawn first, since building a convolution with a bias draws more numbers than building one without.
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
     numbers = count(1)
 
@@ -116,9 +115,9 @@ def resnet(
         follows = here == "after" and norm != "none"
         convolution = conv_factory(conv, number)(before, after, 3, stride=stride, padding=1, bias=not follows)
         return ConvUnit(
-            make_norm(norm, before) if here in ("before", "prior") else nn.Identity(),
+            make(norm, before) if here in ("before", "prior") else nn.Identity(),
             convolution,
-            make_norm(norm, after) if follows else nn.Identity(),
+            make(norm, after) if follows else nn.Identity(),
         )
 
     def block(before: int, after: int, stride: int) -> Block:
@@ -130,11 +129,10 @@ def resnet(
         for _ in range((depth - 2) // 6):
             blocks.append(block(before, width, 1 if width == before else 2))
             before = width
-    top = make_norm(norm, before) if place == "top" else nn.Identity()
+    top = make(norm, before) if place == "top" else nn.Identity()
     model = ResNet(stem, blocks, top, classes)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_normal_(module.weight, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    for _, layer in kinds.layers(model):
+        nn.init.xavier_normal_(layer.weight, generator=generator)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
     return model

@@ -7,15 +7,17 @@ from torch import Tensor, nn
 
 
 class AveragePool(nn.Module):
-    """What ``nn.AvgPool2d(2)`` gives, several times faster on a processor.
+    """The output of ``nn.AvgPool2d(2)``, several times faster on a CPU.
 
-    Two rows that are pooled together lie behind one another in memory, and their averages are a linear map of them:
+    Two rows that are pooled together are adjacent in memory, and their averages are a linear map of them:
 
         y[n, c, i] = (x[n, c, 2i], x[n, c, 2i+1]) Aᵀ,   A[j, 2j] = A[j, 2j+1] = A[j, W+2j] = A[j, W+2j+1] = 1/4.
 
-    The framework's own pooling takes a quarter of LeNet's training time. Values are the same to the last bit or two. A
-    value that is not finite makes all averages of its two rows not finite, not just its own. Shapes: ``(N, C, H, W)``
-    in, ``(N, C, H/2, W/2)`` out; of an odd size the last row or column is left out, as there.
+    The framework's own pooling takes a quarter of LeNet's training time. The values agree to the last bit or two. A
+    value that is not finite makes all averages of its two rows not finite, not just its own.
+
+    Shapes: ``(N, C, H, W)`` in, ``(N, C, H/2, W/2)`` out; an odd size loses its last row or column, as in the
+    framework.
     """
 
     def forward(self, x: Tensor) -> Tensor:

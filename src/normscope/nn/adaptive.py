@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, Literal
 
 import torch
@@ -10,48 +9,42 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from normscope.errors import InputError
-from normscope.nn.channel import check_number
+from normscope.nn.arguments import check_number
 
+# How many values of unfolded patches are in memory at a time.
 _ELEMENTS_AT_ONCE = 2**22
 
 
 class AdaptiveConv2d(nn.Conv2d):
     """``nn.Conv2d`` whose weight gradient is NLMS-normalized, taken from a noisy local error, or both.
 
-    With the patch ``x_{c,m}`` of input channel c at output position m, and the local error ``e = −∂L/∂y``,
-    descent on the weight's gradient at rate η makes the step
+    With the patch ``x_{c,m}`` of input channel c at output position m, and the local error ``e = −∂L/∂y``, a descent
+    step of rate η along the weight's gradient is
 
         ΔW[o,c,i] = η Σ_m (e_{o,m} + ν_{o,m}) x_{c,m,i} / (ε + ‖x_{c,m}‖)
 
-    summed over the batch as well, where ``‖x‖`` is the block's power: with ``normalizer="l2"`` the mean of
-    its squares, with ``"l1"`` of its absolute values, with ``power="sum"`` the sums in place of the means
-    (the paper's literal formula). Padding counts as zeros of the block. ν is Gaussian of standard deviation
-    ``error_noise · std(e)``, std over the whole of e, drawn anew at every backward pass. The forward, the
-    input's and the bias's gradient are ``nn.Conv2d``'s. The scale of e does not matter to the noise: a loss
-    averaged over the batch scales both alike.
+    summed over the batch as well. ``‖x_{c,m}‖`` is the power of the patch: the mean of its squares with
+    ``normalizer="l2"`` and of its absolute values with ``"l1"``; with ``power="sum"``, sums replace the means (the
+    paper's literal formula). Zeros of the padding count as zeros of the patch. ν is Gaussian noise of standard
+    deviation ``error_noise · std(e)``, where std is taken over all of e; every backward pass draws it again. The ratio
+    of noise to error does not depend on the loss's scale: a loss averaged over the batch scales both alike.
 
-    With a normalizer or noise the weight's "gradient" is by design the derivative of nothing: a second
-    derivative through it is refused.
+    The forward pass and the gradients of the input and the bias are ``nn.Conv2d``'s. With a normalizer or noise, the
+    weight's "gradient" is deliberately not the gradient of any loss, so a second derivative through it is refused.
 
     Args:
-        in_channels: input channels.
-        out_channels: output channels.
-        kernel_size: a number or a pair, as all of the following, which are ``nn.Conv2d``'s.
-        stride: stride.
-        padding: padding, or ``"same"`` or ``"valid"``.
-        dilation: dilation.
-        groups: groups.
-        bias: learn a bias.
-        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in ``nn.Conv2d``.
         normalizer: None, ``"l1"`` or ``"l2"``.
-        power: ``"mean"`` or ``"sum"`` over the elements of a block.
-        eps: ε, above 0 where there is a normalizer, since a patch may be all zero.
-        error_noise: ν's standard deviation in units of e's, at least 0.
-        generator: the source of ν; None is torch's global one.
-        device: where parameters live.
+        power: ``"mean"`` or ``"sum"`` over the values of a patch.
+        eps: ε, at least 0; above 0 with a normalizer, since a patch may be all zero.
+        error_noise: the standard deviation of ν in units of e's, at least 0.
+        generator: source of ν; None is torch's global one.
+        device: device of the parameters.
         dtype: their type.
 
-    Shapes: (N, C, H, W) or (C, H, W) in; out as ``nn.Conv2d``.
+    Shapes: (N, C, H, W) or (C, H, W) in; out as in ``nn.Conv2d``.
 
     Raises:
         InputError: for a bad argument.
@@ -102,7 +95,7 @@ class AdaptiveConv2d(nn.Conv2d):
         if self.normalizer is None and self.error_noise == 0:
             plain: Tensor = super()._conv_forward(input, weight, bias)
             return plain
-        # Padding by hand, in every mode, leaves one case to the gradient.
+        # Padding first, in every mode, leaves the gradient one case.
         x = input if input.ndim == 4 else input.unsqueeze(0)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         sides = self._reversed_padding_repeated_twice
@@ -171,9 +164,6 @@ class _AdaptiveConv(torch.autograd.Function):
         return grad_x, grad_weight, grad.sum((0, 2, 3)) if needs_bias else None, *(None,) * 8
 
 
-_AdaptiveConv.forward.__signature__ = inspect.signature(_AdaptiveConv.forward)  # type: ignore[attr-defined]
-
-
 def _inverse_power(
     x: Tensor,
     weight: Tensor,
@@ -183,14 +173,14 @@ def _inverse_power(
     power: str,
     eps: float,
 ) -> Tensor:
-    """``1 / (ε + ‖x_{c,m}‖)`` of shape (N, C, positions): a box filter over each channel's own block."""
+    """``1 / (ε + ‖x_{c,m}‖)`` of shape (N, C, positions): a box filter over each channel."""
     n, channels = x.shape[:2]
     size = x.abs() if normalizer == "l1" else x.square()
     box = x.new_ones(1, 1, *weight.shape[2:])
     if power == "mean":
         box = box / box.numel()
-    blocks = F.conv2d(size.reshape(n * channels, 1, *x.shape[2:]), box, stride=stride, dilation=dilation)
-    return (blocks + eps).reciprocal().view(n, channels, -1)
+    powers = F.conv2d(size.reshape(n * channels, 1, *x.shape[2:]), box, stride=stride, dilation=dilation)
+    return (powers + eps).reciprocal().view(n, channels, -1)
 
 
 def _normalized_gradient(
@@ -202,17 +192,18 @@ def _normalized_gradient(
     dilation: tuple[int, int],
     groups: int,
 ) -> Tensor:
-    """``Σ_{n,m} error[n,o,m] x[n,c,m,i] normal[n,c,m]``, unfolding a bounded number of samples at a time."""
-    blocks = x
+    """``Σ_{n,m} error[n,o,m] x[n,c,m,i] normal[n,c,m]``, with the patches of a few samples in memory at a time."""
+    patches = x
     for dim, kernel, step, gap in zip((2, 3), weight.shape[2:], stride, dilation, strict=True):
-        blocks = blocks.unfold(dim, gap * (kernel - 1) + 1, step)[..., ::gap]
-    blocks = blocks.permute(0, 1, 4, 5, 2, 3)  # sample, channel, place in the patch, position; a view of x
-    at_once = max(1, _ELEMENTS_AT_ONCE // max(blocks[:1].numel(), 1))
+        patches = patches.unfold(dim, gap * (kernel - 1) + 1, step)[..., ::gap]
+    # A view of x: sample, channel, position in the patch, output position.
+    patches = patches.permute(0, 1, 4, 5, 2, 3)
+    at_once = max(1, _ELEMENTS_AT_ONCE // max(patches[:1].numel(), 1))
     total = torch.zeros_like(weight).view(groups, weight.shape[0] // groups, -1)
     for start in range(0, x.shape[0], at_once):
         part = slice(start, start + at_once)
-        rows = blocks.new_empty(blocks[part].shape)
-        torch.mul(blocks[part], normal[part].view(-1, x.shape[1], 1, 1, *error.shape[2:]), out=rows)
+        rows = patches.new_empty(patches[part].shape)
+        torch.mul(patches[part], normal[part].view(-1, x.shape[1], 1, 1, *error.shape[2:]), out=rows)
         rows = rows.view(rows.shape[0], groups, -1, normal.shape[2])
         errors = error[part].reshape(rows.shape[0], groups, -1, normal.shape[2])
         total = total + (errors @ rows.transpose(2, 3)).sum(0)

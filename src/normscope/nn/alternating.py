@@ -1,47 +1,48 @@
-"""Batch normalization that measures only every so many batches (Bjorck et al. 2018, Table 3)."""
+"""Batch normalization that measures only every few batches (Bjorck et al. 2018, Table 3)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from normscope.errors import InputError
-from normscope.nn.channel import (
-    ChannelNorm,
+from normscope.nn.arguments import check_count
+from normscope.nn.arithmetic import (
     at_least_single,
     average_in,
     batch_norm,
-    per_channel,
+    composite_affine,
+    is_eager,
     reduced_dims,
 )
+from normscope.nn.channel_norm import ChannelNorm
 
 
 class AlternatingNorm(ChannelNorm):
-    """BatchNorm by the moments of every ``period``-th training batch, as constants in between.
+    """BatchNorm by the moments of every ``period``-th training batch, which are constants until the next.
 
-    Training batches 0, period, 2 period, … are normalized by their own moments, as in BatchNorm. The others
-    are normalized by the moments of the latest of those, through which no gradient flows: ``y = γ (x −
-    μ_latest) / √(σ²_latest + ε) + β``. With period 1 it is BatchNorm. Only measured batches enter the running
-    statistics and are counted in ``num_batches_tracked``; inference is BatchNorm's.
+    Training batches 0, period, 2 period, … are *measured*: they are normalized by their own moments, as in BatchNorm.
+    The others are normalized by the moments of the latest measured batch, through which no gradient flows:
+    ``y = γ (x − μ_latest) / √(σ²_latest + ε) + β``. With period 1 the layer is BatchNorm. Only measured batches enter
+    the running statistics and are counted in ``num_batches_tracked``. Inference is BatchNorm's.
 
-    The buffers ``latest_mean``, ``latest_var`` (biased) and ``num_batches_seen`` hold the schedule's state.
+    The buffers ``latest_mean``, ``latest_var`` (biased) and ``num_batches_seen`` hold the state of the schedule.
 
     Args:
         num_features: number of channels C.
-        period: measure every so many training batches, at least 1.
+        period: measure one training batch in so many, at least 1.
         eps: ε, at least 0.
         momentum: weight of the newest measured batch in the running statistics; None averages them equally.
         gain: learn γ.
         bias: learn β.
-        track_running_stats: keep running statistics and use them at inference; without them, inference uses
-            the batch's own moments.
-        device: where parameters and buffers live.
+        track_running_stats: keep running statistics and use them at inference; without them, inference uses the
+            batch's own moments.
+        device: device of the parameters and buffers.
         dtype: their type.
 
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 
     Raises:
-        InputError: for a bad argument or input, and for training on one value a channel.
+        InputError: for a bad argument or input, and for training on one value per channel.
     """
 
     latest_mean: Tensor
@@ -61,27 +62,26 @@ class AlternatingNorm(ChannelNorm):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(num_features, eps, momentum, gain, bias, track_running_stats, device, dtype)
-        if isinstance(period, bool) or not isinstance(period, int) or period < 1:
-            raise InputError(f"period must be a whole number of at least 1, not {period!r}.")
+        check_count("period", period)
         self.period = period
         self.register_buffer("latest_mean", torch.zeros(num_features, device=device, dtype=dtype))
         self.register_buffer("latest_var", torch.ones(num_features, device=device, dtype=dtype))
         self.register_buffer("num_batches_seen", torch.tensor(0, dtype=torch.long, device=device))
 
     def with_batch_moments(self, x: Tensor) -> Tensor:
-        """The output by the schedule when training; by the batch's own moments else."""
+        """The output by the schedule in training mode; from the batch's own moments otherwise."""
         if not self.training:
             return batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        if not is_eager():
             return self._without_branches(x)
         due = int(self.num_batches_seen) % self.period == 0
         self.num_batches_seen.add_(1)
         if not due:
-            mean, var = self.latest_mean, self.latest_var
-            # A copy, since the next measured batch writes over what a backward still to come will read.
-            return batch_norm(x, mean.clone(), var.clone(), self.weight, self.bias, False, 0.0, self.eps)
-        # At momentum 1 the kernel's running statistics are the batch's, with Bessel's correction. The kernel
-        # keeps them for its backward pass, so the buffers are not given to it.
+            # A backward pass may come after the next measured batch, which overwrites the buffers: hence copies.
+            mean, var = self.latest_mean.clone(), self.latest_var.clone()
+            return batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+        # At momentum 1 the kernel's running statistics are the batch's, with Bessel's correction. The kernel keeps
+        # them for its backward pass, so it must not get the buffers.
         mean, var = torch.zeros_like(self.latest_mean), torch.zeros_like(self.latest_var)
         y = batch_norm(x, mean, var, self.weight, self.bias, True, 1.0, self.eps)
         running_mean, running_var, momentum = self._count_batch()
@@ -94,8 +94,8 @@ class AlternatingNorm(ChannelNorm):
         return y
 
     def with_running_moments(self, x: Tensor) -> Tensor:
-        """The output at inference."""
-        return batch_norm(x, *self._kept_moments(), self.weight, self.bias, False, 0.0, self.eps)
+        """The output at inference, from the running statistics."""
+        return batch_norm(x, *self._running_moments(), self.weight, self.bias, False, 0.0, self.eps)
 
     def reset_running_stats(self) -> None:
         """Forget all batches seen; the next training batch is measured."""
@@ -109,7 +109,7 @@ class AlternatingNorm(ChannelNorm):
         return f"{super().extra_repr()}, period={self.period}"
 
     def _without_branches(self, x: Tensor) -> Tensor:
-        """The training step where no branch can be taken: compiled, or for a stack of layers at once."""
+        """The training step without a branch on a value, for ``torch.compile`` and ``vmap``."""
         dtype, n = x.dtype, x.numel() // x.shape[1]
         x = at_least_single(x)
         due = self.num_batches_seen % self.period == 0
@@ -129,6 +129,4 @@ class AlternatingNorm(ChannelNorm):
             weight = due * momentum
             self.running_mean.add_(weight * (self.latest_mean - self.running_mean))
             self.running_var.add_(weight * (self.latest_var * (n / (n - 1)) - self.running_var))
-        y = (x - per_channel(mean, x)) * per_channel((var + self.eps).rsqrt(), x)
-        y = y if self.weight is None else y * per_channel(self.weight, x)
-        return (y if self.bias is None else y + per_channel(self.bias, x)).to(dtype)
+        return composite_affine(x, mean, (var + self.eps).rsqrt(), self.weight, self.bias).to(dtype)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 class ChannelsLast(nn.Module):
     """A norm over dimension 1, applied to the last dimension.
 
-    It stands where a layer norm over features stood, or after a linear layer, whose features come last.
+    It replaces a layer norm over features, and follows a linear layer, whose features come last.
 
     Args:
         norm: a norm whose channels are in dimension 1.

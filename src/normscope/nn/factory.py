@@ -11,6 +11,7 @@ from torch import nn
 
 from normscope.errors import InputError
 from normscope.nn.alternating import AlternatingNorm
+from normscope.nn.arguments import check_count
 from normscope.nn.batch import BatchNorm
 from normscope.nn.gated import AmplifyNorm, SuppressNorm
 from normscope.nn.lp import LpNorm
@@ -20,31 +21,54 @@ from normscope.targets import imported
 
 Factory = Callable[..., nn.Module]
 
+NormSpec = str | Spec | Callable[[int], nn.Module]
+"""What names a norm: a spec, as text or parsed, or a callable from a number of channels to a module."""
 
-def make(spec: str | Spec, C: int) -> nn.Module:
-    """The layer that ``spec`` names, for ``C`` channels.
+
+def make(spec: NormSpec, C: int) -> nn.Module:
+    """The norm that ``spec`` names, for ``C`` channels.
 
     Args:
         spec: ``"none"``, ``"batch"``, ``"suppress(threshold=2)"``, ``"amplify"``, ``"group(groups=4)"``,
-            ``"layer"`` (group norm of one group), ``"instance"`` (group norm of ``C`` groups), the name of an
-            entry point of group ``normscope.norms``, or ``"package.module:Class(argument=value)"``, which is
-            called as ``Class(C, argument=value)``.
-        C: the number of channels, at least 1.
+            ``"layer"`` (group norm of one group), ``"instance"`` (group norm of ``C`` groups), the name of an entry
+            point of group ``normscope.norms``, or ``"package.module:Class(argument=value)"``, which is called as
+            ``Class(C, argument=value)``; or a callable from a number of channels to a module.
+        C: number of channels, at least 1.
 
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
         InputError: for a spec that cannot be read, imported or built.
     """
-    spec = parse(spec) if isinstance(spec, str) else spec
-    if isinstance(C, bool) or not isinstance(C, int) or C < 1:
-        raise InputError(f"a norm needs a whole number of channels of at least 1, not {C!r}.")
+    found = resolved(spec)
+    check_count("the number of channels", C)
+    return _from_spec(found, C) if isinstance(found, Spec) else _module(spec, found(C))
+
+
+def resolved(spec: NormSpec) -> Spec | Callable[[int], nn.Module]:
+    """The parsed spec if ``spec`` is text, else ``spec`` itself.
+
+    Raises:
+        UnknownNameError: for a norm or an argument that does not exist.
+        InputError: for text that cannot be read, and for anything that is neither a spec nor callable.
+    """
+    if isinstance(spec, str):
+        return parse(spec)
+    if not isinstance(spec, Spec) and not callable(spec):
+        raise InputError(f"a norm must be a spec such as 'batch' or a callable, not {spec!r}.")
+    return spec
+
+
+def _from_spec(spec: Spec, C: int) -> nn.Module:
     if spec.name in _FACTORIES:
         return _call(spec, _FACTORIES[spec.name], C)
     factory = _callable(spec.name, imported(spec.name, "norm")) if spec.is_path else _plugin(spec.name)
     _check_signature(spec, factory)
-    layer = _call(spec, factory, C)
+    return _module(spec.name, _call(spec, factory, C))
+
+
+def _module(spec: object, layer: object) -> nn.Module:
     if not isinstance(layer, nn.Module):
-        raise InputError(f"norm {spec.name!r} made a {type(layer).__name__}; it must make a torch.nn.Module.")
+        raise InputError(f"norm {spec!r} made a {type(layer).__name__}; it must make a torch.nn.Module.")
     return layer
 
 
@@ -78,9 +102,10 @@ def _callable(name: str, target: Any) -> Factory:
 
 
 def _check_signature(spec: Spec, factory: Factory) -> None:
+    """Refuse an argument of ``spec`` that ``factory`` does not take by name."""
     try:
         parameters: Mapping[str, inspect.Parameter] = inspect.signature(factory).parameters
-    except ValueError:  # a builtin without a signature explains itself when called
+    except ValueError:  # a builtin without a signature raises its own error when called
         return
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return

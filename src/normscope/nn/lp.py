@@ -1,65 +1,66 @@
-"""Normalization by a p-norm in place of the standard deviation (Morwani 2020).
+"""Normalization by a p-norm instead of the standard deviation (Morwani 2020).
 
-With ``d = x − μ`` (centred) or ``d = x``, ``m = E|d|^p``, ``s = (m + ε)^(−1/p)`` and n values a channel,
+With ``d = x − μ`` (centered) or ``d = x``, ``m = E|d|^p``, ``s = (m + ε)^(−1/p)`` and n values per channel,
 
     y = γ s (x − μ) + β
     ∂x = γ s ∂y + (q ∂m / n) h + c,   ∂m = −(s / (q (m + ε))) γ Σ ∂y (x − μ),   h = |d|^(p−1) sign d,   q = p
-    c = −γ s E[∂y] − (q ∂m / n) E[h] (the last term only when centred)
+    c = −γ s E[∂y] − (q ∂m / n) E[h] (the last term only if centered)
 
-For p = ∞, ``m = max |d|``, ``s = 1 / (m + ε)``, q = 1, and h is n sign d shared out among the values that
-attain it.
+For p = ∞, ``m = max |d|``, ``s = 1 / (m + ε)``, q = 1, and h is n sign d, shared among the values that attain the
+maximum.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from normscope.nn.channel import (
-    HALF,
-    ChannelNorm,
+from normscope.nn.arguments import check_number
+from normscope.nn.arithmetic import (
+    affine,
     at_least_single,
     average_in,
-    batch_norm,
-    check_number,
+    composite_affine,
+    is_eager,
     per_channel,
+    product,
     reduced_dims,
-    side_by_side,
 )
-from normscope.nn.standardize import Rule, affine, standardize, standardize_by
+from normscope.nn.channel_norm import ChannelNorm
+from normscope.nn.standardization import Rule, standardize, standardize_by
 
 
 class LpNorm(ChannelNorm):
     """Normalization by the p-th root of the p-th moment: ``y = γ (x − μ) / (E|d|^p + ε)^(1/p) + β``.
 
-    ``d`` is ``x − μ`` when ``centered``, else ``x``: the moment about the mean or about zero. The numerator
-    is shifted by the mean either way (Morwani 2020's centred and uncentred p-norms). For p = ∞ the moment is
-    ``max |d|`` and its root itself. ``LpNorm(C)`` is ``BatchNorm(C)``.
+    ``d`` is ``x − μ`` if ``centered``, else ``x``: the moment about the mean or about zero. The mean is subtracted in
+    the numerator either way (Morwani 2020's centered and uncentered p-norms). For p = ∞ the moment and its root are
+    ``max |d|``. ``LpNorm(C)`` is ``BatchNorm(C)``.
 
-    ``running_var`` keeps the p-th moment, for p = ∞ the maximum; for p = 2 the variance with Bessel's
-    correction, as BatchNorm keeps it, to which the uncentred layer adds the squared running mean. The p-th
-    power of large values overflows for large p.
+    ``running_var`` keeps the p-th moment, or the maximum for p = ∞. For p = 2 it keeps the variance with Bessel's
+    correction, as BatchNorm does; the uncentered layer adds the squared running mean to it. For large p, the p-th
+    power of large values overflows.
 
     Args:
         num_features: number of channels C.
-        p: the norm's exponent, in [1, ∞].
+        p: exponent of the norm, in [1, ∞].
         centered: take the moment about the mean.
         eps: ε, added to the p-th moment, at least 0.
         momentum: weight of the newest batch in the running statistics; None averages all batches equally.
         gain: learn γ.
         bias: learn β.
-        track_running_stats: keep running statistics and use them at inference.
-        device: where parameters and buffers live.
+        track_running_stats: keep running statistics and use them at inference; without them, inference uses the
+            batch's own moments.
+        device: device of the parameters and buffers.
         dtype: their type.
 
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 
     Raises:
-        InputError: for a bad argument or input, and for training on one value a channel.
+        InputError: for a bad argument or input, and for training on one value per channel.
     """
 
     def __init__(
@@ -82,37 +83,33 @@ class LpNorm(ChannelNorm):
 
     def with_batch_moments(self, x: Tensor) -> Tensor:
         """The output from the batch's own moments."""
-        kept_mean, kept_moment, momentum = self._count_batch()
-        if self.p == 2.0 and self.centered:
-            return batch_norm(x, kept_mean, kept_moment, self.weight, self.bias, True, momentum, self.eps)
+        running_mean, running_moment, momentum = self._count_batch()
         if self.p == 2.0:
-            rule = Rule(about_zero=True)
-            return standardize(x, self.weight, self.bias, kept_mean, kept_moment, momentum, self.eps, rule)
-        fused = x.device.type == "cpu" and not torch.compiler.is_compiling()
+            rule = Rule(about_zero=not self.centered)
+            return standardize(
+                x, self.weight, self.bias, running_mean, running_moment, momentum, self.eps, rule
+            )
+        fused = x.device.type == "cpu" and is_eager()
         with torch.set_grad_enabled(torch.is_grad_enabled() and not fused):
             mean, moment = _moments(at_least_single(x), self.p, self.centered)
-        if kept_mean is not None and kept_moment is not None:
-            average_in(kept_mean, mean, momentum)
-            average_in(kept_moment, moment, momentum)
+        if running_mean is not None and running_moment is not None:
+            average_in(running_mean, mean, momentum)
+            average_in(running_moment, moment, momentum)
         if fused:
             output: Tensor = _Lp.apply(  # type: ignore[no-untyped-call]
                 x, self.weight, self.bias, mean, moment, self.eps, self.p, self.centered
             )
             return output
-        y = (at_least_single(x) - per_channel(mean, x)) * per_channel(_scale(moment, self.eps, self.p), x)
-        y = y if self.weight is None else y * per_channel(self.weight, x)
-        return (y if self.bias is None else y + per_channel(self.bias, x)).to(x.dtype)
+        scale = _scale(moment, self.eps, self.p)
+        return composite_affine(at_least_single(x), mean, scale, self.weight, self.bias).to(x.dtype)
 
     def with_running_moments(self, x: Tensor) -> Tensor:
-        """The output at inference."""
-        mean, moment = self._kept_moments()
-        if self.p == 2.0 and self.centered:
-            return batch_norm(x, mean, moment, self.weight, self.bias, False, 0.0, self.eps)
+        """The output at inference, from the running statistics."""
+        mean, moment = self._running_moments()
         if self.p == 2.0:
-            return standardize_by(x, self.weight, self.bias, mean, moment, self.eps, Rule(about_zero=True))
-        scale = _scale(moment, self.eps, self.p)
-        gain = scale if self.weight is None else self.weight * scale
-        return batch_norm(x, mean, torch.ones_like(mean), gain, self.bias, False, 0.0, 0.0)
+            rule = Rule(about_zero=not self.centered)
+            return standardize_by(x, self.weight, self.bias, mean, moment, self.eps, rule)
+        return affine(x, mean, product(self.weight, _scale(moment, self.eps, self.p)), self.bias)
 
     def extra_repr(self) -> str:
         """The arguments that describe the layer."""
@@ -120,6 +117,8 @@ class LpNorm(ChannelNorm):
 
 
 class _Lp(torch.autograd.Function):
+    """The formulas at the head of this file; only the input and vectors are saved for the backward pass."""
+
     @staticmethod
     def forward(
         x: Tensor,
@@ -131,8 +130,7 @@ class _Lp(torch.autograd.Function):
         p: float,
         centered: bool,
     ) -> Tensor:
-        scale = _scale(moment, eps, p)
-        return affine(x, mean, scale if weight is None else weight * scale, bias)
+        return affine(x, mean, product(weight, _scale(moment, eps, p)), bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -143,37 +141,18 @@ class _Lp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, moment = ctx.saved_tensors
         dtype = x.dtype
-        differentiable = torch.is_grad_enabled()
-        if differentiable or dtype in HALF:
-            x, grad = at_least_single(x), at_least_single(grad)
-        if differentiable:
+        x, grad = at_least_single(x), at_least_single(grad)
+        if torch.is_grad_enabled():  # a second derivative is to come, so the moments must depend on x
             mean, moment = _moments(x, *ctx.options[1:])
-        grad_x, grad_weight, grad_bias = _backward(grad, x, weight, mean, moment, *ctx.options)
-        needs_x, needs_weight, needs_bias, *_ = ctx.needs_input_grad
-        return (
-            grad_x.to(dtype) if needs_x else None,
-            grad_weight if needs_weight else None,
-            grad_bias if needs_bias else None,
-            *(None,) * 5,
-        )
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
-        x, flat = side_by_side(info.batch_size, in_dims, args[:5])
-        y: Tensor = _Lp.apply(x, *flat, *args[5:])  # type: ignore[no-untyped-call]
-        return y.view(y.shape[0], info.batch_size, -1, *y.shape[2:]), 1
-
-
-# As in standardize.py: torch binds the arguments of every call by the signature.
-_Lp.forward.__signature__ = inspect.signature(_Lp.forward)  # type: ignore[attr-defined]
+        grad_x, *others = _backward(grad, x, weight, mean, moment, *ctx.options)
+        grads = zip((grad_x.to(dtype), *others), ctx.needs_input_grad, strict=False)
+        return *(g if needs else None for g, needs in grads), *(None,) * 5
 
 
 def _moments(x: Tensor, p: float, centered: bool) -> tuple[Tensor, Tensor]:
+    """The mean and the p-th moment of each channel; for p = ∞ the maximum."""
     dims = reduced_dims(x)
     mean = x.mean(dims)
-    if math.isinf(p) and not torch.is_grad_enabled():
-        shift = mean if centered else torch.zeros_like(mean)
-        return mean, torch.maximum(x.amax(dims) - shift, shift - x.amin(dims))
     size = (x - per_channel(mean, x) if centered else x).abs()
     if math.isinf(p):
         return mean, size.amax(dims)
@@ -194,14 +173,14 @@ def _backward(
     p: float,
     centered: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, γ and β."""
     dims, n = reduced_dims(x), x.numel() // x.shape[1]
     scale = _scale(moment, eps, p)
-    gain = scale if weight is None else weight * scale
+    gain = product(weight, scale)
     shifted = x - per_channel(mean, x)
     g0, g1 = grad.sum(dims), (grad * shifted).sum(dims)
     h = _direction(shifted if centered else x, moment, p)
-    # q ∂m / n: the q of ∂m cancels.
-    slope = gain * g1 / (moment + eps) / -n
+    slope = gain * g1 / (moment + eps) / -n  # q ∂m / n: the q of ∂m cancels
     constant = gain * g0 / -n
     if centered:
         constant = constant - slope * h.mean(dims)
@@ -210,11 +189,9 @@ def _backward(
 
 
 def _direction(d: Tensor, moment: Tensor, p: float) -> Tensor:
-    """The h of this file's head."""
+    """h, up to a factor the direction in which d increases its moment."""
     if p == 1.0:
         return d.sign()
-    if p == 3.0:
-        return d * d.abs()
     if not math.isinf(p):
         return d.sign() * d.abs().pow(p - 1.0)
     n = d.numel() // d.shape[1]

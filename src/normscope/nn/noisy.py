@@ -1,14 +1,13 @@
-"""Batch normalization whose output is shaken on purpose (Santurkar et al. 2018, their noisy BatchNorm)."""
+"""Batch normalization with noise added on purpose (Santurkar et al. 2018, their noisy BatchNorm)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from normscope.errors import InputError
-from normscope.nn.channel import ChannelNorm, at_least_single, batch_norm
+from normscope.nn.arithmetic import at_least_single, batch_norm, is_eager
+from normscope.nn.channel_norm import ChannelNorm
 
 
 class NoisyNorm(ChannelNorm):
@@ -18,8 +17,8 @@ class NoisyNorm(ChannelNorm):
 
         μ_j ~ U(−0.5, 0.5),   σ_j ~ U(1, 1.25),
 
-    then for each sample ``m ~ U(μ_j − 0.1, μ_j + 0.1)``, ``s ~ N(σ_j, 0.1)`` and ``y = s z + m``. Noise is a
-    constant to differentiation. In evaluation mode it is BatchNorm.
+    then for each sample ``m ~ U(μ_j − 0.1, μ_j + 0.1)``, ``s ~ N(σ_j, 0.1)`` and ``y = s z + m``. The noise is a
+    constant to differentiation. In evaluation mode the layer is BatchNorm.
 
     Args:
         num_features: number of channels C.
@@ -27,16 +26,17 @@ class NoisyNorm(ChannelNorm):
         momentum: weight of the newest batch in the running statistics; None averages all batches equally.
         gain: learn γ.
         bias: learn β.
-        track_running_stats: keep running statistics and use them at inference.
-        generator: the source of the noise; None is torch's global one. A forward takes one number from it.
-            Where torch cannot pass one on (under ``vmap`` and ``torch.compile``) it must be None.
-        device: where parameters and buffers live.
+        track_running_stats: keep running statistics and use them at inference; without them, inference uses the
+            batch's own moments.
+        generator: source of the noise, from which each forward pass draws its seeds; None is torch's global one.
+            Under ``vmap`` and ``torch.compile``, which cannot use a generator, it must be None.
+        device: device of the parameters and buffers.
         dtype: their type.
 
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 
     Raises:
-        InputError: for a bad argument or input, and for training on one value a channel.
+        InputError: for a bad argument or input, and for training on one value per channel.
     """
 
     def __init__(
@@ -55,49 +55,29 @@ class NoisyNorm(ChannelNorm):
         self.generator = generator
 
     def with_batch_moments(self, x: Tensor) -> Tensor:
-        """The output from the batch's own moments, shaken when training."""
+        """The output from the batch's own moments, with noise in training mode."""
         mean, var, momentum = self._count_batch()
         z = batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
         if not self.training:
             return z
         wide = at_least_single(z)
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-            if self.generator is not None:
-                raise InputError("under vmap or torch.compile NoisyNorm's generator must be None.")
-            return (_scales(wide, None) * wide + _shifts(wide, None)).to(z.dtype)
-        source = None if self.generator is None else self.generator.device
-        seeds = torch.randint(2**62, (2,), generator=self.generator, device=source).tolist()
-        scaled: Tensor = _Scale.apply(wide, seeds[0])  # type: ignore[no-untyped-call]
-        return (scaled + _shifts(wide, _seeded(wide, seeds[1]))).to(z.dtype)
+        of_scales, of_shifts = self._sources(wide.device)
+        return (_scales(wide, of_scales) * wide + _shifts(wide, of_shifts)).to(z.dtype)
 
     def with_running_moments(self, x: Tensor) -> Tensor:
         """The output at inference, without noise."""
-        return batch_norm(x, *self._kept_moments(), self.weight, self.bias, False, 0.0, self.eps)
+        return batch_norm(x, *self._running_moments(), self.weight, self.bias, False, 0.0, self.eps)
 
-
-class _Scale(torch.autograd.Function):
-    """``s z``, its own derivative; the backward pass draws the noise again from the seed."""
-
-    @staticmethod
-    def forward(z: Tensor, seed: int) -> Tensor:
-        return _scales(z, _seeded(z, seed)) * z
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, ctx.seed = inputs
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _Scale.apply(grad, ctx.seed), None  # type: ignore[no-untyped-call]
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int, None], z: Tensor, seed: int) -> tuple[Tensor, int]:
-        z = z.movedim(in_dims[0], 0)
-        return _scales(z[0], _seeded(z, seed)) * z, 0
-
-
-def _seeded(like: Tensor, seed: int) -> torch.Generator:
-    return torch.Generator(like.device).manual_seed(seed)
+    def _sources(self, device: torch.device) -> tuple[torch.Generator | None, torch.Generator | None]:
+        """Generators on ``device`` for the scales and for the shifts, seeded from the layer's own generator."""
+        if not is_eager():
+            if self.generator is not None:
+                raise InputError("under vmap or torch.compile NoisyNorm's generator must be None.")
+            return None, None
+        home = None if self.generator is None else self.generator.device
+        seeds = torch.randint(2**62, (2,), generator=self.generator, device=home).tolist()
+        first, second = (torch.Generator(device).manual_seed(seed) for seed in seeds)
+        return first, second
 
 
 def _scales(z: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -1,8 +1,8 @@
-"""Norms named by a string, read without importing torch.
+"""Specs: strings that name a norm and its arguments, read without importing torch.
 
-A spec is ``name``, ``name(argument=value, ...)`` or ``package.module:Class(argument=value, ...)``; values are
-Python literals, and ``true``, ``false``, ``none`` and ``inf`` may be written in any case. The command line
-checks specs with :func:`parse`; :func:`normscope.nn.make` builds the layer.
+A spec is ``name``, ``name(argument=value, ...)`` or ``package.module:Class(argument=value, ...)``. Values are Python
+literals; ``true``, ``false``, ``none`` and ``inf`` may be written in any case. :func:`parse` checks a spec, and
+:func:`normscope.nn.make` builds its layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ENTRY_POINTS = "normscope.norms"
 
 _COMMON = ("eps", "momentum", "gain", "bias", "track_running_stats")
 
-#: The built-in names and the arguments each takes.
+#: The arguments of each built-in norm.
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "none": (),
     "batch": ("center", "rescale", *_COMMON),
@@ -39,7 +39,7 @@ _WORDS = {"true": True, "false": False, "none": None, "inf": math.inf}
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """A parsed spec: a built-in or entry-point name or a ``module:attribute`` path, and its arguments."""
+    """A parsed spec: the name of a built-in norm or entry point, or a ``module:attribute`` path; and its arguments."""
 
     name: str
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -50,14 +50,14 @@ class Spec:
         return ":" in self.name
 
     def __str__(self) -> str:
-        """The canonical text: arguments sorted, no brackets where there are none."""
+        """The canonical text, with sorted arguments; without brackets if there are none."""
         if not self.arguments:
             return self.name
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in sorted(self.arguments.items()))})"
 
 
 def parse(text: str) -> Spec:
-    """Read a spec and check its name and, for a built-in norm, the names of its arguments.
+    """Read a norm's spec, and check its name and, for a built-in norm, the names of its arguments.
 
     Raises:
         UnknownNameError: for a name or an argument that does not exist.
@@ -74,11 +74,11 @@ def parse(text: str) -> Spec:
 
 
 def read(text: str, kind: str = "norm") -> Spec:
-    """Read a spec of whatever kind, without asking whether there is such a name.
+    """Read a spec of any kind of object, without checking that the name exists.
 
     Args:
         text: ``name``, ``name(argument=value, ...)`` or ``package.module:Class(argument=value, ...)``.
-        kind: what it names, for the messages.
+        kind: the kind of object, as messages call it.
 
     Raises:
         InputError: for text that is not a spec.
@@ -106,7 +106,7 @@ def check_arguments(name: str, given: Iterable[str], allowed: Iterable[str], kin
 
 
 def plugin_names() -> list[str]:
-    """Names that installed packages register under the entry-point group ``normscope.norms``."""
+    """The names that installed packages register in the entry-point group ``normscope.norms``."""
     return sorted(point.name for point in entry_points(group=ENTRY_POINTS))
 
 
@@ -121,7 +121,7 @@ def _arguments(spec: str, inside: str) -> dict[str, Any]:
         raise InputError(f"{spec} has an argument without a name: write name(argument=value, ...).")
     names = [keyword.arg for keyword in call.keywords]
     if len(set(names)) < len(names):
-        raise InputError(f"{spec} gives an argument twice: each may stand once.")
+        raise InputError(f"{spec} gives an argument twice: give each argument once.")
     return {str(keyword.arg): _literal(spec, keyword) for keyword in call.keywords}
 
 

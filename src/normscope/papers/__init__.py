@@ -1,4 +1,4 @@
-"""The papers: one package each, one file an experiment family, with the cells, claims and figure of each.
+"""The papers: one package each, with one file per experiment that holds its cells, claims and figure.
 
-:mod:`normscope.papers.catalogue` lists them without importing anything heavy.
+:mod:`normscope.papers.catalogue` lists the experiments without importing anything heavy.
 """

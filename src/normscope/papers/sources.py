@@ -1,4 +1,4 @@
-"""The papers: how each is cited, and what it says in a paragraph. Reading it imports nothing heavy."""
+"""The papers: how each is cited, and a summary in one paragraph. Importing this file imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class Paper:
     """A source of experiments.
 
     Attributes:
-        id: its name, the first part of its experiments' names.
-        authors: all of them, as they are to be cited.
-        short: the authors as they are cited in passing.
-        year: of publication.
-        title: in full.
-        venue: where it appeared.
-        summary: what it asks and finds, in a paragraph of plain words.
+        id: the paper's name, which is the first part of its experiments' names.
+        authors: all authors, as a list of references names them.
+        short: the authors' surnames, as a text cites them.
+        year: the year of publication.
+        title: the full title.
+        venue: where the paper appeared.
+        summary: what the paper asks and finds, in one paragraph of plain words.
     """
 
     id: str
@@ -29,12 +29,12 @@ class Paper:
 
     @property
     def citation(self) -> str:
-        """The paper in passing: authors and year."""
+        """The citation in a text: surnames and year."""
         return f"{self.short} {self.year}"
 
     @property
     def reference(self) -> str:
-        """The paper in full, but for the title."""
+        """The reference without the title: authors, venue and year."""
         return f"{self.authors}. {self.venue}, {self.year}."
 
 

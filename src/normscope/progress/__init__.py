@@ -1,6 +1,6 @@
-"""Shows how a sweep gets on: one live display on a terminal or in a notebook, plain lines in a pipe.
+"""Shows the progress of a run: a live display on a terminal or in a notebook, plain lines in a pipe.
 
-Nothing is shown unless it is asked for, except in a notebook: see :func:`watching`.
+Outside a notebook nothing is shown unless it is asked for: see :func:`watching`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from normscope.progress.screen import console
 from normscope.progress.tally import Tally
 from normscope.progress.words import counted, duration, plan_sentence
-from normscope.runner.observer import Observer, SilentObserver
+from normscope.runner import Observer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,15 +23,15 @@ __all__ = ["Tally", "console", "counted", "duration", "in_notebook", "plan_sente
 
 @contextlib.contextmanager
 def watching(progress: bool | None = None, screen: Console | None = None) -> Iterator[Observer]:
-    """An observer that shows a sweep's progress while the context lasts.
+    """An observer that shows a run's progress while the context lasts.
 
     Args:
-        progress: whether to show it; ``None``: in a notebook only.
-        screen: where to; by default the notebook's cell, or else the standard error.
+        progress: whether to show it; ``None`` shows it in a notebook only.
+        screen: where to show it; by default in the notebook's cell, or else on the standard error.
     """
     notebook = in_notebook()
     if not (notebook if progress is None else progress):
-        yield SilentObserver()
+        yield Observer()
     elif notebook and screen is None:
         from normscope.progress.notebook import notebook_display
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from normscope.progress.board import Board
+from normscope.progress._ticking import ticking
+from normscope.progress.display import Display
 from normscope.progress.tally import Tally
-from normscope.progress.ticking import ticking
 
 _SECONDS = 5.0
 _LONGEST_SECONDS = 60.0
@@ -17,25 +17,25 @@ _SHARE = 1 / 60
 
 
 @contextlib.contextmanager
-def printed_lines(screen: Console) -> Iterator[Board]:
-    """A line every five seconds, whether or not a cell has ended; after five minutes ever rarer, up to one a minute."""
-    board = Board(
+def printed_lines(screen: Console) -> Iterator[Display]:
+    """A line every five seconds, whether or not a cell has ended; after five minutes fewer, down to one a minute."""
+    display = Display(
         lambda words, style: screen.print(words, markup=False),
         ended=lambda tally: screen.print(tally.describe(), markup=False),
     )
     seen: Tally | None = None
 
     def tick() -> float:
-        """Say how it stands, unless a round has only begun or is at its end."""
+        """Print the tally, unless its plan has only begun or has ended."""
         nonlocal seen
-        tally = board.tally
+        tally = display.tally
         if tally is not None and tally is seen and tally.done < tally.total:
             screen.print(tally.describe(), markup=False)
         seen = tally
         return pause(tally)
 
     with ticking(tick):
-        yield board
+        yield display
 
 
 def pause(tally: Tally | None) -> float:

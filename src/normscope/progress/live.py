@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.live import Live
 
-from normscope.progress.board import Board, drawn
+from normscope.progress.display import Display, draw_tally
 
 
 @contextlib.contextmanager
-def live_display(screen: Console) -> Iterator[Board]:
-    """A display that stays at the foot of the terminal, and goes at the end; what it says stays above it."""
-    board = Board(lambda words, style: screen.print(words, markup=False, style=style))
-    with Live(get_renderable=lambda: drawn(board.tally), console=screen, transient=True):
-        yield board
+def live_display(screen: Console) -> Iterator[Display]:
+    """A display at the foot of the terminal that vanishes at the end; its messages stay above it."""
+    display = Display(lambda words, style: screen.print(words, markup=False, style=style))
+    with Live(get_renderable=lambda: draw_tally(display.tally), console=screen, transient=True):
+        yield display

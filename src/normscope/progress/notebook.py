@@ -1,4 +1,4 @@
-"""The display in a notebook: the terminal's, as a piece of the cell's output that is replaced in place."""
+"""The display in a notebook: the terminal's display as an output of the cell, replaced in place."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from normscope.progress.board import Board, drawn
-from normscope.progress.ticking import ticking
+from normscope.progress._ticking import ticking
+from normscope.progress.display import Display, draw_tally
 
 _SECONDS = 0.5
 _COLUMNS = 110
@@ -20,31 +20,32 @@ _HTML = '<pre style="line-height:1.3;margin:0;white-space:pre">{code}</pre>'
 
 
 @contextlib.contextmanager
-def notebook_display() -> Iterator[Board]:
-    """A display in the output of the notebook's cell that is running; its last state stays."""
+def notebook_display() -> Iterator[Display]:
+    """A display in the output of the notebook cell that is running; its last state stays."""
     from IPython.display import display
 
-    said: list[Text] = []
-    board = Board(lambda words, style: said.append(Text(words, style=style)))
+    messages: list[Text] = []
+    progress = Display(lambda words, style: messages.append(Text(words, style=style)))
     place = uuid.uuid4().hex
     display(_bundle(Text("")), raw=True, display_id=place)
 
     def show() -> float:
-        display(_bundle(Group(*list(said), drawn(board.tally))), raw=True, display_id=place, update=True)
+        drawing = Group(*list(messages), draw_tally(progress.tally))
+        display(_bundle(drawing), raw=True, display_id=place, update=True)
         return _SECONDS
 
     with ticking(show):
-        yield board
+        yield progress
     show()
 
 
-def _bundle(board: RenderableType) -> dict[str, Any]:
-    """What is drawn, in the forms that a notebook takes."""
+def _bundle(drawing: RenderableType) -> dict[str, Any]:
+    """A drawing in the formats that a notebook takes."""
     canvas = Console(
         record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, force_jupyter=False,
         color_system="truecolor", highlight=False,
     )  # fmt: skip
-    canvas.print(board)
+    canvas.print(drawing)
     return {
         "text/html": canvas.export_html(inline_styles=True, code_format=_HTML, clear=False),
         "text/plain": canvas.export_text(),

@@ -1,4 +1,4 @@
-"""How far a sweep is: the numbers that every display shows."""
+"""How far a run is: the numbers that every display shows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LAST = 3
 class Tally:
     """Counts a plan's new cells as they start and end. One thread may read while another counts.
 
-    The time left is the plan's estimate until a tenth of the work is done, since before that the workers' start-up
-    would pass for slow cells; from then on it goes by the cells that are done. Work is measured in the cells' costs.
+    Until a tenth of the work is done, the time left is the plan's estimate, since the workers' start-up would make
+    the cells look slow. From then on it follows from the cells that are done. Work is measured in the cells' costs.
 
     Attributes:
-        total: new cells in all.
-        done: those that ended, failed ones too.
-        failed: those that failed.
+        total: number of new cells.
+        done: number of cells that have ended, failed ones included.
+        failed: number of cells that have failed.
         last: the cells that ended last, in words, the latest first.
     """
 
@@ -47,16 +47,16 @@ class Tally:
         self._under_way += 1
         self._elsewhere.discard(cell)
 
-    def leave(self, cell: Cell) -> None:
+    def elsewhere(self, cell: Cell) -> None:
         """Count a cell that another process is running."""
         self._elsewhere.add(cell)
 
-    def put_back(self) -> None:
+    def retry(self) -> None:
         """Count a cell that will be tried again."""
         self._under_way -= 1
 
     def end(self, cell: Cell, seconds: float | None) -> None:
-        """Count a cell that has ended; ``seconds`` that it took, ``None`` when it failed."""
+        """Count a cell that has ended after ``seconds``, or failed (``None``)."""
         with self._lock:
             self.done += 1
             self.failed += seconds is None
@@ -70,24 +70,24 @@ class Tally:
 
     @property
     def running(self) -> int:
-        """How many cells run; those that wait in an engine's own queue are not among them."""
+        """Number of cells that run, without those that wait in an engine's own queue."""
         return min(self._under_way, self._workers)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the plan."""
+        """Seconds since the tally was made."""
         return time.monotonic() - self._started
 
     @property
     def left(self) -> str:
-        """About how long it still takes, in words."""
+        """The time left, in words."""
         seconds = self._left - (time.monotonic() - self._counted)
         if seconds < 0 and self._counted == self._started:
             return "longer than estimated"
         return f"about {duration(max(0.0, seconds))} left"
 
     def describe(self) -> str:
-        """All of it in a line, what matters most first."""
+        """The tally in one line, the most important numbers first."""
         with self._lock:
             parts = [
                 f"{self.done}/{self.total} cells",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def plan_sentence(plan: Plan) -> str:
-    """A plan in a sentence: how many cells are found and new, and what the new ones take."""
+    """A plan in a sentence: the number of found and of new cells, and the time and disk the new ones take."""
     estimate = plan.estimate
     found = f"{len(plan.reused)} cells found"
     if plan.set_aside:
@@ -24,12 +24,12 @@ def plan_sentence(plan: Plan) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """A number of things in words, such as ``"1 cell"`` or ``"2 cells"``."""
+    """A number of things, such as ``"1 cell"`` or ``"2 cells"``."""
     return f"{count:,} {thing}{'s' if count != 1 else ''}"
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words: seconds, minutes or hours."""
+    """A length of time in seconds, minutes or hours."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """How fast cells end."""
+    """Cells per second or per minute."""
     if per_second >= 1:
         return f"{per_second:.1f} cells/s"
     return f"{per_second * 60:.1f} cells/min"

@@ -41,11 +41,11 @@ _FOOT = r"""\end{longtable}
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """A scorecard as CSV, one line a claim.
 
-    The measured numbers stand in one field, as a JSON object of their names and unrounded values, so that nothing is
-    lost: ``json.loads`` gives them back. Non-finite ones are strings there, as in ``scorecard.json``.
+    The field ``measured`` is a JSON object of the measured numbers by name, unrounded; non-finite numbers are strings,
+    as in ``scorecard.json``.
 
     Args:
-        rows: the scorecard, as :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or the file has it.
+        rows: the scorecard, from :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or from the file.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
@@ -63,7 +63,7 @@ def to_latex(rows: Iterable[Mapping[str, Any]]) -> str:
     It needs the packages amssymb, array, booktabs and longtable, and compiles with pdflatex.
 
     Args:
-        rows: the scorecard, as :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or the file has it.
+        rows: the scorecard, from :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or from the file.
     """
     groups = itertools.groupby(rows, key=lambda row: (row["experiment"], row["scale"]))
     bodies = [_latex_group(*name, list(group)) for name, group in groups]

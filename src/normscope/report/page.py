@@ -1,4 +1,4 @@
-"""The page: ``report.html``, a results folder as a guided tour in one file that needs nothing beside it."""
+"""The layout of the page, ``report.html``: a guided tour through results, in one file that loads no other."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ class Section:
     """One experiment on the page.
 
     Attributes:
-        id: its name.
+        id: the experiment's name.
         place: the figure, table or section of its source, such as ``"Fig. 6"``.
         title: what it measures.
         question: what it asks.
-        method: how it finds out.
+        method: how it finds the answer.
         caption: what the figure shows.
-        scale: the scale it was run at.
-        settings: its profile in words.
+        scale: the scale of the run; empty when the experiment has only one size.
+        settings: its settings in words.
         claims: its rows of the scorecard.
-        figure: the SVG file; ``None`` when the figure could not be drawn.
+        figure: the figure as an SVG file; ``None`` when it could not be drawn.
+        bitmap: the figure as a PNG file, shown instead of an SVG file of more than 1.5 MB; ``None`` when there is none.
         failures: the cells that failed, each with its error.
-        notes: what else a reader should know of the rows.
+        notes: sentences that a reader of the rows should know.
     """
 
     id: str
@@ -50,12 +51,13 @@ class Section:
     settings: Mapping[str, str]
     claims: Sequence[Mapping[str, Any]]
     figure: Path | None
+    bitmap: Path | None
     failures: Mapping[str, str]
     notes: Sequence[str] = ()
 
     @property
     def errors(self) -> list[tuple[str, list[str]]]:
-        """Every error with the cells that failed with it, the most frequent first."""
+        """Every error with the cells that it stopped, the most frequent error first."""
         common = Counter(self.failures.values()).most_common()
         return [
             (error, [cell for cell in self.failures if self.failures[cell] == error]) for error, _ in common
@@ -67,12 +69,12 @@ class Chapter:
     """The experiments of one source.
 
     Attributes:
-        id: its name, the anchor on the page.
+        id: the source's name, used as the anchor on the page.
         title: the source's title.
-        reference: its authors and where it appeared; empty for experiments of the user's own.
-        summary: what it asks and finds, in a paragraph; may be empty.
+        reference: its authors and where it appeared; empty for a user's sweeps.
+        summary: a paragraph on what it asks and finds; may be empty.
         sections: its experiments, in their order on the page.
-        absent: its experiments that are not on the page, each with the reason.
+        absent: its experiments that the page does not show, each with the reason.
     """
 
     id: str
@@ -93,7 +95,7 @@ def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
 
     Args:
         chapters: the sources with their experiments, in their order on the page.
-        environment: what the results were made with, in words.
+        environment: versions and machine, by name.
     """
     import jinja2
 
@@ -105,31 +107,29 @@ def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        verdict=verdict, measured=measured_numbers, inline=_inline, anchor=_anchor, typeset=_typeset
+        verdict=verdict, measured=measured_numbers, image=_image, anchor=_anchor, typeset=_typeset
     )
     return templates.get_template("report.html").render(
         chapters=chapters, environment=environment, verdicts=VERDICTS
     )
 
 
-def _inline(figure: Path) -> str:
-    """A figure as the address of an image that stands in the page itself.
-
-    An SVG file so heavy that it would make scrolling slow gives way to the PNG beside it.
-    """
-    bitmap = figure.with_suffix(".png")
-    heavy = figure.stat().st_size > _HEAVY_BYTES and bitmap.exists()
-    image, kind = (bitmap, "png") if heavy else (figure, "svg+xml")
+def _image(section: Section) -> str:
+    """A section's figure as a ``data:`` address. A large SVG file would make scrolling slow: the PNG replaces it."""
+    image, kind = section.figure, "svg+xml"
+    assert image is not None
+    if section.bitmap is not None and image.stat().st_size > _HEAVY_BYTES:
+        image, kind = section.bitmap, "png"
     return f"data:image/{kind};base64," + base64.b64encode(image.read_bytes()).decode()
 
 
 def _anchor(name: str) -> str:
-    """A name as it may stand in an address on the page."""
+    """A name with the characters replaced that a link cannot hold."""
     return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _typeset(text: str) -> Markup:
-    """A text, escaped, with curled apostrophes and the indices of Greek letters below the line: ``λ_min``."""
+    """A text as HTML, escaped, with typographic apostrophes; the index of a Greek letter, ``λ_min``, is a subscript."""
     from markupsafe import Markup, escape
 
     curled = _APOSTROPHE.sub("’", text)

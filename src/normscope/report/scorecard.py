@@ -1,4 +1,4 @@
-"""A row of the scorecard for a reader: its verdict and its measured numbers in words."""
+"""The words for a row of the scorecard: its verdict and its measured numbers, as people read them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """``"holds"``, ``"does not hold"`` or ``"not judged"``."""
+    """The verdict of a row: ``"holds"``, ``"does not hold"`` or ``"not judged"``."""
     return VERDICTS[row["holds"]]
 
 
 def measured_numbers(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Measured numbers for a reader, each with its name: four digits, and shares in percent.
+    """Pairs of a name and its number in words: four significant digits, and shares in percent.
 
-    A number is a share when the first word of its name is ``error`` or ``accuracy`` and it is no ratio (``A / B``).
+    A number is a share when its name begins with the word ``error`` or ``accuracy`` and is not a ratio (``A / B``).
+
+    Args:
+        measured: numbers by name; non-finite ones may be texts, as ``scorecard.json`` has them.
     """
     return [(name, _in_words(name, float(value))) for name, value in measured.items()]
 
@@ -36,7 +39,7 @@ def _in_words(name: str, value: float) -> str:
 
 
 def _four_digits(value: float) -> str:
-    """Four significant digits, written out from 0.0001 to 999,999 and as a power of ten beyond."""
+    """Four significant digits: written out from 0.0001 to 999,999, and with a power of ten outside that range."""
     mantissa, exponent = f"{value:.3e}".split("e")
     power = int(exponent)
     if -4 <= power < 6:

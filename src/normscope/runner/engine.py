@@ -1,20 +1,19 @@
-"""Engines run a plan's new cells: worker processes of this machine, or a Ray cluster."""
+"""Runs a plan's new cells on an engine: worker processes of this machine, or a Ray cluster."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import Protocol
 
 from normscope.errors import InputError, UnknownNameError
 from normscope.runner.cluster.ray import RayEngine
-from normscope.runner.cluster.shipping import Freight
-from normscope.runner.housekeeping import housekeeping
-from normscope.runner.ledger import Ledger
+from normscope.runner.cluster.transfer import DataFiles
+from normscope.runner.compaction import background_compaction
 from normscope.runner.local import LocalEngine
 from normscope.runner.observer import Observer
 from normscope.runner.planning import Plan
-from normscope.store.locks import Claims
-from normscope.store.store import Store
+from normscope.runner.tasks import TaskQueue
+from normscope.store import Store
+from normscope.store.locks import CellLocks, shared_use
 
 ENGINES = ("local", "ray")
 
@@ -23,33 +22,33 @@ class Engine(Protocol):
     """Runs cells side by side. It may keep processes between two plans; :meth:`close` ends them."""
 
     def cores(self) -> int:
-        """How many cells it can run side by side."""
+        """Number of cells it can run side by side."""
 
-    def run(self, ledger: Ledger, store: Store, timeout: float | None) -> None:
-        """Run what the ledger hands out, as many cells side by side as its plan says, and settle each there."""
+    def run(self, queue: TaskQueue, timeout: float | None) -> None:
+        """Run the queue's tasks, as many side by side as its plan says, and settle each in the queue."""
 
     def close(self) -> None:
-        """End what it has started; it may be used again."""
+        """End what the engine has started. The engine may be used again."""
 
 
 def make_engine(
-    name: str = "local", ray_address: str | None = None, freight: Freight | None = None
+    name: str = "local", ray_address: str | None = None, data_files: DataFiles | None = None
 ) -> Engine:
-    """The engine that goes by a name.
+    """The engine of that name.
 
     Args:
-        name: ``"local"``, worker processes of this machine; ``"ray"``, Ray's tasks.
+        name: ``"local"``, worker processes of this machine, or ``"ray"``, Ray's tasks.
         ray_address: a Ray cluster to join, ``"host:port"`` or ``"auto"``; by default Ray is started here.
-        freight: how a cluster's nodes get the data sets that cells read.
+        data_files: the files of the data sets, for the nodes of a cluster that is joined.
 
     Raises:
-        UnknownNameError: no such engine.
-        InputError: an address for another engine than Ray; Ray is not installed.
+        UnknownNameError: there is no such engine.
+        InputError: an address is given for another engine than Ray, or Ray is not installed.
     """
     if name not in ENGINES:
         raise UnknownNameError("engine", name, ENGINES)
     if name == "ray":
-        return RayEngine(ray_address, freight)
+        return RayEngine(ray_address, data_files)
     if ray_address is not None:
         raise InputError("--ray-address names a Ray cluster: it needs --engine ray.")
     return LocalEngine()
@@ -58,38 +57,36 @@ def make_engine(
 def run(
     plan: Plan, store: Store, observer: Observer, timeout: float | None = None, engine: Engine | None = None
 ) -> dict[str, str]:
-    """Run a plan's new cells; finished ones are in the store as soon as they end.
+    """Run a plan's new cells. Each is in the store as soon as it ends.
 
     Args:
         plan: what to run, and how many cells side by side.
         store: where the rows go.
-        observer: hears of every cell.
+        observer: notified of every cell.
         timeout: seconds after which a cell is stopped and counts as failed; ``None`` for no limit.
-        engine: what runs them, left open for the next plan; by default this machine's worker processes, ended here.
+        engine: what runs them, left open for the next plan; by default a local engine that ends with this call.
 
     Returns:
         The error of every failed cell, by key.
 
     Raises:
-        StoreError: when results can no longer be kept; what is finished stays.
-        InputError: when a cluster cannot be reached.
-        KeyboardInterrupt: handed on once the workers are stopped.
+        StoreError: results can no longer be written; finished cells stay.
+        InputError: a cluster cannot be reached.
+        KeyboardInterrupt: raised again once the workers are stopped.
     """
     if not plan.new:
         return {}
     store.check_writable()
     store.remove_leftovers()
     chosen = engine or LocalEngine()
-    with (
-        contextlib.ExitStack() as ending,
-        store.in_use(),
-        housekeeping(store, observer) as watching,
-        Claims(store, store.keys()) as claims,
-    ):
-        if engine is None:
-            ending.callback(chosen.close)
-        ledger = Ledger(plan, watching, claims)
-        chosen.run(ledger, store, timeout)
-    ledger.check()
-    store.compact()
-    return ledger.failures
+    with shared_use(store.folder):
+        with background_compaction(store) as count_finished, CellLocks(store.folder) as locks:
+            queue = TaskQueue(plan, store, observer, locks, count_finished)
+            try:
+                chosen.run(queue, timeout)
+            finally:
+                if engine is None:
+                    chosen.close()
+        queue.check()
+        store.compact()
+    return queue.failures

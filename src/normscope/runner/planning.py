@@ -1,4 +1,4 @@
-"""What a sweep is about to do: which cells are found, which are new, and about how long those will take."""
+"""Which cells a run finds finished, which are new, and about how much time and disk the new ones take."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from normscope.protocol import Cell
-from normscope.store.store import Store
+from normscope.store import Store
 
 _BYTES_PER_CELL = 8_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """About how much a plan's new cells will take.
+    """About how much a plan's new cells take.
 
     Attributes:
         seconds: wall-clock time with the plan's workers.
         bytes: disk space.
-        measured: whether the time rests on finished cells of this store, rather than on the authors' estimates alone.
+        measured: whether the time is based on finished cells of this store, not on the authors' estimates alone.
     """
 
     seconds: float
@@ -30,9 +30,14 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The cells of a sweep by key: those the store has and those it lacks, the longest first.
+    """The cells of a run.
 
-    ``set_aside`` counts the damaged files that were come across in the store; their cells are new.
+    Attributes:
+        reused: the cells that the store has, by key.
+        new: the cells to run, by key, the longest first.
+        workers: number of cells to run side by side.
+        estimate: what the new cells take.
+        set_aside: number of damaged files found in the store; their cells are new.
     """
 
     reused: Mapping[str, Cell]
@@ -47,9 +52,9 @@ def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool =
 
     Args:
         cells: the wanted cells by key.
-        store: where finished ones stand.
-        workers: how many will run side by side.
-        fresh: leave the store's cells aside and run every one anew.
+        store: where finished cells are.
+        workers: number of cells to run side by side.
+        fresh: run every cell, also those that the store has.
     """
     set_aside_before = store.set_aside
     found = {} if fresh else store.find(cells)
@@ -59,7 +64,7 @@ def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool =
         durations[cell.name].append(found[key].seconds / cell.cost)
     missing = [item for item in cells.items() if item[0] not in reused]
     new = dict(sorted(missing, key=lambda item: -item[1].cost))
-    pace = {function: statistics.median(ratios) for function, ratios in durations.items()}
+    pace = {name: statistics.median(ratios) for name, ratios in durations.items()}
     estimate = _estimate(new.values(), pace, workers)
     return Plan(reused, new, workers, estimate, store.set_aside - set_aside_before)
 

@@ -1,8 +1,8 @@
-"""One worker: ``python -m normscope.runner.worker`` runs the cells it is sent, one after another.
+"""A worker: ``python -m normscope.runner.worker`` runs the cells it is sent, one after another.
 
-It reads one JSON object a line from its standard input: first the driver's import path, then the cells. Each cell's
-rows go straight to the store; one line a cell comes back on what was its standard output, which cells cannot write to:
-whatever they print goes to the standard error. When its input ends, the driver is gone: it stops at once.
+It reads one JSON object a line from its standard input: first the driver's import path, then the cells. It writes each
+cell's rows to the store and answers with one line on its standard output. Cells cannot write there: whatever they print
+goes to the standard error. When the input ends, the driver is gone, and the worker stops at once.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from normscope.errors import NormscopeError
 from normscope.protocol import CellFunction, known_cell
+from normscope.store import Store, StoreError
 from normscope.store.provenance import current_provenance
-from normscope.store.store import Store, StoreError
 
 
 def main() -> None:
@@ -35,26 +35,26 @@ def main() -> None:
         if path not in sys.path:
             sys.path.append(path)
     while True:
-        json.dump(_answer(requests.get()), answers)
-        _end_line(answers)
+        answers.write(json.dumps(_answer(requests.get())) + "\n")
+        answers.flush()
 
 
 def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Hand on requests; the end of the input means that the driver is gone, and so is the point of the current cell."""
+    """Pass requests on. When the input ends nobody waits for the current cell, so the process ends, too."""
     for line in sys.stdin:
         requests.put(json.loads(line))
     os._exit(0)
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a cell; the answer is described in :meth:`normscope.runner.worker_process.WorkerProcess.run`."""
     try:
         importlib.import_module(request["module"])
         function = known_cell(request["function"])
         config = function.config_from(request["config"])
         store = Store(Path(request["store"]))
         metadata = {"version": request["version"], "config": request["config"]}
-        seconds = run_and_store(function, config, request["key"], store, metadata)
-        return {"seconds": seconds}
+        return {"seconds": run_and_store(function, config, request["key"], store, metadata)}
     except StoreError as error:
         return {"fatal": str(error)}
     except NormscopeError as error:
@@ -69,18 +69,13 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 def run_and_store(
     function: CellFunction[Any], config: Any, key: str, store: Store, metadata: Mapping[str, Any]
 ) -> float:
-    """Run one cell in this process and keep its rows; gives the seconds it took."""
+    """Run one cell in this process and keep its rows; returns the seconds it took."""
     started = time.perf_counter()
     rows = function(config)
     seconds = time.perf_counter() - started
     about = {**current_provenance(), **metadata, "function": function.name, "seconds": seconds}
     store.write(key, rows, about)
     return seconds
-
-
-def _end_line(stream: TextIO) -> None:
-    stream.write("\n")
-    stream.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""A finished cell's file: its rows, each with the cell's key, and its metadata as JSON."""
+"""A finished cell's file: its rows, each with the cell's key, and its metadata as JSON.
+
+The metadata are data: a cell's function is named there, but nothing is ever imported because a file names it.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normscope.atomic import atomic_write
+from normscope.store.provenance import Provenance, provenance_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA = b"normscope"
-"""Where in a Parquet file's metadata ours stands, as JSON."""
+"""The key under which a Parquet file's metadata hold ours, as JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredCell:
-    """A finished cell as it stands in the store."""
+    """A finished cell as the store keeps it."""
 
     rows: pa.Table
     """The schema's columns, then ``cell``, the key."""
@@ -31,11 +35,24 @@ class StoredCell:
         return float(self.metadata["seconds"])
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class CellSummary:
+    """What a plan needs to know of a finished cell. It is small, since there may be a hundred thousand."""
+
+    seconds: float
+    provenance: Provenance
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> CellSummary:
+        """The summary of a cell with this metadata."""
+        return cls(float(metadata["seconds"]), provenance_of(metadata))
+
+
 def write_cell(path: Path, rows: pa.Table, metadata: Mapping[str, Any]) -> None:
-    """Write a cell whose key is the file's name.
+    """Write the cell whose key is the file's name.
 
     Raises:
-        OSError: what the disk refuses; no torn file is left behind.
+        OSError: the disk refuses; no torn file is left behind.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -48,10 +65,10 @@ def write_cell(path: Path, rows: pa.Table, metadata: Mapping[str, Any]) -> None:
 
 
 def read_cell(path: Path) -> StoredCell | None:
-    """The cell in a file; ``None`` when it is damaged, not ours, or another cell's.
+    """The cell in a file; ``None`` when the file is damaged, not ours, or holds another cell.
 
     Raises:
-        OSError: when the file cannot be read at all.
+        OSError: the file cannot be read at all.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,42 +1,50 @@
-"""Which cells a process is running, told to other processes on the same folder, so that none is run twice."""
+"""Every lock that is taken in a store's folder.
+
+- ``.cell-locks``: :class:`CellLocks`, one byte for each cell that is being run.
+- ``.in-use``: :func:`shared_use` by runs, :func:`exclusive_use` while the folder is cleaned.
+- ``.lock``: :func:`compaction_lock`, while files are gathered into a segment or set aside as damaged.
+
+Each is a lock of the operating system: it ends with its process, however that ends, so a lock is never stale.
+The lock on a file that is being written is in :mod:`normscope.atomic`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Collection
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
+from typing import IO
 
-from normscope.store.segments import About
-from normscope.store.store import Store
+from filelock import FileLock
 
-_DIGITS = 15  # of a key: as much as an offset within a file can hold
+from normscope.store.errors import StoreError, cannot_write
+
+_DIGITS = 15  # of a key: as many as an offset within a file can hold
 
 
-class Claims:
-    """The cells that this process has taken from a store.
+class CellLocks:
+    """The cells that this process is running, locked so that no other process runs them as well.
 
-    A claim is the system's lock on one byte of the file ``.claims``, at an offset made of the cell's key; it goes with
-    the process, however that ends. Where a file system knows no locks every claim is granted, and two processes run
-    some cells twice, to the same end.
+    A lock covers one byte of the file, at an offset made of the cell's key. On a file system without locks every
+    :meth:`acquire` succeeds: two processes then run some cells twice, with the same result.
 
     Args:
-        store: whose cells.
-        anew: keys that are run though the store has them.
+        folder: the store's, which exists.
     """
 
-    def __init__(self, store: Store, anew: Collection[str]) -> None:
-        self._store, self._anew = store, anew
-        self._file = (store.folder / ".claims").open("w")
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / ".cell-locks").open("w")
 
-    def __enter__(self) -> Claims:
+    def __enter__(self) -> CellLocks:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._file.close()
 
-    def take(self, key: str) -> bool:
-        """Claim a cell; false when another process has it."""
+    def acquire(self, key: str) -> bool:
+        """Lock a cell without waiting; false when another process has locked it."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(key))
         except (BlockingIOError, PermissionError):
@@ -46,13 +54,48 @@ class Claims:
         return True
 
     def release(self, key: str) -> None:
-        """Give a cell up, finished or not."""
+        """Unlock a cell, whether it is finished or not."""
         with contextlib.suppress(OSError):
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _offset(key))
 
-    def found(self, key: str) -> About | None:
-        """A cell that another process has finished since this one planned to run it."""
-        return None if key in self._anew else self._store.find_one(key)
+
+@contextlib.contextmanager
+def shared_use(folder: Path) -> Iterator[None]:
+    """Keep :func:`exclusive_use` of a store's folder away; any number of processes may share the folder.
+
+    Nothing is locked in a folder that cannot be written, since nobody can clean it either.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            fcntl.flock(stack.enter_context(_in_use_file(folder)), fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def exclusive_use(folder: Path) -> Iterator[None]:
+    """Use a store's folder while no other process does.
+
+    Raises:
+        StoreError: at once, when another process is using the folder, or when it cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            fcntl.flock(stack.enter_context(_in_use_file(folder)), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"a run is using {folder}: wait until it has ended.") from None
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        yield
+
+
+def compaction_lock(folder: Path) -> FileLock:
+    """The lock under which a store's files are moved. The thread that holds it may take it again."""
+    return FileLock(folder / ".lock")
+
+
+def _in_use_file(folder: Path) -> IO[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder / ".in-use").open("a")
 
 
 def _offset(key: str) -> int:

@@ -1,4 +1,4 @@
-"""With what a cell's rows were made, and whether a table's cells were made alike."""
+"""The versions and threads that a cell's rows were made with, and whether a table's cells were made alike."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 
 class Provenance(NamedTuple):
-    """What may move the bits of a cell's rows without moving its key."""
+    """What may change the bits of a cell's rows without changing its key."""
 
     normscope: str
     torch: str
     python: str
     threads: int | None
-    """torch's threads; ``None`` for a cell that ran without torch."""
+    """Number of torch's threads; ``None`` for a cell that ran without torch."""
 
 
 @functools.cache
@@ -27,11 +27,12 @@ def _shared(provenance: Provenance) -> Provenance:
 
 
 def provenance_of(metadata: Mapping[str, Any]) -> Provenance:
-    """What a cell's metadata say; an equal one is the same object, so that many cells share it."""
+    """The provenance in a cell's metadata. Equal ones are the same object, so that many cells share it."""
     normscope, torch, python = (
         str(metadata.get(name, "unknown")) for name in ("normscope", "torch", "python")
     )
-    return _shared(Provenance(normscope, torch, python, metadata.get("threads")))
+    threads = metadata.get("threads")
+    return _shared(Provenance(normscope, torch, python, threads if isinstance(threads, int) else None))
 
 
 @functools.cache
@@ -40,7 +41,7 @@ def _version(package: str) -> str:
 
 
 def current_provenance() -> dict[str, Any]:
-    """What this process runs with, as metadata. torch is asked for its threads only where it is loaded."""
+    """The provenance of this process, as metadata. torch is asked for its threads only when it has been imported."""
     torch = sys.modules.get("torch")
     return {
         "normscope": _version("normscope"),
@@ -51,7 +52,7 @@ def current_provenance() -> dict[str, Any]:
 
 
 def mixture(provenances: Collection[Provenance]) -> str:
-    """A sentence that says in what cells differ, each value with its number of cells; empty when they are alike."""
+    """A sentence on how cells differ, each value with its number of cells; empty when they were made alike."""
     differences = []
     for name in Provenance._fields:
         counts = Counter(getattr(provenance, name) for provenance in provenances)

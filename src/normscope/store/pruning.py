@@ -1,4 +1,4 @@
-"""Removing from a store what nothing refers to."""
+"""Removes from a store what nothing refers to."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from normscope.atomic import leftovers
+from normscope.store.errors import StoreError
 from normscope.store.segments import read_segment, segment_bytes
-from normscope.store.store import ASIDE, Store, StoreError
+from normscope.store.store import ASIDE, Store
 
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-    """Something that was, or would be, removed.
+    """Files or cells of one kind that were removed, or would be.
 
     Attributes:
-        what: its kind, in words, in the plural.
+        what: the kind, in words, in the plural.
         count: how many there are.
-        bytes: the disk space that they took.
+        bytes: the disk space they took.
     """
 
     what: str
@@ -27,17 +28,21 @@ class Removal:
 
 
 def clean_store(store: Store, referred: Collection[str], *, dry_run: bool = False) -> list[Removal]:
-    """Remove the cells that nothing refers to, superseded copies of others, damaged files and dead writers' files.
+    """Remove unreferred cells, superseded copies of cells, damaged files, and temporary files of dead writers.
 
-    Segments that hold both are written anew without. Files that are not named like the store's are left alone.
+    A segment that holds some of these is replaced by one without them. Files that are not named like the store's own
+    are left alone.
 
     Args:
-        store: which nobody else may use meanwhile (:meth:`Store.for_oneself`), except for a dry run.
+        store: what to clean, under :func:`~normscope.store.locks.exclusive_use` unless it is a dry run.
         referred: the keys of the cells to keep.
-        dry_run: only say what would go.
+        dry_run: remove nothing, only report what would go.
+
+    Returns:
+        What was, or would be, removed, by kind.
 
     Raises:
-        StoreError: when the folder cannot be read or written; no cell that is referred to is lost.
+        StoreError: the folder cannot be read or written; no cell that is referred to is lost.
     """
     try:
         found = [
@@ -69,7 +74,7 @@ def _unreferred_files(store: Store, referred: Collection[str], dry_run: bool) ->
 
 
 def _segments(store: Store, referred: Collection[str], dry_run: bool) -> Iterator[Removal]:
-    """Go through the segments from the newest on: the first to hold a cell holds the rows that count."""
+    """Clean every segment, the newest first: the first segment that holds a cell holds the rows that count."""
     seen = store.single_files()
     unreferred = superseded = unreferred_bytes = superseded_bytes = 0
     for path, cells in store.segments.contents().items():
@@ -88,7 +93,7 @@ def _segments(store: Store, referred: Collection[str], dry_run: bool) -> Iterato
 
 
 def _rewrite(store: Store, path: Path, keep: Collection[str], dry_run: bool) -> int:
-    """Put a segment without some of its cells in its place; gives the bytes that it frees."""
+    """Replace a segment by one with only some of its cells; returns the bytes that this frees."""
     size = path.stat().st_size
     if keep:
         rows, metadata = read_segment(path, keep)

@@ -1,14 +1,15 @@
-"""Segments: finished cells by the hundred in one Parquet file, so that a hundred thousand read in seconds.
+"""Segments: hundreds of finished cells in one Parquet file, so that a hundred thousand are read in seconds.
 
 A segment holds the rows of its cells one after another, the key in the column ``cell``, and the cells' metadata by key
-in its own. Its name, ``segment-<number>-<digest>.parquet``, says which is newer (the number is taken under the store's
-lock, whatever the clock says) and what its bytes must hash to. It is written whole and never changed; what it replaces
-is removed after it has its name, so a crash in between leaves a cell twice, never not at all.
+in its own metadata. Its name is ``segment-<number>-<digest>.parquet``. The number says which segment is newer: it is
+taken under the compaction lock and does not depend on the clock. The digest is the hash of the file's bytes.
+
+A segment is written whole and never changed. The files that it replaces are removed after it has its name, so a crash
+in between may duplicate a cell but never loses one.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import json
@@ -19,51 +20,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normscope.atomic import atomic_write, sync_folder
-from normscope.store.cellfile import METADATA
-from normscope.store.provenance import Provenance, provenance_of
+from normscope.store.cellfile import METADATA, CellSummary
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The second form is without number and digest: older than any with.
+# The second form, without number and digest, is of an earlier version: older than any segment with a number.
 _NAME = re.compile(r"segment-(?:(\d{8})-([0-9a-f]{16})|[0-9a-f]{32})\.parquet")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class About:
-    """What a plan needs to know of a finished cell: little, since there may be a hundred thousand."""
-
-    seconds: float
-    provenance: Provenance
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> About:
-        """From a cell's metadata."""
-        return cls(float(metadata["seconds"]), provenance_of(metadata))
-
-
 class Segments:
-    """The segments in ``folder``; newly written ones, another process's too, are seen on the next call.
+    """The segments in a store's folder. A call sees every segment written before it, by any process.
 
     Args:
-        folder: the store's.
-        set_aside: what to do with a segment that cannot be read.
+        folder: the store's folder.
+        set_aside: called with the path of a segment that cannot be read.
     """
 
     def __init__(self, folder: Path, set_aside: Callable[[Path], object]) -> None:
         self._folder, self._set_aside = folder, set_aside
-        self._known: dict[Path, dict[str, About]] = {}
+        self._known: dict[Path, dict[str, CellSummary]] = {}
 
-    def cells(self) -> dict[str, About]:
-        """Every cell by key; of a cell that is in several segments, the newest one's."""
+    def cells(self) -> dict[str, CellSummary]:
+        """Every cell by key. A cell that is in several segments counts as in the newest of them."""
         oldest_first = reversed(self.contents().values())
-        return {key: about for cells in oldest_first for key, about in cells.items()}
+        return {key: summary for cells in oldest_first for key, summary in cells.items()}
 
-    def find(self, key: str) -> About | None:
-        """One cell of them, at a cost that does not grow with the number of cells."""
+    def find(self, key: str) -> CellSummary | None:
+        """One cell, or ``None``, at a cost that does not grow with the number of cells."""
         return next((cells[key] for cells in self.contents().values() if key in cells), None)
 
-    def contents(self) -> dict[Path, dict[str, About]]:
+    def contents(self) -> dict[Path, dict[str, CellSummary]]:
         """The cells of every segment, the newest segment first."""
         newest_first = sorted(self._paths(), key=lambda path: (_number(path), path.name), reverse=True)
         known, self._known = self._known, {}
@@ -72,7 +59,7 @@ class Segments:
         return dict(self._known)
 
     def rows(self, keys: Collection[str]) -> Iterator[pa.Table]:
-        """The rows of those cells that are in segments, each cell once, with the column ``cell``."""
+        """The rows of the cells among ``keys`` that are in segments, each cell once, with the column ``cell``."""
         wanted = set(keys)
         for path, cells in self.contents().items():
             if here := wanted & cells.keys():
@@ -80,10 +67,10 @@ class Segments:
                 wanted -= here
 
     def write(self, rows: Iterable[pa.Table], metadata: Mapping[str, Mapping[str, Any]]) -> Path:
-        """Write one new segment, the newest; call it under the store's lock.
+        """Write a new segment, which is the newest. Call it under the compaction lock or in exclusive use.
 
         Raises:
-            OSError: what the disk refuses.
+            OSError: the disk refuses.
         """
         content = segment_bytes(rows, metadata)
         number = 1 + max((_number(path) for path in self._paths()), default=0)
@@ -100,8 +87,8 @@ class Segments:
             return []
         return [self._folder / name for name in names if _NAME.fullmatch(name)]
 
-    def _index(self, path: Path) -> dict[str, About]:
-        """The cells of a segment; none when it is damaged or gone, so that they are run again."""
+    def _index(self, path: Path) -> dict[str, CellSummary]:
+        """The cells of a segment; none when it is damaged or gone, so that its cells run again."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -114,9 +101,9 @@ class Segments:
             if match is None or match[2] is None:
                 pq.read_table(io.BytesIO(content))
             elif match[2] != _digest(content):
-                raise ValueError("its bytes are not those that its name says")
+                raise ValueError("its bytes do not match the digest in its name")
             cells = json.loads(pq.read_schema(io.BytesIO(content)).metadata[METADATA])["cells"]
-            return {key: About.of(metadata) for key, metadata in cells.items()}
+            return {key: CellSummary.of(metadata) for key, metadata in cells.items()}
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
             self._set_aside(path)
             return {}
@@ -126,7 +113,7 @@ def read_segment(path: Path, keys: Collection[str]) -> tuple[pa.Table, dict[str,
     """The rows and the metadata of some of a segment's cells.
 
     Raises:
-        OSError, pa.ArrowException: when the file cannot be read.
+        OSError, pa.ArrowException: the file cannot be read.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -1,8 +1,8 @@
-"""Surgery on any model: replace, insert, remove, fold and calibrate its norms. Each returns a new model."""
+"""Surgery on any model: replace, insert, remove, fold and calibrate its norms. Each operation returns a new model."""
 
 from normscope.nn.channels_last import ChannelsLast
+from normscope.surgery._changes import Change, changes
 from normscope.surgery.calibration import calibrate
-from normscope.surgery.changes import Change, changes
 from normscope.surgery.equivalence import equivalent_network
 from normscope.surgery.folding import fold
 from normscope.surgery.inserting import insert_norms

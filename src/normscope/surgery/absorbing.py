@@ -1,4 +1,4 @@
-"""Norms taken over by the layers beside them, where the graph shows that this is exact."""
+"""Norms taken over by the layers before or after them, where the graph shows that this is exact."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch import nn
 
 from normscope.errors import InputError
 from normscope.nn.kinds import channels, channels_last, layers, norms, sizes
+from normscope.surgery._changes import Change, described
 from normscope.surgery.affine import Affine
-from normscope.surgery.changes import Change, described
 from normscope.surgery.copies import exchanged
-from normscope.surgery.graph import Call, Graph
-from normscope.surgery.merging import into_consumer, into_producer, keeps_to_its_weights, takes_constants
+from normscope.surgery.merging import into_consumer, into_producer, keeps_constants, uses_weights_plainly
+from normscope.surgery.tracing import Call, Graph
 
 
 def absorb(model: nn.Module, graph: Graph, maps: Mapping[str, Affine]) -> tuple[nn.Module, list[Change]]:
-    """The model itself, each norm's map taken over by a layer and the norm made ``torch.nn.Identity``.
+    """The model with ``torch.nn.Identity`` for each norm, and each norm's map in the weights of a layer.
 
     Args:
-        model: is changed.
-        graph: the calls of the model, or of a copy, in the mode in question.
-        maps: what each norm does, by name.
+        model: any module; it is changed.
+        graph: the calls of the model, or of a copy, in the wanted mode.
+        maps: the affine map of each norm, by name.
 
     Returns:
-        the model, or what took the place of the model itself; and what was done.
+        the model, or its replacement if it is itself a norm; and what was done.
 
     Raises:
         InputError: naming the norm that no layer can take over exactly, and why.
@@ -33,23 +33,23 @@ def absorb(model: nn.Module, graph: Graph, maps: Mapping[str, Affine]) -> tuple[
     work = _Absorption(model, graph)
     found = dict(norms(model))
     order = dict.fromkeys(call.layer for call in graph.calls if call.layer in found)
-    told = []
+    done = []
     for name in order:
         assert name is not None
         into = work.take(name, found[name], maps[name])
-        told.append(Change("folded", name, described(found[name], channels(name, found[name])), "into", into))
+        done.append(Change("folded", name, described(found[name], channels(name, found[name])), "into", into))
     new: dict[nn.Module, nn.Module] = {
         norm: nn.Identity().train(norm.training) for name, norm in found.items() if name in order
     }
-    return exchanged(model, new), told
+    return exchanged(model, new), done
 
 
 class _Unfit(Exception):
-    """Why a layer cannot take a norm over."""
+    """The reason why a layer cannot take over a norm."""
 
 
 class _Absorption:
-    """The model with some norms already taken over."""
+    """The state of the work: which norms are gone, and which parameters belong to several modules."""
 
     def __init__(self, model: nn.Module, graph: Graph) -> None:
         self.graph = graph
@@ -63,11 +63,9 @@ class _Absorption:
         self.tied = {parameter for parameter, count in owners.items() if count > 1}
 
     def take(self, name: str, norm: nn.Module, map_: Affine) -> str:
-        """Let a layer take the norm over; its name."""
+        """Let a layer take over the norm, and return the layer's name."""
         if norm._forward_hooks or norm._forward_pre_hooks:
-            raise InputError(
-                f"norm {name!r} cannot be folded: it carries a hook, which would see other values."
-            )
+            raise InputError(f"norm {name!r} cannot be folded: it has a hook, which would see other values.")
         try:
             into = self.producer(name, norm)
             into_producer(self.layers[into], map_)
@@ -93,7 +91,7 @@ class _Absorption:
         return layer
 
     def consumer(self, name: str, norm: nn.Module, map_: Affine) -> str:
-        """The one layer that takes this norm's output and nothing else, if constants pass through it."""
+        """The one layer that uses this norm's output and nothing else, if constants pass through it."""
         calls = self.graph.of(name)
         uses = [use for call in calls for value in call.outputs for use in self.graph.uses(value, self.gone)]
         layer = self._one_layer(uses, "its output goes to")
@@ -101,10 +99,10 @@ class _Absorption:
             self.graph.source(value, self.gone) for call in self.graph.of(layer) for value in call.inputs
         ]
         if others := [source for source in sources if source.layer != name]:
-            raise _Unfit(f"{layer!r}, which takes its output, also takes that of {_list(others)}")
+            raise _Unfit(f"{layer!r}, which uses its output, also uses that of {_list(others)}")
         module = self.layers[layer]
-        if torch.any(map_.shift != 0) and not takes_constants(module):
-            raise _Unfit(f"{layer!r}, which takes its output, pads it with zeros that the norm does not see")
+        if torch.any(map_.shift != 0) and not keeps_constants(module):
+            raise _Unfit(f"{layer!r}, which uses its output, pads it with zeros that the norm does not see")
         self._check(layer, norm, sizes(module)[0], channels(name, norm), calls)
         return layer
 
@@ -122,23 +120,21 @@ class _Absorption:
     def _check(self, name: str, norm: nn.Module, width: int, count: int, calls: list[Call]) -> None:
         layer = self.layers[name]
         if layer._forward_hooks or layer._forward_pre_hooks:
-            raise _Unfit(f"{name!r} carries a hook, which would see other values")
+            raise _Unfit(f"{name!r} has a hook, which would see other values")
         if layer._parameters.get("weight") is None:
             raise _Unfit(f"the weight of {name!r} is computed, not a parameter of its own")
         if name in self.graph.read_outside or any(p in self.tied for p in layer.parameters(recurse=False)):
             raise _Unfit(f"the parameters of {name!r} are used elsewhere too")
         if width != count:
-            raise _Unfit(f"{name!r} has {width} channels there, not {count}")
-        if isinstance(layer, nn.Linear) != channels_last(norm):
+            raise _Unfit(f"{name!r} has {width} channels on that side, not {count}")
+        if channels_last(layer) != channels_last(norm):
             dims = {self.graph.dims.get(call.inputs[0]) for call in calls}
-            if isinstance(layer, nn.Linear) and None in dims:
+            if channels_last(layer) and None in dims:
                 raise _Unfit(f"the shape of the output of {name!r} is unknown: give an example input x")
             if dims != {2}:
                 raise _Unfit(f"the channels of {name!r} are in another dimension than the norm's")
-        if not keeps_to_its_weights(layer):
-            raise _Unfit(
-                f"{name!r} ({type(layer).__name__}) does not compute with its weights what its base class does"
-            )
+        if not uses_weights_plainly(layer):
+            raise _Unfit(f"{name!r} ({type(layer).__name__}) does not use its weights as its base class does")
 
 
 def _list(calls: list[Call]) -> str:

@@ -1,7 +1,6 @@
-"""A norm as one affine map a channel, y = a x + b, found by asking the norm.
+"""A norm as an affine map per channel, y = a x + b, measured by calling the norm.
 
-Every norm is asked, whoever wrote it, in double precision on the CPU, so that no formula of a norm stands here
-a second time.
+Every norm is called, whoever wrote it, in double precision on the CPU, so no norm's formula is repeated here.
 """
 
 from __future__ import annotations
@@ -13,27 +12,27 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.nn.kinds import channels, channels_last, core
+from normscope.nn.kinds import channel_dim, channels, core
 
-_TOLERANCE = 1e-6  # of the largest output; a norm that looks at the batch is off by far more
+_TOLERANCE = 1e-6  # relative to the largest output; a norm that looks at the batch is off by far more
 _CONSTANT = 1e-12  # a standard deviation below this share of the mean is rounding
 
 
 @dataclasses.dataclass(frozen=True)
 class Affine:
-    """``y = scale x + shift``, channel by channel: vectors of C in double precision on the CPU."""
+    """``y = scale x + shift``, channel by channel: vectors of C values in double precision on the CPU."""
 
     scale: Tensor
     shift: Tensor
 
 
 def inference_map(name: str, norm: nn.Module) -> Affine:
-    """What a norm does in evaluation mode.
+    """The map of a norm in evaluation mode.
 
     With ``f`` the norm, ``b = f(0)`` and ``a = f(1) − f(0)``, which must agree with f on random numbers.
 
     Raises:
-        InputError: for a norm that looks at its input in evaluation mode, or cannot be asked.
+        InputError: for a norm that looks at its input in evaluation mode, or that accepts no input of C channels.
     """
     count = channels(name, norm)
     twin = _twin(norm).eval()
@@ -51,25 +50,23 @@ def inference_map(name: str, norm: nn.Module) -> Affine:
             return Affine(scale, shift)
         break
     raise InputError(
-        f"norm {name!r} ({type(norm).__name__}) is not one fixed affine map a channel in evaluation mode: it looks "
-        "at its input, so that no weight can take it over."
+        f"norm {name!r} ({type(norm).__name__}) is not a fixed affine map per channel in evaluation mode: it looks "
+        "at its input, so no layer's weights can take it over."
     )
 
 
 def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
-    """What a norm does in training mode to the batch ``x``, of shape (N, C, ...), or (N, ..., C) for channels last.
+    """The map of a norm in training mode on the batch ``x``, of shape (N, C, ...), or (N, ..., C) for channels last.
 
-    The least-squares line through input and output, which must pass through all points. For batch norm it is
-    ``a = γ/σ``, ``b = β − γμ/σ``. A channel that is constant in the batch has no line: its a is 0, so that it is
-    ``b = y`` whatever the rounding of x.
+    It is the least-squares line through input and output, which must pass through all points. For batch norm it is
+    ``a = γ/σ``, ``b = β − γμ/σ``. A channel that is constant in the batch gets ``a = 0``, ``b = y``, whatever the
+    rounding of x.
 
     Raises:
-        InputError: for a norm that is not one affine map a channel on this batch, or refuses it.
+        InputError: for a norm that is not an affine map per channel on this batch, or that refuses the batch.
     """
     twin = _twin(norm).train()
-    moved = x.cpu().double()
-    if channels_last(norm):
-        moved = moved.movedim(-1, 1)
+    moved = x.cpu().double().movedim(channel_dim(norm, x.ndim), 1)
     try:
         with torch.no_grad():
             y = twin.forward(moved)
@@ -84,8 +81,8 @@ def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
     shift = mean_y[:, 0] - scale * mean_x[:, 0]
     if not _agree(scale, shift, moved, y):
         raise InputError(
-            f"norm {name!r} ({type(norm).__name__}) is not one affine map a channel on this batch: it treats samples "
-            "differently, so that no weight can take it over."
+            f"norm {name!r} ({type(norm).__name__}) is not an affine map per channel on this batch: it treats samples "
+            "differently, so no layer's weights can take it over."
         )
     return Affine(scale, shift)
 
@@ -95,11 +92,13 @@ def _twin(norm: nn.Module) -> nn.Module:
 
 
 def _of_channels(x: Tensor) -> Tensor:
-    """All values of a channel in a row, (C, n)."""
+    """The values of each channel in a row, (C, n)."""
     return x.transpose(0, 1).flatten(1)
 
 
 def _agree(scale: Tensor, shift: Tensor, x: Tensor, y: Tensor) -> bool:
     line = scale[:, None] * _of_channels(x) + shift[:, None]
     off = (line - _of_channels(y)).abs()
-    return not bool((off > _TOLERANCE * y.abs().max()).any())  # NaN is no disagreement: it flows through
+    return not bool(
+        (off > _TOLERANCE * y.abs().max()).any()
+    )  # NaN does not count as disagreement: it flows through

@@ -1,4 +1,4 @@
-"""Population statistics (Ioffe and Szegedy 2015)."""
+"""Running statistics of the whole population (Ioffe and Szegedy 2015)."""
 
 from __future__ import annotations
 
@@ -12,38 +12,37 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
-from normscope.nn.kinds import channels_last, core, norms
+from normscope.nn.kinds import channel_dim, core, norms
 from normscope.surgery.copies import copied
-from normscope.surgery.running import call
+from normscope.surgery.tracing import run
 
 
 def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
     """A copy of the model whose running statistics are those of the population, estimated from all batches.
 
-    A batch B gives a channel m_B values, samples times positions, with mean μ_B and biased variance σ_B². Then
+    Batch B has m_B values per channel (samples times positions), with mean μ_B and biased variance σ_B². Then
 
         E[x] = Σ_B m_B μ_B / M,   Var[x] = Σ_B m_B s_B² / M,   s_B² = m_B/(m_B − 1) σ_B²,   M = Σ_B m_B
 
-    For batches of one size this is ``E_B[μ_B]`` and ``m/(m − 1) E_B[σ_B²]``, the article's Algorithm 2. For uneven
-    batches, such as a short last one, both are exact in this sense: E[x] is the mean of all values, however they
-    are split; Var[x] has, for independent values, the population's variance as its expectation, since each s_B² has
-    (an average of σ_B² over batches, or one correction of all batches, has not). It is not the variance of all
-    values put together, into which the drift of the means between batches would enter.
+    For batches of equal size this is ``E_B[μ_B]`` and ``m/(m − 1) E_B[σ_B²]``, the article's Algorithm 2. It stays
+    exact for uneven batches, such as a short last one: E[x] is the mean of all values, however they are split, and the
+    expectation of Var[x] is the population's variance if values are independent, since that of each s_B² is. Var[x] is
+    not the variance of all values pooled, which the drift of the means between batches would inflate.
 
-    Every other statistic that a norm of ours or yours keeps as ``running_mean`` and ``running_var`` (a p-th
-    moment) is averaged with the same weights. The norms that keep running statistics work by their batch's own
-    while they are measured; the rest of the model is in evaluation mode, without dropout, as it will be at inference.
+    Any other statistic that a norm keeps as ``running_mean`` and ``running_var``, such as a p-th moment, is averaged
+    with the same weights. During the measurement, norms with running statistics use their batch's own; the rest of the
+    model is in evaluation mode, without dropout, as it will be at inference.
 
     Args:
         model: any module; it is not changed.
-        batches: any loader or list. A batch is the input; or a tuple or list whose first entry is the input (the
-            rest are targets); or a mapping, of which the model gets, as keyword arguments, what it takes.
+        batches: any loader or list. A batch is the input; or a tuple or list whose first entry is the input (the others
+            are targets); or a mapping, from which the model gets the keyword arguments that it takes.
 
     Returns:
-        the new model, in the modes of the old; ``num_batches_tracked`` is the number of batches.
+        the new model, in the modes of the old one; ``num_batches_tracked`` is the number of batches.
 
     Raises:
-        InputError: for no batches, a batch that is none of these, or one value a channel in a batch.
+        InputError: for no batches, a batch of another form, or a batch with one value per channel.
 
     Source: Ioffe and Szegedy 2015, Algorithm 2, steps 8 to 11.
     """
@@ -58,7 +57,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
     with generators_kept(model):
         for batch in batches:
             count += 1
-            call(trial, _input(model, batch))
+            run(trial, _input(model, batch))
     if not count:
         raise InputError("calibration needs at least one batch, and there was none.")
     for name, norm in norms(after):
@@ -80,23 +79,25 @@ def _keeps_statistics(norm: nn.Module) -> bool:
 
 
 def _watch(name: str, norm: nn.Module, sums: _Sums) -> None:
-    """Let a norm train at momentum 1, so that it keeps each batch's statistics alone, and add these up."""
+    """Put a norm in training mode at momentum 1, so that it keeps the latest batch's statistics, and sum these."""
     measured: Any = core(norm)
     measured.train()
     measured.momentum = 1.0
-    last = channels_last(norm)
+
+    def values_per_channel(x: Tensor) -> int:
+        return x.numel() // x.shape[channel_dim(norm, x.ndim)]
 
     def before(module: nn.Module, args: tuple[Any, ...]) -> None:
-        if args[0].numel() == args[0].shape[-1 if last else 1]:
+        if values_per_channel(args[0]) == 1:
             raise InputError(
-                f"a batch gives norm {name!r} one value a channel, which has no variance: drop it."
+                f"a batch gives norm {name!r} one value per channel, which has no variance: drop it."
             )
-        # An AlternatingNorm's schedule too: every batch is measured.
+        # This also resets the schedule of an AlternatingNorm, so that it measures every batch.
         if hasattr(measured, "reset_running_stats"):
             measured.reset_running_stats()
 
     def after(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        values = output.numel() // output.shape[-1 if last else 1]
+        values = values_per_channel(output)
         sums.weight += values
         sums.mean = sums.mean + values * measured.running_mean.cpu().double()
         sums.var = sums.var + values * measured.running_var.cpu().double()

@@ -1,4 +1,4 @@
-"""Copies of a model, with modules exchanged, that leave the original and all random generators alone."""
+"""Copies of a model and exchange of its modules, without a trace in the original."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def copied(model: nn.Module) -> nn.Module:
     """A deep copy of the model.
 
     Raises:
-        InputError: for what is not a module or cannot be copied.
+        InputError: for anything but a module, for lazy layers, and for a module that cannot be copied.
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"surgery needs a torch.nn.Module, not a {type(model).__name__}.")
     if any(is_lazy(tensor) for tensor in _tensors(model)):
         raise InputError(
-            "the model has lazy layers, which do not know their channels: run it once before its surgery."
+            "the model has lazy layers, which do not know their channels yet: run it once before surgery."
         )
     try:
         return copy.deepcopy(model)
@@ -31,9 +31,9 @@ def copied(model: nn.Module) -> nn.Module:
 
 
 def exchanged(model: nn.Module, new: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """The model itself, each key of ``new`` exchanged for its value wherever it stands.
+    """The model itself, with each key of ``new`` exchanged for its value under all its names.
 
-    A shared module is exchanged under all its names.
+    If the model is itself a key, its value is returned.
     """
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
@@ -42,8 +42,8 @@ def exchanged(model: nn.Module, new: Mapping[nn.Module, nn.Module]) -> nn.Module
     return new.get(model, model)
 
 
-def home(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    """The device and floating type of a module's tensors, or else of the model's."""
+def device_and_dtype(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """The device and floating-point type of a module's tensors; if it has none, of the model's."""
     for owner in (module, model):
         for tensor in (*owner.parameters(), *owner.buffers()):
             if tensor.is_floating_point():

@@ -10,14 +10,13 @@ from torch import nn
 from normscope.errors import InputError, UnknownNameError
 from normscope.generators import generators_kept
 from normscope.nn.channels_last import ChannelsLast
-from normscope.nn.kinds import Layer, sizes
+from normscope.nn.factory import NormSpec, resolved
+from normscope.nn.kinds import Layer, channels_last, sizes
 from normscope.nn.kinds import layers as layers_of
-from normscope.nn.specs import parse
-from normscope.surgery.changes import Change, described, noted
-from normscope.surgery.copies import copied, exchanged, home
-from normscope.surgery.following import follow
-from normscope.surgery.graph import Graph
-from normscope.surgery.replacing import NormSpec, built
+from normscope.surgery._changes import Change, described, with_changes
+from normscope.surgery.copies import copied, device_and_dtype, exchanged
+from normscope.surgery.replacing import made_at
+from normscope.surgery.tracing import Graph, graph_of
 from normscope.surgery.wrapping import NormedLayer
 
 Place = Literal["after", "before"]
@@ -30,49 +29,49 @@ def insert_norms(
     layers: Iterable[str] | None = None,
     x: Any = None,
 ) -> nn.Module:
-    """A copy of the model with a norm at every convolution and linear layer but the output layer.
+    """A copy of the model with a norm at every convolution and linear layer except the output layer.
 
-    The output layer is the last layer on the way to the output (one for each tensor that the model returns). Each
-    other layer that the model calls becomes a :class:`~normscope.surgery.NormedLayer` of itself and a norm for
-    its output channels, or for its input channels before it. A linear layer's features come last, so that its norm
-    becomes a :class:`~normscope.surgery.ChannelsLast` unless the layer's output is known to have two dimensions. A
-    shared layer gets one norm, shared too.
+    The output layer is the last layer on the way to the output (one for each tensor that the model returns). Each other
+    layer that the model calls becomes a :class:`~normscope.surgery.NormedLayer`: the layer and a norm, of its output
+    channels after it or of its input channels before it. A linear layer's features come last, so its norm becomes a
+    :class:`~normscope.surgery.ChannelsLast` unless the layer's output is known to have two dimensions. A shared layer
+    gets one norm, which is shared too.
 
     Args:
         model: any module; it is not changed.
-        spec: what :func:`normscope.nn.make` takes, or a callable from a number of channels to a module.
+        spec: a spec for :func:`normscope.nn.make`, or a callable from a number of channels to a module.
         place: ``"after"`` or ``"before"`` each layer.
-        layers: the names of the layers that get a norm, of any that the model calls; by default all but the output
+        layers: names of the layers that get a norm, among those that the model calls; by default all except the output
             layer.
-        x: an input of the model (a tuple is its arguments, a mapping its keyword arguments), if the one guessed
-            from its first layer will not do.
+        x: an input of the model (a tuple is its arguments, a mapping its keyword arguments); by default it is guessed
+            from the first layer, if it is needed.
 
     Returns:
-        the new model; :func:`~normscope.surgery.changes` tells what was inserted where.
+        the new model; :func:`~normscope.surgery.changes` lists what was inserted where.
 
     Raises:
         UnknownNameError: for a place, a norm, an argument or a layer that does not exist.
-        InputError: for a spec that cannot be read or built, or a model whose graph cannot be had.
+        InputError: for a spec that cannot be read or built, or a model whose graph cannot be found.
     """
     if place not in get_args(Place):
         raise UnknownNameError("place", str(place), get_args(Place))
-    parsed = parse(spec) if isinstance(spec, str) else spec
+    wanted = resolved(spec)
     after = copied(model)
-    graph = follow(copied(model).eval(), x)
+    graph = graph_of(copied(model).eval(), x)
     new: dict[nn.Module, nn.Module] = {}
-    told = []
+    done = []
     chosen = _chosen(after, graph, layers)
     with generators_kept(model):
         for name, layer in chosen.items():
             count = sizes(layer)[0 if place == "before" else 1]
-            norm = built(name, parsed, count).to(*home(layer, after)).train(layer.training)
+            norm = made_at(name, wanted, count).to(*device_and_dtype(layer, after)).train(layer.training)
             inner = f"{name}.norm".lstrip(".")
-            told.append(Change("inserted", inner, described(norm, count), place, name))
+            done.append(Change("inserted", inner, described(norm, count), place, name))
             dims = {graph.dims.get(value) for call in graph.of(name) for value in call.outputs}
-            if isinstance(layer, nn.Linear) and dims != {2}:
+            if channels_last(layer) and dims != {2}:
                 norm = ChannelsLast(norm).train(layer.training)
             new[layer] = NormedLayer(layer, norm, place).train(layer.training)
-    return noted(exchanged(after, new), told, model)
+    return with_changes(exchanged(after, new), done, model)
 
 
 def _chosen(model: nn.Module, graph: Graph, wanted: Iterable[str] | None) -> dict[str, Layer]:
@@ -90,7 +89,7 @@ def _chosen(model: nn.Module, graph: Graph, wanted: Iterable[str] | None) -> dic
 
 
 def _output_layer(graph: Graph, value: int, called: Collection[str | None]) -> str | None:
-    """The layer called last among those that a value comes from."""
+    """The last called layer among those from which a value is computed."""
     wanted = {value}
     for call in reversed(graph.calls):
         if wanted.intersection(call.outputs):

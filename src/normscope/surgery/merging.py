@@ -1,4 +1,4 @@
-"""An affine map a channel, taken over by the weights of a layer beside it."""
+"""An affine map per channel, merged into the weights of the layer before or after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from normscope.surgery.affine import Affine
 
 
 def into_producer(layer: Layer, map_: Affine) -> None:
-    """Change the layer so that it also does what came after it: ``w ← a w``, ``b ← a b + shift``.
+    """Merge the map that follows the layer into its weights: ``w ← a w``, ``b ← a b + shift``.
 
     This is the equivalent point ``w_eq = (γ/σ) w``, ``b_eq = (γ/σ)(b − μ) + β``.
     """
@@ -27,9 +27,9 @@ def into_producer(layer: Layer, map_: Affine) -> None:
 
 
 def into_consumer(layer: Layer, map_: Affine) -> None:
-    """Change the layer so that it also does what came before it: ``b ← b + w·shift``, ``w ← w a``.
+    """Merge the map that precedes the layer into its weights: ``b ← b + w·shift``, ``w ← w a``.
 
-    For a transposed convolution the shift must be 0.
+    For a transposed convolution, the shift must be 0.
     """
     weight = layer.weight.detach().cpu().double()
     if isinstance(layer, Transposed):
@@ -43,7 +43,7 @@ def into_consumer(layer: Layer, map_: Affine) -> None:
     _set(layer, weight * _trailing(scale, weight), bias + added)
 
 
-def takes_constants(layer: Layer) -> bool:
+def keeps_constants(layer: Layer) -> bool:
     """Whether a constant added to a channel of the input adds a constant to each channel of the output."""
     if isinstance(layer, nn.Linear):
         return True
@@ -54,11 +54,11 @@ def takes_constants(layer: Layer) -> bool:
     return layer.padding_mode != "zeros" or not (padded or same)
 
 
-def keeps_to_its_weights(layer: Layer) -> bool:
-    """Whether :func:`into_producer` and :func:`into_consumer` do to a layer what they say.
+def uses_weights_plainly(layer: Layer) -> bool:
+    """Whether :func:`into_producer` and :func:`into_consumer` are right for a layer.
 
-    For the framework's classes they do. A class of one's own is tried: one that standardizes its weights before
-    use, say, does not.
+    They are for the framework's classes. Other classes are tried on random numbers: they are wrong, for example, for a
+    layer that standardizes its weights before use.
     """
     if type(layer).__module__.startswith("torch.nn."):
         return True
@@ -73,7 +73,7 @@ def keeps_to_its_weights(layer: Layer) -> bool:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     x, after, before = draw(2, width, *reach), Affine(draw(out), draw(out)), Affine(draw(width), draw(width))
-    if not takes_constants(old):
+    if not keeps_constants(old):
         before = Affine(before.scale, torch.zeros_like(before.shift))
     first, second = copy.deepcopy(old), copy.deepcopy(old)
     into_producer(first, after)
@@ -95,7 +95,7 @@ def _trailing(matrix: Tensor, like: Tensor) -> Tensor:
 
 
 def _set(layer: Layer, weight: Tensor, bias: Tensor | None) -> None:
-    """New values, in the layer's own device, type and memory format."""
+    """Write new values, keeping the device, type and memory format of the layer."""
     with torch.no_grad():
         layer.weight.copy_(weight)
         if bias is None:

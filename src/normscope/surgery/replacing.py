@@ -1,4 +1,4 @@
-"""Every norm of a model by another."""
+"""Another norm in place of every norm of a model."""
 
 from __future__ import annotations
 
@@ -12,72 +12,65 @@ from normscope.errors import InputError
 from normscope.generators import generators_kept
 from normscope.nn import make
 from normscope.nn.channels_last import ChannelsLast
+from normscope.nn.factory import NormSpec, resolved
 from normscope.nn.kinds import channels, channels_last, core, norms
-from normscope.nn.specs import ARGUMENTS, Spec, parse
-from normscope.surgery.changes import Change, described, noted
-from normscope.surgery.copies import copied, exchanged, home
-
-NormSpec = str | Callable[[int], nn.Module]
+from normscope.nn.specs import ARGUMENTS, Spec
+from normscope.surgery._changes import Change, described, with_changes
+from normscope.surgery.copies import copied, device_and_dtype, exchanged
 
 
 def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     """A copy of the model with every norm replaced by ``spec``.
 
-    Replaced are the batch (also synchronized), group, instance, layer and RMS norms of the framework, ours,
-    and look-alikes (:func:`normscope.nn.kinds.norms`). A norm over the last dimension, as a layer norm
-    over features is, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm; a layer norm over
-    (C, H, W) becomes a norm over C.
+    It replaces the batch (also synchronized), group, instance, layer and RMS norms of the framework, the norms of this
+    package, and look-alikes (:func:`normscope.nn.kinds.norms`). A norm over the last dimension, such as a layer norm
+    over features, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm; a layer norm over (C, H, W)
+    becomes a norm over C.
 
-    The new norm has the old one's device, type and mode; its ``eps`` and ``momentum``, where a spec of ours
-    takes them and does not name them; and its parameters and running statistics where names and shapes
-    agree. ``LpNorm``'s second statistic is a p-th moment, so that it is taken from, and given to, norms of
-    the same p alone: :func:`~normscope.surgery.calibrate` fills it. A shared norm stays shared. Hooks on a
-    norm go with it.
+    The new norm takes over the old one's device, type and mode; its ``eps`` and ``momentum``, if a spec has these
+    arguments and does not set them; and its parameters and running statistics where names and shapes agree. The second
+    statistic of ``LpNorm`` is a p-th moment, so it passes only between norms of the same p;
+    :func:`~normscope.surgery.calibrate` measures it. A shared norm stays shared. Hooks on an old norm are dropped.
 
     Args:
         model: any module; it is not changed.
-        spec: what :func:`normscope.nn.make` takes, or a callable from a number of channels to a module.
+        spec: a spec for :func:`normscope.nn.make`, or a callable from a number of channels to a module.
 
     Returns:
-        the new model; :func:`~normscope.surgery.changes` tells what was replaced.
+        the new model; :func:`~normscope.surgery.changes` lists what was replaced.
 
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
-        InputError: for a spec that cannot be read, or not built for a norm's channels.
+        InputError: for a spec that cannot be read, or cannot be built for the channels of a norm.
     """
-    parsed = parse(spec) if isinstance(spec, str) else spec
-    if not isinstance(parsed, Spec) and not callable(parsed):
-        raise InputError(f"a norm is a spec such as 'batch' or a callable, not a {type(spec).__name__}.")
+    wanted = resolved(spec)
     after = copied(model)
     new: dict[nn.Module, nn.Module] = {}
-    told = []
+    done = []
     with generators_kept(model):
         for name, old in norms(after):
             count = channels(name, old)
-            norm = built(name, _inheriting(parsed, core(old)), count).to(*home(old, after))
+            norm = made_at(name, _inheriting(wanted, core(old)), count).to(*device_and_dtype(old, after))
             _take_state(norm, core(old))
             norm.train(old.training)
-            told.append(Change("replaced", name, described(old, count), "by", described(norm, count)))
+            done.append(Change("replaced", name, described(old, count), "by", described(norm, count)))
             new[old] = (
                 ChannelsLast(norm) if channels_last(old) and not isinstance(norm, nn.Identity) else norm
             )
             new[old].training = old.training
-    return noted(exchanged(after, new), told, model)
+    return with_changes(exchanged(after, new), done, model)
 
 
-def built(name: str, spec: Spec | Callable[[int], nn.Module], count: int) -> nn.Module:
-    """The norm of a spec for ``count`` channels at the layer ``name``, which a refusal names."""
+def made_at(name: str, spec: NormSpec, count: int) -> nn.Module:
+    """The norm of a spec for ``count`` channels; a refusal says that it is for the layer ``name``."""
     try:
-        norm = make(spec, count) if isinstance(spec, Spec) else spec(count)
+        return make(spec, count)
     except InputError as error:
         raise InputError(f"layer {name!r}: {error}") from error
-    if not isinstance(norm, nn.Module):
-        raise InputError(f"a norm must be a torch.nn.Module, but {spec!r} made a {type(norm).__name__}.")
-    return norm
 
 
-def _inheriting(spec: Spec | Callable[[int], nn.Module], old: nn.Module) -> Spec | Callable[[int], nn.Module]:
-    """The spec, with what it leaves open of ``eps`` and ``momentum`` taken from the old norm."""
+def _inheriting(spec: Spec | Callable[[int], nn.Module], old: nn.Module) -> NormSpec:
+    """The spec, with ``eps`` and ``momentum`` from the old norm unless it sets them."""
     if not isinstance(spec, Spec):
         return spec
     taken: dict[str, Any] = {
@@ -85,12 +78,13 @@ def _inheriting(spec: Spec | Callable[[int], nn.Module], old: nn.Module) -> Spec
         for name in ("eps", "momentum")
         if name in ARGUMENTS.get(spec.name, ()) and hasattr(old, name)
     }
-    if taken.get("eps", 0.0) is None:  # RMSNorm's: the smallest step of the type
+    if taken.get("eps", 0.0) is None:  # RMSNorm's default: the rounding of the input's type
         del taken["eps"]
     return Spec(spec.name, {**taken, **spec.arguments})
 
 
 def _take_state(new: nn.Module, old: nn.Module) -> None:
+    """Copy parameters and buffers whose names and shapes agree."""
     same_moment = getattr(new, "p", 2.0) == getattr(old, "p", 2.0)
     both = old._parameters | old._buffers
     with torch.no_grad():

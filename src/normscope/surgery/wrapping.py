@@ -1,4 +1,4 @@
-"""The module that surgery puts in a layer's place: the layer with its norm."""
+"""A layer together with its norm, as one module."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from torch import Tensor, nn
 class NormedLayer(nn.Module):
     """A layer and its norm, in the layer's place.
 
-    Whatever attribute it does not have itself it has from the layer, since a model may ask its convolution
-    for ``stride`` or ``weight``.
+    Attributes that it lacks come from the layer, since a model may ask its convolution for ``stride`` or ``weight``.
 
     Args:
         layer: the layer.
         norm: its norm.
-        place: whether the norm stands after the layer or before it.
+        place: whether the norm comes after the layer or before it.
 
     Shapes: the layer's.
     """
@@ -31,7 +30,7 @@ class NormedLayer(nn.Module):
         self.place = place
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """The layer's output, normalized, or its output for the normalized input."""
+        """The normalized output of the layer, or its output for the normalized input."""
         if self.place == "before":
             y: Tensor = self.layer(self.norm(x), *args, **kwargs)
         else:
@@ -48,5 +47,5 @@ class NormedLayer(nn.Module):
             return getattr(layer, name)
 
     def extra_repr(self) -> str:
-        """Where the norm stands."""
+        """The place of the norm."""
         return f"place={self.place}"

@@ -1,10 +1,10 @@
-"""A user's own grid: networks × norms × places × learning rates × seeds, as an experiment like the papers'.
+"""A user's own sweep over networks × norms × places × learning rates × seeds, as an experiment.
 
-:class:`Grid` reads the user's words, :class:`GridExperiment` makes cells and a figure of it. Before any worker
-starts, :mod:`normscope.sweep.checking`, which imports torch, builds each of its networks and refuses what cannot run.
+:class:`Sweep` reads what the user asks for; :class:`SweepExperiment` makes its cells and its figure. Before any worker
+starts, :mod:`normscope.sweep.checking` builds every network once and refuses what cannot run; it imports torch.
 """
 
-from normscope.sweep.experiment import GridExperiment
-from normscope.sweep.runs import Grid
+from normscope.sweep.experiment import SweepExperiment
+from normscope.sweep.settings import Sweep
 
-__all__ = ["Grid", "GridExperiment"]
+__all__ = ["Sweep", "SweepExperiment"]

@@ -1,4 +1,4 @@
-"""What can be seen of a grid before any worker starts: each of its networks is built and takes one small step."""
+"""The check before any worker starts: build each network of a sweep and take one small training step with it."""
 
 from __future__ import annotations
 
@@ -9,61 +9,56 @@ from normscope import training
 from normscope.errors import InputError
 from normscope.networks.placement import check_place
 from normscope.probes._spectrum import chosen_layers
-from normscope.sweep.networks import build, make_optimizer
-from normscope.sweep.runs import Grid, Run
-from normscope.sweep.training import fit
+from normscope.sweep.building import DataShape, build, make_optimizer
+from normscope.sweep.settings import Run, Sweep
 
 _EXAMPLES = 2
 
 
-def check(grid: Grid) -> None:
-    """Build every network of a grid once, with every norm and place, and train it on two black images.
+def check(sweep: Sweep) -> None:
+    """Build every network of a sweep once with every norm and place, and train it on two black images.
 
     Raises:
-        UnknownNameError: for a place or a layer there is not.
-        InputError: for a network or a norm that cannot be made, does not take the data's images, does not give one
-            number a class, or cannot be trained.
+        UnknownNameError: a place or a layer does not exist.
+        InputError: a network or a norm cannot be made, does not take the data's images, does not return one logit per
+            class, or cannot be trained.
     """
-    for place in grid.places:
+    for place in sweep.places:
         check_place(place)
-    seen = set()
-    for run in grid.runs():
-        if (arrangement := (run.network, run.norm, run.place)) not in seen:
-            seen.add(arrangement)
-            with training.seeded(0):
-                _check_run(run, grid.layer)
+    one_of_each = {(run.network, run.norm, run.place): run for run in sweep.runs()}
+    for run in one_of_each.values():
+        with training.seeded(0):
+            _check_run(run, sweep.layer)
 
 
 def _check_run(run: Run, layer: str | None) -> None:
-    wanted = fit(run)
-    model = build(run, wanted).train()
+    data = DataShape.of(run)
+    model = build(run).train()
     if layer is not None:
         chosen_layers(model, [layer])
     optimizer = make_optimizer(model, run)
-    images = torch.zeros(min(run.batch, _EXAMPLES), wanted.in_channels, wanted.image, wanted.image)
-    shape = "×".join(map(str, images.shape[1:]))
+    images = torch.zeros(min(run.batch, _EXAMPLES), data.in_channels, data.image, data.image)
+    named = f"network {run.network!r} with norm {run.norm!r}"
     try:
         logits = model(images)
     except (Exception, SystemExit) as error:  # a user's network may raise anything
+        shape = "×".join(map(str, images.shape[1:]))
         raise InputError(
-            f"network {run.network!r} with norm {run.norm!r} does not take the images of {run.data}, "
-            f"{shape}: {type(error).__name__}: {error}"
+            f"{named} does not take the images of {run.data}, {shape}: {type(error).__name__}: {error}"
         ) from error
-    expected = (len(images), wanted.classes)
-    if (
-        not isinstance(logits, torch.Tensor)
-        or tuple(logits.shape) != expected
-        or not logits.is_floating_point()
-    ):
-        found = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise InputError(
-            f"network {run.network!r} gives {found} for {len(images)} images of {run.data}; "
-            f"it must give logits of shape {expected}, one a class."
-        )
+    _check_logits(logits, (len(images), data.classes), run)
     try:
         nn.functional.cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     except (Exception, SystemExit) as error:
-        raise InputError(
-            f"network {run.network!r} with norm {run.norm!r} cannot be trained: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"{named} cannot be trained: {type(error).__name__}: {error}") from error
+
+
+def _check_logits(logits: object, shape: tuple[int, int], run: Run) -> None:
+    if isinstance(logits, torch.Tensor) and tuple(logits.shape) == shape and logits.is_floating_point():
+        return
+    found = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+    raise InputError(
+        f"network {run.network!r} gives {found} for {shape[0]} images of {run.data}; "
+        f"it must give logits of shape {shape}, one per class."
+    )

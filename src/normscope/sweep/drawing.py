@@ -1,4 +1,4 @@
-"""The default figure of a grid: validation error, and the extremes of the spectra, against the learning rate."""
+"""The figure of a sweep: validation error, and extreme eigenvalues, against the learning rate."""
 
 from __future__ import annotations
 
@@ -15,65 +15,68 @@ from normscope.report.plots import (
     rate_axis,
     show_percent,
 )
-from normscope.sweep.readings import chance_error, early_step, eigenvalues, final_errors, labels, of_line
-from normscope.sweep.runs import Grid
+from normscope.sweep.readings import chance_error, early_step, eigenvalues, final_errors, labels, runs_of
+from normscope.sweep.settings import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, dark and light by turns, so that neighbours differ in greyscale too.
+# The colours of Okabe and Ito, dark and light in turn, so that neighbours also differ in greyscale.
 _COLORS = ("#000000", "#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#7F7F7F")
 _MARKERS = ("o", "s", "v", "^", "D", "P", "X", "<", ">", "*", "p")
 _DASHES = ("-", "--", "-.", ":", "-")
 _FIRST_MARK, _NEXT_MARK = 1.03, 0.035
 
 
-def draw(table: pd.DataFrame, grid: Grid) -> Figure:
-    """A line a network, norm and place.
+def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
+    """The figure, with one line per network, norm and place.
+
+    One panel shows the validation error after the last epoch; with the probe ``spectrum``, two more show the largest
+    and the smallest eigenvalue.
 
     Raises:
-        NotJudgedError: when no run has finished.
+        NotJudgedError: no run has finished.
     """
-    errors = final_errors(table, grid)
-    spectra = "spectrum" in grid.probes
+    errors = final_errors(table, sweep)
+    spectra = "spectrum" in sweep.probes
     count = 3 if spectra else 1
     figure, panels = new_figure(count, columns=count)
-    _draw_lines(panels[0], errors, grid)
+    _draw_lines(panels[0], errors, sweep)
     panels[0].set(yscale="log", ylabel="final validation error  [%]")
     show_percent(panels[0])
-    mark_level(panels[0], chance_error(grid), "chance")
-    _mark_diverged(panels[0], errors, grid)
+    mark_level(panels[0], chance_error(sweep), "chance")
+    _mark_diverged(panels[0], errors, sweep)
     if spectra:
-        when = f"after {early_step(grid)} steps"
+        when = f"after {early_step(sweep)} steps"
         for axes, measure, symbol in (
             (panels[1], "lambda_max", r"\lambda_{\max}"),
             (panels[2], "lambda_min", r"\lambda_{\min}"),
         ):
-            values = eigenvalues(table, grid, measure)
+            values = eigenvalues(table, sweep, measure)
             positive = values["value"].between(0, math.inf, inclusive="neither").any()
-            # Zeros alone would leave a logarithmic axis without a scale: only their markers are drawn then.
-            _draw_lines(axes, values if positive else values[values["value"] != 0], grid)
-            _mark_zeros(axes, values, grid)
+            # A logarithmic axis has no scale for zeros alone: then only their markers are drawn.
+            _draw_lines(axes, values if positive else values[values["value"] != 0], sweep)
+            _mark_zeros(axes, values, sweep)
             axes.set_yscale("log", nonpositive="mask")
             axes.set_ylabel(f"${symbol}(R)$ {when}  [input power]")
     legend_below(figure)
     return figure
 
 
-def _draw_lines(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
-    for number, (line, label) in enumerate(labels(grid).items()):
-        chosen = of_line(runs, line)
+def _draw_lines(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
+    for number, (arrangement, label) in enumerate(labels(sweep).items()):
+        chosen = runs_of(runs, arrangement)
         if not chosen.empty:
             median_band(axes, chosen, "rate", _look(number), label)
-    what = "" if grid.lr_for == "all" else " of the convolution weights"
+    what = "" if sweep.lr_for == "all" else " of the convolution weights"
     rate_axis(axes, f"learning rate η{what}")
 
 
-def _mark_zeros(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
-    """A hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis has no place for."""
-    for number, line in enumerate(labels(grid)):
-        medians = of_line(runs, line).groupby("rate")["value"].median()
+def _mark_zeros(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
+    """Put a hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis cannot show."""
+    for number, arrangement in enumerate(labels(sweep)):
+        medians = runs_of(runs, arrangement).groupby("rate")["value"].median()
         zeros = medians.index[medians == 0]
         if zeros.empty:
             continue
@@ -83,11 +86,11 @@ def _mark_zeros(axes: Panel, runs: pd.DataFrame, grid: Grid) -> None:
         )  # fmt: skip
 
 
-def _mark_diverged(axes: Panel, errors: pd.DataFrame, grid: Grid) -> None:
-    """A row of crosses above the panel for each line with diverged runs, at the rates where there were any."""
+def _mark_diverged(axes: Panel, errors: pd.DataFrame, sweep: Sweep) -> None:
+    """Put crosses above the panel at the rates where runs diverged, in one row per line of the figure."""
     height = _FIRST_MARK
-    for number, line in enumerate(labels(grid)):
-        rates = of_line(errors[errors["diverged"]], line)["rate"].unique()
+    for number, arrangement in enumerate(labels(sweep)):
+        rates = runs_of(errors[errors["diverged"]], arrangement)["rate"].unique()
         if not len(rates):
             continue
         axes.plot(

@@ -1,4 +1,4 @@
-"""A grid as an experiment: what the papers' figures are, without claims."""
+"""A sweep as an experiment: planned, run and drawn like a paper's, but without claims."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from normscope.errors import InputError
 from normscope.protocol import Cell, Claim, Scale
-from normscope.sweep.runs import Grid
+from normscope.report.captions import MEDIAN_BAND
+from normscope.sweep.settings import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,16 +22,16 @@ _TAKEN = ("cells",)
 
 
 @dataclasses.dataclass(frozen=True)
-class GridExperiment:
-    """The experiment of a grid; it has one size, whatever the scale.
+class SweepExperiment:
+    """The experiment that runs a sweep; it is the same at every scale.
 
     Attributes:
-        id: its name, and that of its folder: letters, digits, ``-`` and ``_``.
-        grid: the grid, which is its profile too.
+        id: name of the sweep and of its folder: letters, digits, ``-`` and ``_``.
+        sweep: its settings, which are also its profile.
     """
 
     id: str
-    grid: Grid
+    sweep: Sweep
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.id) or self.id in _TAKEN:
@@ -38,21 +39,21 @@ class GridExperiment:
 
     @property
     def title(self) -> str:
-        """What it measures, in a line."""
-        return f"{', '.join(self.grid.networks)} on {self.grid.data}: validation error by learning rate"
+        """What the sweep measures, in a line."""
+        return f"{', '.join(self.sweep.networks)} on {self.sweep.data}: validation error by learning rate"
 
     @property
     def question(self) -> str:
-        """What it asks."""
-        networks, norms = ", ".join(self.grid.networks), ", ".join(self.grid.norms)
+        """The question that the sweep asks, for the report."""
+        networks, norms = ", ".join(self.sweep.networks), ", ".join(self.sweep.norms)
         return f"How do error and stability of {networks} depend on the learning rate, with norm {norms}?"
 
     @property
     def method(self) -> str:
-        """How it finds out."""
+        """How the sweep answers its question, for the report."""
         spectra = (
             f" The extreme eigenvalues of the autocorrelation R of {self._layer}'s input are read early in every run."
-            if "spectrum" in self.grid.probes
+            if "spectrum" in self.sweep.probes
             else ""
         )
         return (
@@ -62,50 +63,51 @@ class GridExperiment:
 
     @property
     def caption(self) -> str:
-        """What its figure shows."""
+        """The caption of the figure."""
         spectra = (
-            f" Beside it the largest and the smallest eigenvalue of the autocorrelation R of {self._layer}'s input "
-            "early in the run, of one batch in training mode; a run that diverged before counts as infinite. A "
-            "median that is infinite, or 0 (below rounding), is a hollow marker at the edge, and the line stops."
-            if "spectrum" in self.grid.probes
+            " The other panels show the largest and the smallest eigenvalue of the autocorrelation R of "
+            f"{self._layer}'s input early in the run, for one batch in training mode. There, a run that had already "
+            "diverged counts as infinite. A hollow marker at the edge is a median that is infinite or 0 (below "
+            "rounding); the line stops there."
+            if "spectrum" in self.sweep.probes
             else ""
         )
         return (
-            "Validation error after the last epoch against the learning rate: median over seeds, with the band from "
-            "the first to the third quartile. A diverged run counts as chance error; a cross above the panel marks, in "
-            f"its line's colour, a rate at which a run diverged.{spectra}"
+            f"Validation error after the last epoch against the learning rate: {MEDIAN_BAND}. A diverged run counts as "
+            "chance error; a cross above the panel, in the colour of the line, marks a rate at which a run "
+            f"diverged.{spectra}"
         )
 
-    def profile(self, scale: Scale) -> Grid:
-        """The grid."""
-        return self.grid
+    def profile(self, scale: Scale) -> Sweep:
+        """The sweep's settings."""
+        return self.sweep
 
     def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
-        """A cell a training run."""
+        """One cell per training run."""
         return self._cells
 
     def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
-        """None: a grid asks, and no source has answered."""
+        """Empty: a user's sweep has no published claims."""
         return []
 
     def figure(self, table: pd.DataFrame) -> Figure:
-        """Error, and the spectra's extremes when they were probed, against the learning rate."""
+        """The error, and the extreme eigenvalues where they were read, against the learning rate."""
         from normscope.sweep.drawing import draw
 
-        return draw(table, self.grid)
+        return draw(table, self.sweep)
 
     @functools.cached_property
     def _cells(self) -> list[Cell]:
-        from normscope.sweep.training import train_network
+        from normscope.sweep.training_cell import train_network
 
-        models: dict[tuple[str, str], Cell] = {}  # finding a user's files takes a millisecond
+        models: dict[tuple[str, str], Cell] = {}  # finding a user's files takes a millisecond: once per model
         cells = []
-        for run in self.grid.runs():
-            arrangement = (run.network, run.norm)
-            models[arrangement] = models.get(arrangement) or train_network.cell(run)
-            cells.append(dataclasses.replace(models[arrangement], config=run))
+        for run in self.sweep.runs():
+            model = (run.network, run.norm)
+            models[model] = models.get(model) or train_network.cell(run)
+            cells.append(dataclasses.replace(models[model], config=run))
         return cells
 
     @property
     def _layer(self) -> str:
-        return f"layer {self.grid.layer}" if self.grid.layer else "the network's second layer"
+        return f"layer {self.sweep.layer}" if self.sweep.layer else "the network's second layer"

@@ -1,65 +1,85 @@
-"""What the figure and the summary read from a grid's table: one row a run, diverged runs counted.
+"""What a sweep's figure and summary show, read from its table.
 
-A diverged run counts as chance error, and as an infinite eigenvalue where it ended before that was read.
+A diverged run counts as chance error, and as an infinite eigenvalue when it ended before the eigenvalue was read.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
 from normscope.data.catalogue import entry_of
 from normscope.errors import UnknownNameError
 from normscope.protocol import NotJudgedError, select
-from normscope.sweep.runs import Grid
-from normscope.sweep.training import EARLY, train_network
-from normscope.sweep.words import AS_IS, NETWORKS, network_spec
+from normscope.sweep.parsing import AS_IS, NETWORKS, network_spec
+from normscope.sweep.settings import Arrangement, Sweep
+from normscope.sweep.training_cell import EARLY, train_network
 
-_LINE = ["network", "norm", "place"]
-_RUN = [*_LINE, "rate", "seed"]
+_ARRANGEMENT = list(Arrangement._fields)
+_RUN = [*_ARRANGEMENT, "rate", "seed"]
 
 
-def final_errors(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
-    """Validation error of every run after its last epoch: network, norm, place, rate, seed, value, diverged."""
+def final_errors(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
+    """The validation error of every run after its last epoch.
+
+    Returns:
+        One row per run: ``network``, ``norm``, ``place``, ``rate``, ``seed``, ``value``, ``diverged``.
+    """
     rows = select(table, function=train_network.name)
     runs = rows[_RUN].drop_duplicates()
-    last = rows[(rows["measure"] == "validation_error") & (rows["epoch"] == grid.epochs)]
+    last = rows[(rows["measure"] == "validation_error") & (rows["epoch"] == sweep.epochs)]
     diverged = rows.loc[rows["measure"] == "diverged", _RUN].assign(diverged=True)
     errors = runs.merge(last[[*_RUN, "value"]], how="left").merge(diverged, how="left")
     return errors.assign(
-        value=errors["value"].fillna(chance_error(grid)), diverged=errors["diverged"].notna()
+        value=errors["value"].fillna(chance_error(sweep)), diverged=errors["diverged"].notna()
     )
 
 
-def eigenvalues(table: pd.DataFrame, grid: Grid, measure: str) -> pd.DataFrame:
-    """``lambda_min`` or ``lambda_max`` early in every run, of the layer that is shown: as :func:`final_errors`.
+def eigenvalues(table: pd.DataFrame, sweep: Sweep, measure: str) -> pd.DataFrame:
+    """An extreme eigenvalue early in every run, of the input of the sweep's layer or of each network's second layer.
 
-    The layer is the grid's, or the second of each network; of a grouped convolution it is the extreme over the groups.
+    Args:
+        table: the sweep's table.
+        sweep: its settings.
+        measure: ``"lambda_min"`` or ``"lambda_max"``; over the groups of a grouped convolution the extreme is taken.
+
+    Returns:
+        One row per run: ``network``, ``norm``, ``place``, ``rate``, ``seed``, ``value``.
+
+    Raises:
+        UnknownNameError: no network of the table has the sweep's layer.
     """
     rows = select(table, function=train_network.name)
     runs = rows[_RUN].drop_duplicates()
     wanted = rows[rows["measure"] == measure]
-    if grid.layer is not None and grid.layer not in (known := wanted["layer"].unique()):
-        raise UnknownNameError("layer", grid.layer, known)
-    start = wanted[wanted["step"] == 0].drop_duplicates([*_LINE, "layer"])
-    shown = start.groupby(_LINE, sort=False)["layer"].agg(lambda names: grid.layer or list(names)[:2][-1])
-    wanted = wanted[wanted["step"] == early_step(grid)].merge(shown.reset_index())
+    if sweep.layer is not None and sweep.layer not in (known := wanted["layer"].unique()):
+        raise UnknownNameError("layer", sweep.layer, known)
+    start = wanted[wanted["step"] == 0].drop_duplicates([*_ARRANGEMENT, "layer"])
+    layers = start.groupby(_ARRANGEMENT, sort=False)["layer"]
+    shown = layers.agg(lambda names: sweep.layer or list(names)[:2][-1])
+    wanted = wanted[wanted["step"] == early_step(sweep)].merge(shown.reset_index())
     extremes = wanted.groupby(_RUN)["value"].agg("min" if measure == "lambda_min" else "max")
     found = runs.merge(extremes.reset_index(), how="left")
     return found.assign(value=found["value"].fillna(math.inf))
 
 
-def summary(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
-    """One row a line of the figure: ``label``, ``best_rate`` (of the smallest median error), ``best_error``,
-    ``stable_rate`` (the highest at which, as at all lower ones, no run diverged; NaN where there is none), and
-    ``diverged`` out of ``runs``.
+def summary(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
+    """The best and the highest stable learning rate of each line of the figure.
+
+    Returns:
+        One row per line with runs: ``label``; ``best_rate``, the rate with the smallest median error; ``best_error``,
+        that error; ``stable_rate``, the highest rate such that no run diverged at it or at a lower one (NaN if there
+        is none); ``diverged``, the number of diverged runs; ``runs``, the number of all runs.
+
+    Raises:
+        NotJudgedError: no run has finished.
     """
-    errors = final_errors(table, grid)
-    names = labels(grid)
+    errors = final_errors(table, sweep)
     rows = []
-    for line, label in names.items():
-        runs = of_line(errors, line)
+    for arrangement, label in labels(sweep).items():
+        runs = runs_of(errors, arrangement)
         if runs.empty:
             continue
         medians = runs.groupby("rate")["value"].median()
@@ -80,36 +100,36 @@ def summary(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def of_line(runs: pd.DataFrame, line: tuple[str, str, str]) -> pd.DataFrame:
-    """The runs of one network, norm and place."""
-    found: pd.DataFrame = runs[(runs[_LINE] == pd.Series(line, index=_LINE)).all(axis=1)]
+def runs_of(runs: pd.DataFrame, arrangement: Arrangement) -> pd.DataFrame:
+    """The rows of one network, norm and place."""
+    found: pd.DataFrame = runs[(runs[_ARRANGEMENT] == list(arrangement)).all(axis=1)]
     return found
 
 
-def labels(grid: Grid) -> dict[tuple[str, str, str], str]:
-    """The name of each line: what of network, norm and place the grid varies."""
-    lines = grid.arrangements()
-    varied = [len({line[part] for line in lines}) > 1 for part in range(3)]
+def labels(sweep: Sweep) -> dict[Arrangement, str]:
+    """The label of each line of the figure: what the sweep varies of network, norm and place."""
+    lines = sweep.arrangements()
+    varied = [len(set(column)) > 1 for column in zip(*lines, strict=True)]
     return {line: _label(line, varied) for line in lines}
 
 
-def early_step(grid: Grid) -> int:
-    """After which step the early spectra are read: 5, or the last of a shorter run."""
-    images = grid.images or entry_of(grid.data).train
-    return min(EARLY, grid.epochs * (images // grid.batch))
+def early_step(sweep: Sweep) -> int:
+    """The step after which the early spectra are read: 5, or the last step of a shorter run."""
+    images = sweep.images or entry_of(sweep.data).train
+    return min(EARLY, sweep.epochs * (images // sweep.batch))
 
 
-def chance_error(grid: Grid) -> float:
-    """The error of a guess."""
-    return 1 - 1 / entry_of(grid.data).classes
+def chance_error(sweep: Sweep) -> float:
+    """The expected error of a random guess, ``1 − 1/classes``."""
+    return 1 - 1 / entry_of(sweep.data).classes
 
 
-def _label(line: tuple[str, str, str], varied: list[bool]) -> str:
-    network, norm, place = line
+def _label(line: Arrangement, varied: Sequence[bool]) -> str:
+    (network, norm, place), (networks, norms, places) = line, varied
     named = {AS_IS: "as it is", "none": "no norm"}.get(norm, norm)
-    parts = [network] if varied[0] else []
-    if varied[1] or (norm != AS_IS and not varied[0] and not varied[2]):
+    parts = [network] if networks else []
+    if norms or (norm != AS_IS and not networks and not places):
         parts.append(named)
-    if varied[2] and norm not in (AS_IS, "none"):
-        parts.append(place if varied[1] or norm == AS_IS else f"{norm} {place}")
+    if places and norm not in (AS_IS, "none"):
+        parts.append(place if norms or norm == AS_IS else f"{norm} {place}")
     return ", ".join(parts) or (network if network_spec(network).name not in NETWORKS else named)

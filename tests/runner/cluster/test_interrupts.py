@@ -29,7 +29,7 @@ def test_afterwards_an_interrupt_is_raised_again():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_program_that_ignores_interrupts_goes_on_ignoring_them():
+def test_a_program_that_ignores_interrupts_continues_to_ignore_them():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with interrupts_held() as interrupted:
         signal.raise_signal(signal.SIGINT)
@@ -37,7 +37,7 @@ def test_a_program_that_ignores_interrupts_goes_on_ignoring_them():
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_a_handler_of_the_programs_own_hears_of_them():
+def test_a_handler_of_the_programs_own_is_called():
     heard = []
     signal.signal(signal.SIGINT, lambda *_: heard.append("interrupt"))
     with interrupts_held():

@@ -1,4 +1,4 @@
-"""Ray as it is: started here, and a cluster of two nodes on this machine."""
+"""The real Ray: started here, and a cluster of two nodes on this machine."""
 
 import importlib
 import os
@@ -10,27 +10,32 @@ import sys
 import tempfile
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from sample_cells import Deed, Numbers, deed, numbers
+from processes import children, command, parent, wait_until
+from sample_cells import Behaviour, Numbers, behave, numbers
 
 from normscope import data, runner
 from normscope.errors import InputError, UnknownNameError
 from normscope.papers.chai2020.cells.lenet import LeNetTraining, train_lenet
-from normscope.runner import SilentObserver
-from normscope.runner.cluster import ray as engine_file
+from normscope.runner import Observer
+from normscope.runner.cluster import address as address_file
 from normscope.store import Store, StoreError
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'normscope[ray]'")
+pytestmark = pytest.mark.xdist_group("ray")
 
-# A lost node is noticed within seconds rather than half a minute.
-_SETTINGS = {"RAY_health_check_initial_delay_ms": "500", "RAY_health_check_period_ms": "500"}
+# With these a lost node is noticed within seconds rather than half a minute.
+_SETTINGS = {
+    "RAY_health_check_initial_delay_ms": "500",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "3",
+}
 
 
-class Listener(SilentObserver):
+class Listener(Observer):
     def __init__(self, on_start=lambda cell: None, on_end=lambda cell: None):
         self.retries, self.ended = [], 0
         self._on_start, self._on_end = on_start, on_end
@@ -47,7 +52,14 @@ class Listener(SilentObserver):
 
 
 @pytest.fixture(scope="module")
-def here():
+def usual_handler():
+    """The handler of SIGTERM before Ray is started."""
+    return signal.getsignal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def here(usual_handler):
+    """An engine that starts Ray on this machine."""
     engine = runner.make_engine("ray")
     yield engine
     engine.close()
@@ -69,8 +81,20 @@ def cluster(here):
 
 
 @pytest.fixture(scope="module")
-def joined(cluster):
-    engine = runner.make_engine("ray", cluster.address)
+def lent(tmp_path_factory):
+    """The only folder from which the driver takes the data sets' files."""
+    return tmp_path_factory.mktemp("lent")
+
+
+@pytest.fixture(scope="module")
+def joined(cluster, lent):
+    """An engine that joins the cluster."""
+
+    def files(name):
+        copies = {called: shutil.copy(path, lent / called) for called, path in data.portable(name).items()}
+        return {called: Path(path) for called, path in copies.items()}
+
+    engine = runner.make_engine("ray", cluster.address, runner.DataFiles(files, data.GIVEN_VARIABLE))
     yield engine
     engine.close()
 
@@ -86,32 +110,30 @@ def keyed(cells):
 
 def run(cells, store, engine=None, workers=2, observer=None, **options):
     plan = runner.plan(keyed(cells), store, workers)
-    return runner.run(plan, store, observer or SilentObserver(), engine=engine, **options)
+    return runner.run(plan, store, observer or Observer(), engine=engine, **options)
 
 
 def begun(folder):
-    """The processes that have begun a deed."""
+    """The processes that have begun a cell."""
     traces = folder / "traces"
     return [int(line.split()[-1]) for line in traces.read_text().splitlines()] if traces.exists() else []
 
 
-def ancestors(pid):
-    """The process and those that started it, as far back as they are there."""
+def ancestors(process):
+    """The process and those that started it, as far back as they exist."""
     found = set()
-    while pid > 1:
-        found.add(pid)
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            break
+    while process is not None and process > 1:
+        found.add(process)
+        process = parent(process)
     return found
 
 
-def wait_until(condition):
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
+def descendants(process):
+    """The command lines of all processes that a process and its children have started, by process."""
+    found = {}
+    for child in children(process):
+        found |= {child: command(child), **descendants(child)}
+    return found
 
 
 def columns(store, cells):
@@ -140,18 +162,18 @@ def test_without_ray_the_message_says_how_to_install_it(monkeypatch):
 
 
 @pytest.mark.parametrize("address", ["rubbish", "ray://127.0.0.1:10001", "127.0.0.1:99999999"])
-def test_what_is_no_address_is_refused(address):
+def test_what_is_not_an_address_is_refused(address):
     with pytest.raises(InputError, match=r"host:port") as refusal:
         runner.make_engine("ray", address)
     assert len(str(refusal.value).splitlines()) == 1
 
 
 def test_where_nothing_or_something_else_listens_the_wait_is_bounded(monkeypatch):
-    monkeypatch.setattr(engine_file, "_JOINING_SECONDS", 4.0)
+    monkeypatch.setattr(address_file, "_JOIN_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(
-            InputError, match=rf"no Ray cluster to join at {address} \(no answer within 4 s\)"
+            InputError, match=rf"no Ray cluster to join at {address} \(no answer within 1 s\)"
         ):
             runner.make_engine("ray", address).cores()
     with pytest.raises(InputError, match=rf"no Ray cluster to join at {address} \(.*refused"):
@@ -172,46 +194,38 @@ def test_one_worker_two_workers_and_ray_give_the_same_bits(here, tmp_path):
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [
-        ("raise", "RuntimeError: a deed undone"),
-        ("refuse", "there is nothing to do."),
-        ("exit", "exit status 7: about to leave"),
-    ],
-)
-def test_a_bad_cell_is_listed_with_its_error_and_the_rest_goes_on(here, store, kind, error):
-    bad, good = deed.cell(Deed(kind)), [numbers.cell(Numbers(float(start))) for start in range(3)]
-    failures = run([bad, *good], store, here)
-    assert list(failures) == [bad.key(str)]
-    assert error in failures[bad.key(str)]
+def test_bad_cells_are_listed_with_their_errors_and_the_rest_is_run(here, store):
+    errors = {"raise": "RuntimeError: this went wrong", "exit": "exit status 7: about to leave"}
+    bad = [behave.cell(Behaviour(kind)) for kind in errors]
+    good = [numbers.cell(Numbers(float(start))) for start in range(3)]
+    failures = run([*bad, *good], store, here)
+    assert failures.keys() == keyed(bad).keys()
+    assert all(errors[cell.config.kind] in failures[key] for key, cell in keyed(bad).items())
     assert len(store.table(keyed(good))) == 3 * 4
 
 
 def test_a_cell_whose_worker_died_is_tried_again(here, store, tmp_path):
     listener = Listener()
-    assert run([deed.cell(Deed("killed once", str(tmp_path)))], store, here, observer=listener) == {}
+    assert run([behave.cell(Behaviour("killed once", str(tmp_path)))], store, here, observer=listener) == {}
     assert len(listener.retries) == 1
     assert "signal 9" in listener.retries[0]
 
 
 def test_a_cell_that_hangs_is_stopped_at_its_time_out(here, store):
-    hanging, fine = deed.cell(Deed("fine", seconds=60)), numbers.cell(Numbers(1.0))
-    failures = run([hanging, fine], store, here, timeout=3)
-    assert failures == {hanging.key(str): "stopped after 3 s (--cell-timeout)"}
+    hanging, fine = behave.cell(Behaviour("fine", seconds=60)), numbers.cell(Numbers(1.0))
+    failures = run([hanging, fine], store, here, timeout=5)
+    assert failures == {hanging.key(str): "stopped after 5 s (--cell-timeout)"}
     assert len(store.table(keyed([fine]))) == 4
 
 
-def test_once_ended_ray_leaves_no_handler_of_signals_behind(here, store):
-    here.close()
-    before = signal.getsignal(signal.SIGTERM)
+def test_once_ended_ray_leaves_no_handler_of_signals_behind(usual_handler, here, store):
     run([numbers.cell(Numbers(1.0))], store, here)
     here.close()
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGTERM) == usual_handler
 
 
 def test_no_more_cells_run_than_workers_were_asked_for(joined, store, tmp_path):
-    cells = [deed.cell(Deed("fine", str(tmp_path), seconds=0.01 * index)) for index in range(6)]
+    cells = [behave.cell(Behaviour("fine", str(tmp_path), seconds=0.01 * index)) for index in range(6)]
     assert joined.cores() == 2
     under_way, most = set(), []
 
@@ -225,7 +239,7 @@ def test_no_more_cells_run_than_workers_were_asked_for(joined, store, tmp_path):
 
 @pytest.fixture
 def own_modules(tmp_path, monkeypatch):
-    """A working directory with a user's module, as nodes have never seen it."""
+    """The name of a user's module in the working directory, which no node has seen."""
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / f"own_cells_{os.getpid()}.py").write_text(
         textwrap.dedent("""
@@ -252,24 +266,12 @@ def own_modules(tmp_path, monkeypatch):
     return f"own_cells_{os.getpid()}"
 
 
-def test_nodes_get_data_and_the_users_modules_through_ray(cluster, joined, store, own_modules, tmp_path):
-    joined.close()
-    lent = tmp_path / "lent"
-    lent.mkdir()
-
-    def files(name):
-        copies = {called: shutil.copy(path, lent / called) for called, path in data.portable(name).items()}
-        return {called: Path(path) for called, path in copies.items()}
-
+def test_nodes_get_data_and_the_users_modules_through_ray(joined, lent, store, own_modules):
     look = importlib.import_module(own_modules).look
     cells = [look.cell(look.config_type("mnist5k"))]
-    engine = runner.make_engine("ray", cluster.address, runner.Freight(files, data.GIVEN_VARIABLE))
-    # By the time a cell starts, what it needs is in Ray's object store and nowhere else.
-    gone = Listener(on_start=lambda cell: shutil.rmtree(lent))
-    try:
-        assert run(cells, store, engine, observer=gone) == {}
-    finally:
-        engine.close()
+    # When a cell starts, what it needs is in Ray's object store and nowhere else.
+    listener = Listener(on_start=lambda cell: shutil.rmtree(lent))
+    assert run(cells, store, joined, observer=listener) == {}
     rows = store.table(keyed(cells)).set_index("measure")
     assert rows["value"]["images"] == data.load("mnist5k").train_images.sum(dtype="int64")
     arrived = [Path(rows["layer"][measure]).parent for measure in ("module", "images")]
@@ -278,20 +280,10 @@ def test_nodes_get_data_and_the_users_modules_through_ray(cluster, joined, store
         shutil.rmtree(folder)
 
 
-def test_a_driver_that_cannot_write_ends_the_run_with_one_line(joined, store):
-    cells = [numbers.cell(Numbers(float(start))) for start in range(4)]
-
-    def obstruct(cell):
-        store.path(cell.key(str)).mkdir()
-
-    with pytest.raises(StoreError, match="cannot write to"):
-        run(cells, store, joined, observer=Listener(on_start=obstruct))
-
-
 def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(cluster, joined, store, tmp_path):
     node = cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
     raylet = node.all_processes["raylet"][0].process.pid
-    cells = [deed.cell(Deed("wait", str(tmp_path), seconds=0.001 * index)) for index in range(16)]
+    cells = [behave.cell(Behaviour("wait", str(tmp_path), seconds=0.001 * index)) for index in range(16)]
 
     def kill():
         try:
@@ -312,6 +304,16 @@ def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(clust
     assert listener.ended == len(cells)
 
 
+def test_a_driver_that_cannot_write_ends_the_run_with_one_line(joined, store):
+    cells = [numbers.cell(Numbers(float(start))) for start in range(4)]
+
+    def obstruct(cell):
+        store.path(cell.key(str)).mkdir()
+
+    with pytest.raises(StoreError, match="cannot write to"):
+        run(cells, store, joined, observer=Listener(on_start=obstruct))
+
+
 @pytest.fixture
 def temporary():
     """A folder for temporary files whose name leaves room for the names of Ray's sockets."""
@@ -329,34 +331,13 @@ def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path, temporary):
         env={**os.environ, "TMPDIR": str(temporary)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    end = time.monotonic() + 120
-    while len(list((out / "cells").glob("*.parquet"))) < 3 and time.monotonic() < end:
-        time.sleep(0.05)
-    started = _descendants(driver.pid)
-    assert any("raylet" in command for command in started.values())
+    wait_until(lambda: len(list((out / "cells").glob("*.parquet"))) >= 1)
+    started = descendants(driver.pid)
+    assert any("raylet" in words for words in started.values())
     driver.send_signal(signal.SIGINT)
-    _, words = driver.communicate(timeout=60)
-    assert driver.returncode == 130, words
-    assert "the same command goes on" in words.splitlines()[-1]
-    assert "Traceback" not in words
-    while left := [command for process, command in started.items() if _command(process) == command]:
-        assert time.monotonic() < end, left
-        time.sleep(0.1)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    assert "the same command goes on" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    wait_until(lambda: not any(command(process) == words for process, words in started.items()))
     assert list(temporary.glob("ns-*")) == []
-
-
-def _descendants(process):
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False
-    )
-    found = {}
-    for child in map(int, children.stdout.split()):
-        found |= {child: _command(child), **_descendants(child)}
-    return found
-
-
-def _command(process):
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except FileNotFoundError:
-        return ""

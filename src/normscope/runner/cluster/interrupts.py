@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[threading.Event]:
-    """Remember an interrupt instead of raising it wherever it lands, which may be inside a library that loses it.
+    """Remember an interrupt instead of raising it wherever it arrives, which may be inside a library that loses it.
 
-    The second one is raised at once, so that nothing can hang for good. A handler of the program's own is left in
-    place, and so is its wish to ignore interrupts.
+    A second interrupt is raised at once, so that nothing can hang for good. If the program has a handler of its own,
+    or ignores interrupts, that stays so.
 
     Yields:
-        Set once an interrupt has come.
+        An event that is set once an interrupt has arrived.
     """
     interrupted = threading.Event()
     usual = signal.default_int_handler

@@ -1,10 +1,4 @@
-"""The Ray engine: cells are tasks of a Ray cluster, started here or joined.
-
-Each task hands its cell to a worker process like the local engine's, kept for the next task of the same Ray worker; so
-rows are the same bits, a cell that dies leaves its last words, and a time-out runs from the cell's own start. With Ray
-started here the workers write to the store. Nodes of a cluster that was joined send each finished cell's file back, and
-get the data sets and the user's own modules through Ray's object store, once each.
-"""
+"""The Ray engine: cells are tasks of a Ray cluster, started here or joined."""
 
 from __future__ import annotations
 
@@ -13,9 +7,6 @@ import math
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,55 +14,53 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from normscope.atomic import atomic_write
 from normscope.errors import InputError
 from normscope.protocol import Cell
 from normscope.protocol.cells import torch_minor_version
+from normscope.runner.cluster.address import check_cluster, check_form
 from normscope.runner.cluster.interrupts import interrupts_held
 from normscope.runner.cluster.node import Job, run_cell
-from normscope.runner.cluster.shipping import Consignment, Freight, consign, own_modules
-from normscope.runner.ledger import Ledger, Task
+from normscope.runner.cluster.transfer import DataFiles, Uploaded, own_modules, upload
 from normscope.runner.local import available_cores
-from normscope.store.store import Store, StoreError
+from normscope.runner.tasks import Task, TaskQueue
+from normscope.runner.worker_process import import_path
+from normscope.store import Store
 
-# Ray reads these when it is imported or started: no usage reports, no warning about accelerators it was not
-# asked for.
+# Ray reads these when it is imported or started: no usage reports, no warning about accelerators.
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-_LISTENING_SECONDS, _JOINING_SECONDS = 5.0, 30.0
-_POLL_SECONDS = 1.0
-_OBJECT_STORE = 100_000_000  # Nothing travels through it when Ray is started here.
+_POLL_SECONDS, _LOCKED_SECONDS = 1.0, 0.1
+_OBJECT_STORE = 100_000_000  # bytes; no files travel through it when Ray is started here.
 _LONGEST_SOCKET_FOLDER = 40
-_ADVICE = "give host:port of a Ray cluster that this machine belongs to, or 'auto'"
 
 
 class RayEngine:
     """Runs cells as Ray tasks.
 
     Args:
-        address: of a cluster this machine belongs to, ``"host:port"`` or ``"auto"``; ``None``: Ray is started here.
-            Where the program has started or joined Ray already, that is used and left as it is.
-        freight: how the nodes of a cluster that is joined get the data sets that cells read.
+        address: a cluster that this machine belongs to, ``"host:port"`` or ``"auto"``; ``None`` to start Ray here. A
+            Ray that the program has already started or joined is used and left as it is.
+        data_files: the files of the data sets, for the nodes of a cluster that is joined.
 
     Raises:
-        InputError: Ray is not installed, or the address is none.
+        InputError: Ray is not installed, or the address has a wrong form.
     """
 
-    def __init__(self, address: str | None = None, freight: Freight | None = None) -> None:
+    def __init__(self, address: str | None = None, data_files: DataFiles | None = None) -> None:
         if address is not None:
-            _check_form(address)
+            check_form(address)
         os.environ.update(_SETTINGS)
         self._ray = _import_ray()
-        self._address, self._freight = address, freight
+        self._address, self._data_files = address, data_files
         self._folder: str | None = None
         self._connected = False
         self._on_termination: Any = None
-        self._consignments: dict[str, Consignment] = {}
+        self._uploaded: dict[str, Uploaded] = {}
 
     def cores(self) -> int:
-        """The cluster's processor cores; this machine's when Ray is to be started here.
+        """Number of the cluster's processor cores; of this machine's when Ray is to be started here.
 
         Raises:
             InputError: no cluster can be reached at the address.
@@ -81,52 +70,52 @@ class RayEngine:
         self._connect(0)
         return max(1, int(self._ray.cluster_resources().get("CPU", 0)))
 
-    def run(self, ledger: Ledger, store: Store, timeout: float | None) -> None:
-        """Run the cells that the ledger hands out; a bounded number of them is under way at any time."""
-        plan = ledger.plan
-        self._connect(plan.workers)
-        job = self._job(plan.new.values(), timeout)
-        size = _ClusterSize(self.cores, plan.workers)
-        task = self._ray.remote(num_cpus=1, max_retries=0)(run_cell)
+    def run(self, queue: TaskQueue, timeout: float | None) -> None:
+        """Run the queue's tasks; the number of Ray tasks submitted at any time is bounded."""
+        self._connect(queue.plan.workers)
+        job = self._job(queue.plan.new.values(), timeout)
+        limit = _TaskLimit(self.cores, queue.plan.workers)
+        remote = self._ray.remote(num_cpus=1, max_retries=0)(run_cell)
         running: dict[Any, Task] = {}
         with interrupts_held() as interrupted:
             try:
                 while not interrupted.is_set():
-                    while len(running) < size.at_most() and (cell := ledger.take()) is not None:
-                        running[task.remote(cell.request(store.folder), job)] = cell
+                    while len(running) < limit.current() and (task := queue.take()) is not None:
+                        running[remote.remote(queue.request(task), job)] = task
                     if not running:
-                        if not ledger.waiting:
+                        if not queue.waiting:
                             return
-                        time.sleep(_POLL_SECONDS)
+                        time.sleep(_LOCKED_SECONDS)
                     for reference in self._finished(running):
-                        cell = running.pop(reference)
-                        ledger.settle(cell, self._answer(reference, cell, store))
-                    ledger.check()
+                        task = running.pop(reference)
+                        queue.settle(task, self._answer(reference, task, queue.store))
+                    queue.check()
                 raise KeyboardInterrupt
             except BaseException:
-                ledger.close()
-                self._abandon(running)
+                queue.close()
+                self._cancel(running)
                 raise
 
     def close(self) -> None:
-        """End Ray where it was started here, else leave the cluster."""
+        """End Ray if this engine has started it, else leave the cluster."""
         try:
             if self._connected:
                 self._ray.shutdown()
                 if threading.current_thread() is threading.main_thread():
-                    signal.signal(signal.SIGTERM, self._on_termination)  # Ray leaves its own handler behind.
+                    # Ray leaves its own handler installed.
+                    signal.signal(signal.SIGTERM, self._on_termination)
         finally:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._connected, self._folder = False, None
-            self._consignments.clear()
+            self._uploaded.clear()
 
-    def _abandon(self, running: Iterable[Any]) -> None:
-        """Stop the tasks under way; Ray does so itself when its driver leaves.
+    def _cancel(self, running: Iterable[Any]) -> None:
+        """Stop the tasks under way. Ray does so itself when this process leaves the cluster.
 
-        Tasks are cancelled one by one only where the program's own Ray goes on: if one ends at that moment, Ray may
-        take it for an impossible state and end the process. The run ends for another reason, told already, so Ray's
-        own errors are none now.
+        Tasks are cancelled one by one only in a Ray that the program itself has started: if one ends at that moment,
+        Ray may take this for an impossible state and end the process. Ray's errors are ignored, since the error that
+        ends the run is already being raised.
         """
         with contextlib.suppress(Exception):
             if self._connected:
@@ -139,8 +128,8 @@ class RayEngine:
         if self._ray.is_initialized():
             return
         if self._address is not None:
-            _check_cluster(self._address)
-        # Twice: on a busy machine Ray's own patience of 30 s may end before it has started.
+            check_cluster(self._address)
+        # Twice, since on a busy machine Ray may not start within its own limit of 30 s.
         for last in (False, True):
             self._connected, self._on_termination = True, signal.getsignal(signal.SIGTERM)
             try:
@@ -166,22 +155,22 @@ class RayEngine:
 
     def _job(self, cells: Iterable[Cell], timeout: float | None) -> Any:
         """What all tasks of a plan share, put where every node fetches it once."""
-        path = tuple(os.path.abspath(entry) for entry in sys.path)
+        path, torch = import_path(), torch_minor_version()
         if self._folder is not None:
-            return self._ray.put(Job(path, timeout, torch_minor_version(), directory=os.getcwd()))
+            return self._ray.put(Job(path, timeout, torch, directory=os.getcwd()))
         cells = list(cells)
-        variable = self._freight.variable if self._freight is not None else ""
-        if self._freight is not None:
-            for name in {name for cell in cells for name in cell.data} - self._consignments.keys():
-                self._consignments[name] = consign(self._freight.files(name))
+        variable = self._data_files.variable if self._data_files is not None else ""
+        if self._data_files is not None:
+            for name in {name for cell in cells for name in cell.data} - self._uploaded.keys():
+                self._uploaded[name] = upload(self._data_files.files(name))
         modules = None
         if any(cell.files or not cell.module.startswith("normscope.") for cell in cells):
-            modules = consign(own_modules(Path.cwd()))
-        data = tuple(self._consignments.values())
-        return self._ray.put(Job(path, timeout, torch_minor_version(), None, modules, data, variable))
+            modules = upload(own_modules(Path.cwd()))
+        data = tuple(self._uploaded.values())
+        return self._ray.put(Job(path, timeout, torch, None, modules, data, variable))
 
     def _finished(self, running: Mapping[Any, Task]) -> list[Any]:
-        """The tasks that have ended, after a wait for the first."""
+        """The tasks that have ended, after a wait for the first one."""
         if not (waiting := list(running)):
             return []
         self._ray.wait(waiting, num_returns=1, timeout=_POLL_SECONDS)
@@ -195,41 +184,31 @@ class RayEngine:
         except errors.RayTaskError as error:
             return {"error": str(error).strip().splitlines()[-1]}
         except errors.RayError as error:
-            return {
-                "died": f"its node or worker was lost: {str(error).strip().splitlines()[0]}",
-                "again": True,
-            }
+            reason = str(error).strip().splitlines()[0]
+            return {"died": f"its node or worker was lost: {reason}", "again": True}
         if content is not None:
-            _keep(store, task.key, content)
+            store.write_file(task.key, content)
         reply: Mapping[str, Any] = answer
         return reply
 
 
-class _ClusterSize:
-    """How many tasks may be under way: as many as the user has asked for, where that is fewer than the cluster's cores.
+class _TaskLimit:
+    """How many tasks may be submitted at a time.
 
-    Otherwise two a core, whatever the cluster grows or shrinks to: the second waits in Ray's queue, so that no core
-    waits for the driver.
+    That is the number of workers the user asked for if it is below the cluster's cores. Otherwise it is two per core,
+    however the cluster grows or shrinks: the second task waits in Ray's queue, so that no core waits for the driver.
     """
 
     def __init__(self, cores: Callable[[], int], workers: int) -> None:
-        self._cores, self._workers = cores, workers
-        self._follows = workers >= cores()
+        self._cores = cores
+        self._follows_cluster = workers >= cores()
         self._read_at = -math.inf
-        self._at_most = workers
+        self._current = workers
 
-    def at_most(self) -> int:
-        if self._follows and time.monotonic() - self._read_at > _POLL_SECONDS:
-            self._at_most, self._read_at = 2 * self._cores(), time.monotonic()
-        return self._at_most
-
-
-def _keep(store: Store, key: str, content: bytes) -> None:
-    try:
-        with atomic_write(store.path(key)) as file:
-            file.write(content)
-    except OSError as error:
-        raise StoreError(f"cannot write to {store.folder}: {error.strerror or error}.") from error
+    def current(self) -> int:
+        if self._follows_cluster and time.monotonic() - self._read_at > _POLL_SECONDS:
+            self._current, self._read_at = 2 * self._cores(), time.monotonic()
+        return self._current
 
 
 def _import_ray() -> Any:
@@ -240,38 +219,8 @@ def _import_ray() -> Any:
     return ray
 
 
-def _check_form(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    if address != "auto" and not (host and "/" not in host and port.isdigit() and int(port) < 2**16):
-        raise InputError(f"{address!r} is no address of a Ray cluster: {_ADVICE}.")
-
-
-def _check_cluster(address: str) -> None:
-    """Try a cluster out in a process of its own, since Ray itself would try again for minutes.
-
-    Raises:
-        InputError: nothing answers there, or what answers is no cluster that this machine can join.
-    """
-    script = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
-    probe = [sys.executable, "-c", script, address]
-    try:
-        if address != "auto":
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=_LISTENING_SECONDS).close()
-        subprocess.run(probe, check=True, capture_output=True, timeout=_JOINING_SECONDS)
-    except subprocess.CalledProcessError as error:
-        reason = (error.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
-    except subprocess.TimeoutExpired:
-        reason = f"no answer within {_JOINING_SECONDS:g} s"
-    except OSError as error:
-        reason = error.strerror or str(error)
-    else:
-        return
-    raise InputError(f"no Ray cluster to join at {address} ({reason}): {_ADVICE}.")
-
-
 def _short_folder() -> str:
-    """A new folder for Ray's own files; its name is short enough for the sockets that Ray makes there."""
+    """A new folder for Ray's own files, with a name short enough for the sockets that Ray makes there."""
     with contextlib.suppress(OSError):
         if len(tempfile.gettempdir()) <= _LONGEST_SOCKET_FOLDER:
             return tempfile.mkdtemp(prefix="ns-")

@@ -1,0 +1,120 @@
+"""The page of a results folder: a chapter per paper and one of the sweeps, gathered from what is stored.
+
+:mod:`normscope.report.page` lays it out.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from normscope.errors import InputError
+from normscope.papers import catalogue
+from normscope.papers.catalogue import Entry
+from normscope.papers.sources import Paper
+from normscope.protocol import Experiment
+from normscope.report import page
+from normscope.report.page import Chapter, Section
+from normscope.results.experiment_folder import ExperimentFolder
+from normscope.results.folder import ResultsFolder
+
+_PACKAGES = ("normscope", "torch", "numpy", "pandas", "pyarrow", "matplotlib")
+
+_Rows = Sequence[Mapping[str, Any]]
+
+
+def render(folder: ResultsFolder) -> str:
+    """The text of the folder's page.
+
+    Raises:
+        InputError: when the folder's scorecard is damaged.
+    """
+    return page.render(chapters(folder), environment())
+
+
+def chapters(folder: ResultsFolder) -> list[Chapter]:
+    """A chapter for each paper of which the folder holds a table, in the catalogue's order; then one of the sweeps.
+
+    Raises:
+        InputError: when the folder's scorecard is damaged.
+    """
+    rows = folder.scorecard.read()
+    papers = dict.fromkeys(entry.paper for entry in catalogue.ENTRIES)
+    found = [*(_paper_chapter(folder, paper, rows) for paper in papers), _sweep_chapter(folder)]
+    return [chapter for chapter in found if chapter is not None]
+
+
+def absent(folder: ResultsFolder) -> dict[str, str]:
+    """The experiments that a chapter should show and cannot, each with the reason."""
+    return {id: why for chapter in chapters(folder) for id, why in chapter.absent.items()}
+
+
+def environment() -> dict[str, str]:
+    """The versions of Python and the libraries, and the machine: what results are made with, in words."""
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {**versions, "python": platform.python_version(), "machine": platform.platform()}
+
+
+def _paper_chapter(folder: ResultsFolder, paper: Paper, rows: _Rows) -> Chapter | None:
+    entries = [entry for entry in catalogue.ENTRIES if entry.paper == paper]
+    if not any(folder.experiment(entry.id).table.exists() for entry in entries):
+        return None
+    sections: list[Section] = []
+    missing: dict[str, str] = {}
+    for entry in entries:
+        found = _paper_section(folder.experiment(entry.id), entry, rows)
+        if isinstance(found, Section):
+            sections.append(found)
+        else:
+            missing[entry.id] = found
+    return Chapter(paper.id, paper.title, paper.reference, paper.summary, sections, missing)
+
+
+def _paper_section(stored: ExperimentFolder, entry: Entry, rows: _Rows) -> Section | str:
+    """The section of a paper's experiment, or the reason why there is none."""
+    if not stored.table.exists():
+        return f"{entry.place}, not in this folder"
+    try:
+        return _section(stored, entry.load(), entry.place, entry.title, rows)
+    except InputError:
+        return f"{entry.place}, its stored table cannot be read"
+
+
+def _sweep_chapter(folder: ResultsFolder) -> Chapter | None:
+    sections: list[Section] = []
+    missing: dict[str, str] = {}
+    for stored in folder.experiments():
+        try:
+            if (experiment := stored.read_sweep()) is not None:
+                sections.append(_section(stored, experiment, experiment.id, experiment.title, rows=()))
+        except InputError:
+            missing[stored.id] = "its stored table cannot be read"
+    return Chapter("sweeps", "Sweeps", "", "", sections, missing) if sections or missing else None
+
+
+def _section(
+    stored: ExperimentFolder, experiment: Experiment, place: str, title: str, rows: _Rows
+) -> Section:
+    """The section of a stored experiment; a sweep has one size and so names no scale.
+
+    Raises:
+        InputError: when its table cannot be read.
+    """
+    metadata = stored.read_metadata()
+    return Section(
+        id=experiment.id,
+        place=place,
+        title=title,
+        question=experiment.question,
+        method=experiment.method,
+        caption=experiment.caption,
+        scale="" if metadata.sweep else metadata.scale,
+        settings=metadata.settings,
+        claims=[row for row in rows if row["experiment"] == experiment.id],
+        figure=stored.figure if stored.figure.exists() else None,
+        bitmap=stored.bitmap if stored.bitmap.exists() else None,
+        failures=metadata.failures,
+        notes=metadata.notes,
+    )

@@ -1,0 +1,33 @@
+"""The calls of a model as a graph: which call made a value, and which calls use it.
+
+:func:`graph_of` chooses the method. :func:`symbolic_graph` needs no input, but fails on control flow that depends on
+values, as in transformers' models. :func:`observed_graph` records one run on an input, given or guessed. Both return a
+:class:`Graph`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from normscope.surgery.copies import copied
+from normscope.surgery.tracing.graph import Call, Graph
+from normscope.surgery.tracing.inputs import guessed_input, run
+from normscope.surgery.tracing.observed import observed_graph
+from normscope.surgery.tracing.symbolic import symbolic_graph
+
+__all__ = ["Call", "Graph", "graph_of", "guessed_input", "observed_graph", "run", "symbolic_graph"]
+
+
+def graph_of(model: nn.Module, x: Any = None) -> Graph:
+    """The graph of a model in its current mode: of a run on ``x`` if given, else symbolic, else on a guessed input.
+
+    The model is not changed; its hooks run.
+
+    Raises:
+        InputError: if symbolic tracing fails and no guessed input runs through the model.
+    """
+    if x is None and (graph := symbolic_graph(copied(model))) is not None:
+        return graph
+    return observed_graph(copied(model), guessed_input(model) if x is None else x)

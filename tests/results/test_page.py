@@ -1,0 +1,82 @@
+import pytest
+
+from normscope.papers import catalogue
+from normscope.protocol import Scale, empty_table
+from normscope.results import ResultsFolder, RunMetadata, page
+from normscope.sweep import Sweep
+
+IDS = [entry.id for entry in catalogue.find("chai2020")]
+METADATA = RunMetadata(Scale.QUICK, {"data": "digits"}, {"a cell": "slow"})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A results folder with Fig. 8 and Fig. 6, and a torn table of Fig. 7."""
+    folder = ResultsFolder(tmp_path)
+    for id in ("chai2020.fig8", "chai2020.fig6"):
+        folder.experiment(id).write_table(empty_table(), METADATA)
+    tear(folder, "chai2020.fig7")
+    folder.experiment("chai2020.fig6").figure.write_text("<svg/>")
+    rows = [
+        {
+            "experiment": id, "claim": "a", "text": "t", "source": "s", "expected": "e", "measured": {}, "holds": None,
+            "reason": "r", "scale": "quick", "seeds": 0,
+        }
+        for id in ("chai2020.fig6", "chai2020.fig7")
+    ]  # fmt: skip
+    folder.scorecard.update(rows, IDS)
+    return folder
+
+
+def tear(folder, id):
+    stored = folder.experiment(id)
+    stored.path.mkdir()
+    stored.table.write_bytes(b"PAR1 torn")
+
+
+def test_a_paper_is_a_chapter_with_its_reference_and_its_experiments_in_the_catalogues_order(folder):
+    (chapter,) = page.chapters(folder)
+    assert chapter.id == "chai2020"
+    assert "Chai" in chapter.reference
+    assert [section.id for section in chapter.sections] == ["chai2020.fig6", "chai2020.fig8"]
+
+
+def test_a_section_joins_the_experiments_words_with_its_stored_results(folder):
+    ((first, last),) = (chapter.sections for chapter in page.chapters(folder))
+    (entry,) = catalogue.find("chai2020.fig6")
+    experiment = entry.load()
+    assert (first.question, first.method, first.place) == (experiment.question, experiment.method, "Fig. 6")
+    assert [row["experiment"] for row in first.claims] == ["chai2020.fig6"]
+    assert (first.scale, first.settings, first.failures) == ("quick", {"data": "digits"}, {"a cell": "slow"})
+    assert (first.figure, first.bitmap) == (folder.experiment("chai2020.fig6").figure, None)
+    assert (last.claims, last.figure) == ([], None)
+
+
+def test_experiments_that_are_missing_or_cannot_be_read_are_named(folder):
+    absent = page.absent(folder)
+    assert set(absent) == set(IDS) - {"chai2020.fig6", "chai2020.fig8"}
+    assert absent["chai2020.fig7"] == "Fig. 7, its stored table cannot be read"
+    assert all("not in this folder" in why for id, why in absent.items() if id != "chai2020.fig7")
+
+
+def test_a_paper_of_which_no_table_can_be_read_is_still_a_chapter(tmp_path):
+    folder = ResultsFolder(tmp_path)
+    tear(folder, "chai2020.fig7")
+    (chapter,) = page.chapters(folder)
+    assert chapter.sections == []
+    assert set(chapter.absent) == set(IDS)
+
+
+def test_sweeps_are_the_last_chapter_and_one_that_cannot_be_read_is_named(folder):
+    for name, words in (("mine", Sweep.of("lenet").to_json()), ("older", {"networks": ["lenet"]})):
+        metadata = RunMetadata(Scale.QUICK, {}, {}, sweep=words)
+        folder.experiment(name).write_table(empty_table(), metadata)
+    chapter = page.chapters(folder)[-1]
+    assert [(section.id, section.scale) for section in chapter.sections] == [("mine", "")]
+    assert chapter.absent == {"older": "its stored table cannot be read"}
+    assert "Sweeps" in page.render(folder)
+
+
+def test_an_empty_folder_has_no_chapters(tmp_path):
+    assert page.chapters(ResultsFolder(tmp_path)) == []
+    assert page.absent(ResultsFolder(tmp_path)) == {}

@@ -1,0 +1,50 @@
+import json
+
+import pytest
+
+from normscope.errors import InputError
+from normscope.results import Scorecard
+
+
+@pytest.fixture
+def scorecard(tmp_path):
+    return Scorecard(tmp_path / "scorecard.json")
+
+
+def row(experiment="p.fig1", claim="a", holds=True, scale="quick"):
+    return {
+        "experiment": experiment, "claim": claim, "text": "t", "source": "s", "expected": "e",
+        "measured": {"x": 1.5}, "holds": holds, "reason": "", "scale": scale, "seeds": 3,
+    }  # fmt: skip
+
+
+def test_without_a_file_there_are_no_rows(scorecard):
+    assert scorecard.read() == []
+
+
+def test_new_rows_replace_those_of_the_same_claim_and_keep_the_others(scorecard):
+    scorecard.update([row(), row(claim="b"), row("p.fig2")], ["p.fig1", "p.fig2"])
+    scorecard.update([row(holds=False, scale="laptop")], ["p.fig1", "p.fig2"])
+    rows = json.loads(scorecard.path.read_text())
+    assert [(r["experiment"], r["claim"], r["holds"]) for r in rows] == [
+        ("p.fig1", "a", False), ("p.fig1", "b", True), ("p.fig2", "a", True),
+    ]  # fmt: skip
+    assert rows[0]["scale"] == "laptop"
+
+
+def test_rows_are_listed_in_the_given_order_of_experiments(scorecard):
+    scorecard.update([row("p.fig2"), row("other"), row("p.fig1")], ["p.fig1", "p.fig2"])
+    assert [r["experiment"] for r in scorecard.read()] == ["p.fig1", "p.fig2", "other"]
+
+
+@pytest.mark.parametrize("content", ["not json", "{}[", '[{"experiment": 1}]', "[1]", "7"])
+def test_a_file_that_is_not_a_scorecard_is_named_and_left_alone(scorecard, content):
+    scorecard.path.write_text(content)
+    with pytest.raises(InputError, match=r"scorecard\.json is not a normscope scorecard"):
+        scorecard.update([row()], [])
+    assert scorecard.path.read_text() == content
+
+
+def test_no_other_file_is_left_behind(scorecard):
+    scorecard.update([row()], [])
+    assert [path.name for path in scorecard.path.parent.iterdir()] == ["scorecard.json"]

@@ -1,0 +1,138 @@
+"""Planning and running, with cells that run in this process."""
+
+import dataclasses
+
+import pytest
+import trial
+
+from normscope import runner
+from normscope.errors import InputError
+from normscope.options import RunOptions
+from normscope.protocol import known_cell
+from normscope.reproduction import Reproduction
+from normscope.results import ResultsFolder
+from normscope.runner.worker import run_and_store
+
+ROUNDS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Searching:
+    """The trial experiment, but each round asks for one cell more than are finished, three in all."""
+
+    id: str = "trial.search"
+    question = method = caption = ""
+
+    def cells(self, scale, table):
+        finished = len(set(table["cell"])) if len(table) else 0
+        return [trial.count_from.cell(trial.Number(start)) for start in range(min(finished + 1, ROUNDS))]
+
+    def profile(self, scale):
+        return trial.TrialProfile(ROUNDS)
+
+    def claims(self, table):
+        return trial.EXPERIMENT.claims(table)
+
+    def figure(self, table):
+        return trial.EXPERIMENT.figure(table)
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Cells run in this process, one after another; the fixture lists them."""
+    begun = []
+
+    def run(plan, store, observer, timeout, engine):
+        for key, cell in plan.new.items():
+            begun.append(cell.config.start)
+            run_and_store(known_cell(cell.name), cell.config, key, store, {})
+        return {}
+
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setenv("TRIAL_SECONDS", "0")
+    return begun
+
+
+@pytest.fixture
+def options(tmp_path):
+    return RunOptions(ResultsFolder(tmp_path))
+
+
+def starts(cells):
+    return sorted(cell.config.start for cell in cells.values())
+
+
+def test_planning_twice_and_then_running_gives_the_whole_table(ran, options):
+    reproduction = Reproduction([trial.EXPERIMENT], options)
+    plans = [reproduction.plan() for _ in range(2)]
+    assert plans[0] == plans[1]
+    assert starts(plans[0].new) == list(range(trial.CELLS))
+    (result,) = reproduction.run()
+    assert sorted(ran) == list(range(trial.CELLS))
+    assert result.table["cell"].nunique() == trial.CELLS
+    assert [claim.holds for claim in result.claims] == [True]
+
+
+def test_after_a_run_a_plan_finds_every_cell_and_a_second_run_gives_the_same(ran, options):
+    reproduction = Reproduction([trial.EXPERIMENT], options)
+    (first,) = reproduction.run()
+    plan = reproduction.plan()
+    assert (starts(plan.reused), plan.new) == (list(range(trial.CELLS)), {})
+    (second,) = reproduction.run()
+    assert len(ran) == trial.CELLS
+    assert second.table.equals(first.table)
+
+
+def test_a_plan_holds_the_finished_rounds_and_the_first_with_new_cells(ran, options):
+    reproduction = Reproduction([Searching()], options)
+    for finished in range(ROUNDS):
+        plan = reproduction.plan()
+        assert (starts(plan.reused), starts(plan.new)) == (list(range(finished)), [finished])
+        runner.run(plan, options.folder.store, None, None, None)
+    assert (starts(reproduction.plan().reused), reproduction.plan().new) == (list(range(ROUNDS)), {})
+
+
+def test_a_run_asks_round_by_round_until_the_experiment_wants_no_more(ran, options):
+    (result,) = Reproduction([Searching()], options).run()
+    assert ran == list(range(ROUNDS))
+    assert result.table["cell"].nunique() == ROUNDS
+
+
+def test_a_cell_that_two_experiments_share_runs_once_and_both_get_its_rows(ran, options):
+    both = Reproduction([trial.EXPERIMENT, Searching()], options).run()
+    assert sorted(ran) == list(range(trial.CELLS))
+    assert [result.table["cell"].nunique() for result in both] == [trial.CELLS, ROUNDS]
+
+
+def test_a_fresh_run_runs_every_cell_again(ran, options):
+    Reproduction([Searching()], options).run()
+    fresh = Reproduction([Searching()], dataclasses.replace(options, fresh=True))
+    assert starts(fresh.plan().new) == [0]
+    fresh.run()
+    assert ran == [*range(ROUNDS), *range(ROUNDS)]
+
+
+def test_the_check_refuses_a_plan_and_a_run_before_any_cell_has_run(ran, options):
+    def refuse(plan):
+        raise InputError("not today.")
+
+    reproduction = Reproduction([trial.EXPERIMENT], options, refuse)
+    for act in (reproduction.plan, reproduction.run):
+        with pytest.raises(InputError, match="not today"):
+            act()
+    assert ran == []
+
+
+def test_while_a_run_lasts_its_cells_are_noted_as_referred_to(ran, options, monkeypatch):
+    stored = options.folder.experiment("trial.search")
+    noted, run = [], runner.run
+
+    def noting(plan, *rest):
+        noted.append(len(stored.referred_cells()))
+        return run(plan, *rest)
+
+    monkeypatch.setattr(runner, "run", noting)
+    Reproduction([Searching()], options).run()
+    assert noted[:ROUNDS] == [1, 2, 3]
+    assert not (stored.path / "unfinished.json").exists()
+    assert len(stored.referred_cells()) == ROUNDS
