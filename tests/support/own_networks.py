@@ -77,6 +77,19 @@ def of_no_parameters():
     return nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(10))
 
 
+def frozen():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).requires_grad_(False)
+
+
+def of_sparse_gradients():
+    return nn.Sequential(Pixels(), nn.EmbeddingBag(2, 10, sparse=True))
+
+
+class Pixels(nn.Module):
+    def forward(self, x):
+        return (x.flatten(1) > 0).long()
+
+
 def that_is_detached():
     class Detached(nn.Linear):
         def forward(self, x):

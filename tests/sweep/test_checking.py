@@ -20,6 +20,8 @@ REFUSED = [
     ("own_networks:of_seven_classes", {}, r"gives shape \(2, 7\).*logits of shape \(2, 10\)"),
     ("own_networks:of_two_answers", {}, "gives tuple"),
     ("own_networks:of_no_parameters", {}, "no parameters to train"),
+    ("own_networks:frozen", {}, "no parameters to train"),
+    ("own_networks:of_sparse_gradients", {"optimizer": "adam"}, "cannot be trained: .*sparse gradients"),
     ("own_networks:drawing_everywhere", {"lr_for": "convolutions"}, "no convolutions to train"),
     ("own_networks:that_is_detached", {}, "cannot be trained"),
     ("resnet(depth=9)", {}, r"depth is 6n\+2"),

@@ -58,8 +58,8 @@ def test_rates_that_make_no_sense_are_refused_in_a_sentence(words):
 
 
 def test_lists_are_split_outside_brackets_and_quotes():
-    assert split_list("batch, lp(p=1,centered=false),a:B(s='x,y',t=[1,2])") == [
+    assert split_list("batch, lp(p=1,centered=false),a:B(s='x,y',t=[1,2],u={3,4},v=5)") == [
         "batch",
         "lp(p=1,centered=false)",
-        "a:B(s='x,y',t=[1,2])",
+        "a:B(s='x,y',t=[1,2],u={3,4},v=5)",
     ]

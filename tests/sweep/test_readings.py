@@ -18,7 +18,7 @@ def sweep(network="lenet", **words):
     return Sweep.of(network, **{"lr": "0.1,1,10", "seeds": 2, "epochs": 2, "probe": "spectrum"} | words)
 
 
-def table(asked, error, diverged=lambda run: False, layers=("conv1", "conv2", "fc")):
+def table(asked, error, diverged=lambda run: False, layers=("conv", "conv2", "fc")):
     """A table such as the cells would fill; ``error`` and ``diverged`` are functions of a run."""
     rows = []
     for run in asked.runs():

@@ -3,8 +3,8 @@
 This module imports torch, so only a running cell and the check before a sweep import it.
 
 A user's network is made by a **factory**: any callable at an import path that returns a ``torch.nn.Module``. The
-factory gets the arguments of its spec, and those of the following that it has as named parameters: ``norm`` (a spec for
-:func:`normscope.nn.make`), ``place``, ``in_channels``, ``classes`` and ``image`` (height and width). When it has no
+factory gets the arguments of its spec, and each of the following for which it has a named parameter: ``norm`` (a spec
+for :func:`normscope.nn.make`), ``place``, ``in_channels``, ``classes`` and ``image`` (height and width). When it has no
 parameter ``norm``, surgery puts the norm in: if the network has norms, each is replaced in place; if it has none, one
 is inserted at every convolution and linear layer except the output layer.
 """

@@ -121,7 +121,7 @@ class Sweep:
         image_size: int | None = None,
         layer: str | None = None,
     ) -> Sweep:
-        """The sweep that a user's arguments describe, those of :func:`normscope.run_sweep`.
+        """The sweep that the arguments of :func:`normscope.run_sweep` describe.
 
         Raises:
             UnknownNameError: a name does not exist.

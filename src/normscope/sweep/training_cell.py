@@ -54,13 +54,14 @@ def _files(run: Run) -> tuple[str, ...]:
 def train_network(run: Run) -> pa.Table:
     """Train a run's network, validate it after every epoch, and read the probes.
 
-    Rows: those of :func:`normscope.training.record`. The probe ``spectrum`` adds ``lambda_min``, ``lambda_max``,
-    ``power`` and ``lr_bound`` by step, layer and index (the group of a grouped convolution); the probe ``moments`` adds
-    ``output_mean``, ``output_variance`` and ``output_nonfinite`` by step, layer and channel.
+    Rows: ``train_loss``, ``validation_error`` and ``diverged``, from :func:`normscope.training.record`. The probe
+    ``spectrum`` adds ``lambda_min``, ``lambda_max``, ``power`` and ``lr_bound`` by step, layer and index (the group of
+    a grouped convolution). The probe ``moments`` adds ``output_mean``, ``output_variance`` and ``output_nonfinite`` by
+    step, layer and channel.
 
     Probes see the first batch of training images in the file's order, in training mode, at the start (step 0), after 5
-    steps and at the end. They do not change the run. A run that diverges keeps what was read until then. Validation
-    is on every test image. The seed determines the weights, the order of batches, and whatever the network draws: runs
+    steps and at the end. They do not change the run. A run that diverges keeps what was read until then. Validation is
+    on every test image. The seed determines the weights, the order of batches, and whatever the network draws: runs
     with the same seed see the same batches at every rate and with every norm.
     """
     import torch
