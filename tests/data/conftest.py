@@ -1,4 +1,4 @@
-"""Small IDX files in the place of MNIST's, and a cache of their own for the tests that look into it."""
+"""Small IDX files instead of MNIST's, and an empty cache for the tests that look into it."""
 
 import gzip
 import struct
@@ -27,7 +27,7 @@ class Folder:
         return path
 
     def fill(self, train: int = 12, test: int = 7, seed: int = 0, compress: bool = False, dots: bool = False):
-        """Write the four files; return what they hold."""
+        """Write the four files, and return the arrays in them."""
         rng = np.random.default_rng(seed)
         arrays = {}
         for split, prefix, count in (("train", "train", train), ("test", "t10k", test)):
@@ -54,14 +54,14 @@ def other_folder(tmp_path):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """A cache that holds nothing yet."""
+    """An empty cache."""
     monkeypatch.setenv("NORMSCOPE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def offline(monkeypatch):
-    """No network: every request fails as it does on a machine without one. Holds the addresses asked for."""
+    """No network: every request fails. The fixture lists the requested addresses."""
     import requests
 
     asked = []

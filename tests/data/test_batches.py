@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from normscope import data
-from normscope.data.batches import Split, shuffled_batches, standardise
+from normscope.data.batches import Split, shuffled_batches, standardize
 from normscope.errors import InputError
 
 MEAN, STD = (0.1307, 0.4, 0.5), (0.3081, 0.2, 0.25)
@@ -18,7 +18,7 @@ def images(*shape: int) -> torch.Tensor:
 
 
 def by_hand(x: torch.Tensor, size: int | None) -> torch.Tensor:
-    """Pad, then standardise, in float64 and one step at a time."""
+    """Pad, then standardize, in float64 and one step at a time."""
     channels, height, width = x.shape[1:]
     top, left = ((size - height) // 2, (size - width) // 2) if size else (0, 0)
     y = torch.zeros(len(x), channels, size or height, size or width, dtype=torch.float64)
@@ -31,15 +31,15 @@ def by_hand(x: torch.Tensor, size: int | None) -> torch.Tensor:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [None, 28, 29, 32])
 @pytest.mark.parametrize("width", [28, 25])
-def test_standardise_agrees_with_float64_step_by_step(channels, size, width):
+def test_standardize_agrees_with_float64_step_by_step(channels, size, width):
     x = images(5, channels, 28, width)
-    y = standardise(x, MEAN[:channels], STD[:channels], size)
+    y = standardize(x, MEAN[:channels], STD[:channels], size)
     assert y.dtype == torch.float32
     torch.testing.assert_close(y.double(), by_hand(x, size), rtol=1e-6, atol=1e-6)
 
 
 def test_padding_is_black_like_the_background_and_not_zero():
-    y = standardise(torch.zeros(2, 1, 28, 28, dtype=torch.uint8), MEAN[:1], STD[:1], 32)
+    y = standardize(torch.zeros(2, 1, 28, 28, dtype=torch.uint8), MEAN[:1], STD[:1], 32)
     assert (y == y[0, 0, 14, 14]).all()
     assert y[0, 0, 0, 0].item() == pytest.approx(-0.1307 / 0.3081, rel=1e-6)
 
@@ -47,15 +47,15 @@ def test_padding_is_black_like_the_background_and_not_zero():
 def test_the_images_themselves_are_left_alone():
     x = images(2, 1, 28, 28)
     before = x.clone()
-    standardise(x, MEAN[:1], STD[:1])
+    standardize(x, MEAN[:1], STD[:1])
     assert torch.equal(x, before)
 
 
-def test_an_image_is_standardised_alike_wherever_it_stands_in_whatever_batch():
+def test_an_image_is_standardized_the_same_in_every_batch():
     x = images(7, 1, 28, 28)
-    together = standardise(x, MEAN[:1], STD[:1], 32)
+    together = standardize(x, MEAN[:1], STD[:1], 32)
     for i in range(7):
-        assert torch.equal(standardise(x[i : i + 1], MEAN[:1], STD[:1], 32)[0], together[i])
+        assert torch.equal(standardize(x[i : i + 1], MEAN[:1], STD[:1], 32)[0], together[i])
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_an_image_is_standardised_alike_wherever_it_stands_in_whatever_batch():
         ((images(2, 1, 28, 28), (0.1,), (0.3,), 27), "at least the images' 28×28"),
     ],
 )
-def test_standardise_refuses(arguments, says):
+def test_standardize_refuses(arguments, says):
     with pytest.raises(InputError, match=says):
-        standardise(*arguments)
+        standardize(*arguments)
 
 
 @given(count=st.integers(1, 300), batch=st.integers(1, 300), seed=st.integers(0, 99))
@@ -113,7 +113,7 @@ def test_a_batch_is_the_images_and_labels_at_its_indices(digits, part):
     indices = torch.tensor([3, 999, 0, 3])
     x, y = split.batch(indices)
     expected = torch.from_numpy(np.array(getattr(digits, f"{part}_images")))[indices]
-    assert torch.equal(x, standardise(expected, digits.mean, digits.std, 32))
+    assert torch.equal(x, standardize(expected, digits.mean, digits.std, 32))
     assert y.dtype == torch.int64
     assert y.tolist() == getattr(digits, f"{part}_labels")[indices.numpy()].tolist()
 

@@ -18,7 +18,7 @@ from normscope.errors import DataError, NormscopeWarning
 
 @pytest.fixture
 def reads(monkeypatch):
-    """How many times files were read, rather than arrays found in the cache."""
+    """One entry for each time that files were read."""
     calls = []
     read = idx.read
     monkeypatch.setattr(idx, "read", lambda *arguments: calls.append(1) or read(*arguments))
@@ -80,9 +80,7 @@ def test_a_changed_source_is_noticed(folder, cache, reads, kept_times):
     assert len(reads) == 2
 
 
-def test_two_folders_do_not_push_one_another_out_of_the_cache(
-    folder, other_folder, cache, reads, monkeypatch
-):
+def test_two_folders_keep_their_own_arrays_in_the_cache(folder, other_folder, cache, reads, monkeypatch):
     folder.fill()
     other_folder.fill(seed=1)
     for _ in range(2):
@@ -232,17 +230,19 @@ def test_processes_that_load_at_once_agree(folder, cache):
     assert not list((cache / "arrays").glob(".*")), "no half-written files"
 
 
-def test_a_data_set_given_by_another_machine_is_taken_whatever_is_here(folder, cache, tmp_path, monkeypatch):
+def test_a_data_set_from_another_machine_takes_precedence_over_this_machines_own(
+    folder, cache, tmp_path, monkeypatch
+):
     folder.fill()
     there = data.load("mnist")
-    given = tmp_path / "given"
-    given.mkdir()
+    received = tmp_path / "received"
+    received.mkdir()
     for name, path in data.portable("mnist").items():
-        shutil.copy(path, given / name)
+        shutil.copy(path, received / name)
     folder.fill(seed=1)
     assert data.digest("mnist") != there.digest
-    monkeypatch.setenv(data.GIVEN_VARIABLE, os.pathsep.join([str(tmp_path / "other"), str(given)]))
+    monkeypatch.setenv(data.GIVEN_VARIABLE, os.pathsep.join([str(tmp_path / "other"), str(received)]))
     here = data.load("mnist")
     assert here.digest == data.digest("mnist") == there.digest
     assert all(np.array_equal(getattr(here, name), getattr(there, name)) for name in cache_module.ARRAYS)
-    assert Path(here.train_images.filename).parent == given
+    assert Path(here.train_images.filename).parent == received

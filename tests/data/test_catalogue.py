@@ -34,7 +34,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(function):
         function("mnits")
 
 
-def test_importing_the_package_and_listing_what_is_at_hand_import_nothing_heavy():
+def test_importing_the_package_and_looking_for_data_sets_import_nothing_heavy():
     code = (
         "import sys, normscope.data as d; [d.available(name) for name in d.CATALOGUE]; "
         "print([m for m in ('torch', 'pandas', 'mlxtend', 'numpy', 'requests') if m in sys.modules])"

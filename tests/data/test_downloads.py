@@ -28,7 +28,7 @@ class Response:
 
 @pytest.fixture
 def mirrors(other_folder, cache, monkeypatch):
-    """Two mirrors of a small MNIST whose checksums stand in the catalogue, by address."""
+    """Two mirrors of a small MNIST whose checksums are in the catalogue, by address."""
     monkeypatch.delenv("NORMSCOPE_DATA", raising=False)
     written = other_folder.fill(compress=True)
     entry = data.CATALOGUE["mnist"]
@@ -67,12 +67,12 @@ def test_what_is_missing_is_downloaded_once(mirrors, cache):
         np.testing.assert_array_equal(getattr(loaded, name), array)
 
 
-def test_the_callback_hears_of_every_file_until_it_is_whole(mirrors):
-    heard = []
-    data.fetch("mnist", lambda name, done, total: heard.append((name, done, total)))
-    assert {name for name, _, _ in heard} == {f"{file.name}.gz" for file in data.CATALOGUE["mnist"].files}
-    for name in {name for name, _, _ in heard}:
-        steps = [(done, total) for heard_name, done, total in heard if heard_name == name]
+def test_the_callback_follows_every_file_until_it_is_complete(mirrors):
+    reports = []
+    data.fetch("mnist", lambda name, done, total: reports.append((name, done, total)))
+    assert {name for name, _, _ in reports} == {f"{file.name}.gz" for file in data.CATALOGUE["mnist"].files}
+    for name in {name for name, _, _ in reports}:
+        steps = [(done, total) for other, done, total in reports if other == name]
         assert steps == sorted(steps)
         assert steps[-1][0] == steps[-1][1] == len(mirrors[address(0, name.removesuffix(".gz"))].body)
 
@@ -139,7 +139,7 @@ def test_a_data_folder_comes_before_downloads(folder, mirrors, monkeypatch):
 
 
 @pytest.mark.parametrize("make", ["absent", "file"])
-def test_a_data_folder_that_is_none_is_refused(tmp_path, monkeypatch, make):
+def test_a_data_folder_that_is_not_a_folder_is_refused(tmp_path, monkeypatch, make):
     place = tmp_path / "nowhere"
     if make == "file":
         place.touch()

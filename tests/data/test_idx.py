@@ -1,4 +1,4 @@
-"""Each fault of a file is told in one sentence that names the file and what was expected."""
+"""Each fault of a file is refused in one sentence that names the file and what was expected."""
 
 import gzip
 import re
@@ -20,7 +20,7 @@ def _fresh(cache):
 
 
 def refusal(path) -> str:
-    """The message ``load`` refuses the folder with: one sentence that names ``path``."""
+    """The message with which ``load`` refuses the folder: one sentence that names ``path``."""
     with pytest.raises(DataError) as caught:
         data.load("mnist")
     message = str(caught.value)
@@ -61,11 +61,13 @@ def test_the_content_decides_whether_a_file_is_compressed(folder):
         pytest.param(struct.pack(">4I", 0x803, 12, 32, 32) + bytes(12 * 1024), "32×32", id="32×32"),
         pytest.param(struct.pack(">4I", 0x803, 0, 28, 28), "at least one", id="no images"),
         pytest.param(struct.pack(">4I", 0x803, 12, 28, 28) + bytes(5), "truncated: .* 9408 .* 5", id="short"),
-        pytest.param(struct.pack(">4I", 0x803, 12, 28, 28) + bytes(9409), "goes on after", id="long"),
+        pytest.param(
+            struct.pack(">4I", 0x803, 12, 28, 28) + bytes(9409), "more than the 9408 bytes", id="long"
+        ),
         pytest.param(struct.pack(">4I", 0x803, 2**32 - 1, 28, 28), "truncated", id="a header that lies"),
     ],
 )
-def test_a_file_that_is_no_image_file_is_refused(folder, raw, says, compress):
+def test_a_file_that_is_not_an_image_file_is_refused(folder, raw, says, compress):
     folder.fill(compress=compress)
     path = folder.write(TRAIN_IMAGES, raw, compress)
     if not raw and not compress:
@@ -106,7 +108,7 @@ def test_numbers_of_images_and_labels_that_differ_are_refused(folder):
     assert "11 labels" in refusal(folder.mnist / TRAIN_IMAGES)
 
 
-def test_a_label_that_is_no_digit_is_refused(folder):
+def test_a_label_that_is_not_a_digit_is_refused(folder):
     folder.fill()
     path = folder.write(TRAIN_LABELS, folder.idx("labels", np.full(12, 10, np.uint8)))
     assert "the label 10; expected labels from 0 to 9" in refusal(path)

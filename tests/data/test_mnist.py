@@ -1,4 +1,4 @@
-"""The full official files, where they are at hand."""
+"""The full official files, if NORMSCOPE_DATA has them."""
 
 import gzip
 import hashlib

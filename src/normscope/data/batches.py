@@ -1,4 +1,4 @@
-"""Batches: images gathered from shared memory, padded and standardised when they are needed."""
+"""Batches: images from shared memory, padded and standardized when they are needed."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from normscope.data.loading import DataSet
 from normscope.errors import InputError
 
 
-def standardise(
+def standardize(
     images: Tensor, mean: Sequence[float], std: Sequence[float], size: int | None = None
 ) -> Tensor:
-    """Pad images with black and standardise them: ``(x/255 − mean) / std`` for each channel.
+    """Images padded with black and standardized: ``(x/255 − mean) / std`` for each channel.
 
-    The padding comes first, so that a padded pixel becomes ``(0 − mean) / std``, as black as the image's own
-    background, not the grey of 0. Where rows or columns are odd in number, the larger part goes
-    below or to the right.
+    The padding comes first, so a padded pixel becomes ``(0 − mean) / std``, as black as the image's own background. If
+    the number of added rows or columns is odd, the larger half goes below or to the right.
 
     Args:
         images: uint8, (B, C, H, W).
-        mean: of each channel, pixels scaled to 0 … 1.
-        std: of each channel, pixels scaled to 0 … 1.
-        size: height and width of the result, the image in its centre; None: as the images are.
+        mean: mean of each channel, with pixels scaled to 0 … 1.
+        std: standard deviation of each channel, with pixels scaled to 0 … 1.
+        size: height and width of the result, with the image in its center; None keeps the size of the images.
 
     Returns:
         float32, (B, C, size, size) or (B, C, H, W).
 
     Raises:
-        InputError: another type or shape, or a size smaller than the images.
+        InputError: for images of another type or shape, or a size smaller than theirs.
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise InputError(
@@ -52,7 +51,7 @@ def standardise(
         inner.copy_(images)
         images = padded
     values = images.to(torch.float32)
-    # In units of pixels, where x is exact; one channel needs two numbers, not two tensors.
+    # In units of pixel values, in which x is exact; one channel needs two numbers, not two tensors.
     if channels == 1:
         return values.sub_(255 * mean[0]).div_(255 * std[0])
     per_channel = torch.tensor([mean, std], dtype=torch.float64, device=values.device).mul_(255).float()
@@ -60,18 +59,18 @@ def standardise(
 
 
 def shuffled_batches(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """One epoch's batches: indices of ``count`` images in a fresh random order, a last partial batch dropped.
+    """The batches of one epoch: indices of ``count`` images in random order, without the last partial batch.
 
     Args:
         count: number of images.
-        batch: images a batch.
-        generator: draws the order, when this is called; each call draws the next epoch's.
+        batch: number of images per batch.
+        generator: draws the order when the function is called; each call draws the next epoch's.
 
     Returns:
         ``count // batch`` index tensors, int64, (batch,).
 
     Raises:
-        InputError: ``batch`` is not between 1 and ``count``.
+        InputError: if ``batch`` is not between 1 and ``count``.
     """
     if not 1 <= batch <= count:
         raise InputError(f"batch must be between 1 and the number of images, {count}, not {batch}.")
@@ -82,7 +81,7 @@ def shuffled_batches(count: int, batch: int, generator: torch.Generator) -> Iter
 def seeded_epochs(
     split: Split, count: int, batch: int, seed: int
 ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """``count`` epochs of batches, in an order that only the seed decides; a last partial batch is dropped."""
+    """``count`` epochs of batches in an order that only the seed decides, each without its last partial batch."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
         yield (split.batch(indices) for indices in shuffled_batches(len(split), batch, generator))
@@ -90,14 +89,14 @@ def seeded_epochs(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """The training or the test images of a data set, handed out in standardised batches.
+    """The training or the test images of a data set, in standardized batches.
 
-    Args:
+    Attributes:
         images: uint8, (N, C, H, W).
         labels: int64, (N,).
-        mean: of each channel, pixels scaled to 0 … 1.
-        std: of each channel, pixels scaled to 0 … 1.
-        size: height and width to pad to, or None.
+        mean: mean of each channel, with pixels scaled to 0 … 1.
+        std: standard deviation of each channel, with pixels scaled to 0 … 1.
+        size: height and width to pad to; None keeps the size of the images.
     """
 
     images: Tensor
@@ -111,7 +110,7 @@ class Split:
         """One part of a data set; its images stay in the memory that all processes share.
 
         Raises:
-            InputError: ``part`` is neither "train" nor "test".
+            InputError: if ``part`` is neither "train" nor "test".
         """
         if part not in ("train", "test"):
             raise InputError(f"part must be 'train' or 'test', not {part!r}.")
@@ -123,19 +122,19 @@ class Split:
         return len(self.labels)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """The images at ``indices`` (int64, (B,)), as :func:`standardise` returns them, and their labels."""
+        """The images at ``indices`` (int64, (B,)), as :func:`standardize` returns them, and their labels."""
         images = self.images.index_select(0, indices)
-        return standardise(images, self.mean, self.std, self.size), self.labels.index_select(0, indices)
+        return standardize(images, self.mean, self.std, self.size), self.labels.index_select(0, indices)
 
     def in_order(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in the file's order, so many a batch; the last batch may be smaller."""
+        """All images in the file's order, ``batch`` at a time; the last batch may be smaller."""
         return map(self.batch, torch.split(torch.arange(len(self)), batch))
 
     def first(self, n: int) -> Split:
         """The first ``n`` images, without copying.
 
         Raises:
-            InputError: ``n`` is not between 1 and the number of images.
+            InputError: if ``n`` is not between 1 and the number of images.
         """
         if not 1 <= n <= len(self):
             raise InputError(f"n must be between 1 and the number of images, {len(self)}, not {n}.")
@@ -143,11 +142,11 @@ class Split:
 
 
 def _shared(array: np.ndarray) -> Tensor:
-    """A tensor over an array's own memory, or over a copy where that memory may not be written.
+    """A tensor that shares an array's memory, or has a copy of it if that memory must not be written.
 
-    Torch warns of a tensor over read-only memory, since it could write to it. The cache's maps are
-    copy-on-write, so a view of them may be declared writable: a write would reach this process's own copy
-    of the page, never the file.
+    Torch warns about a tensor over read-only memory, since it could write there. The cache's memory maps are
+    copy-on-write, so a view of them may be declared writable: a write would change this process's own copy of the page,
+    never the file.
     """
     view = array.view(np.ndarray)
     try:

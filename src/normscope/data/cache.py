@@ -1,11 +1,11 @@
-"""The prepared arrays: a ``.npy`` file each, written once, mapped into memory by every process that reads it.
+"""The prepared arrays: one ``.npy`` file each, written once and mapped into memory by every process that reads it.
 
-An array's file is named for its content, so that whoever writes it writes the same bytes; a manifest, written
-last, says which files make up a data set and from which source files they were read. All of them appear
-whole, by a rename.
+An array's file is named after its content, so every process that writes it writes the same bytes. A manifest, written
+last, lists the files of a data set and the source files from which they were read. Each file appears whole, by a
+rename.
 
-Another machine can be given a data set as these files alone, in a folder that ``NORMSCOPE_ARRAYS`` names there:
-:func:`portable` lists them, :func:`given` finds them.
+These files alone can carry a data set to another machine, into a folder that ``NORMSCOPE_ARRAYS`` names there:
+:func:`portable` lists them, and :func:`received` finds them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from normscope.atomic import atomic_write
-from normscope.data.locations import Source, cache_folders, writable_cache
+from normscope.data.locations import Source, cache_folders, writable_cache, writing
 from normscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 GIVEN_VARIABLE = "NORMSCOPE_ARRAYS"
-"""Names folders, separated as in ``PATH``, with data sets as :func:`portable` lists them."""
+"""The environment variable that names folders of received data sets, separated as in ``PATH``."""
 
-# Raised when a reader comes to read the same files differently.
+# Raise this number when a reader changes what it reads from the same files.
 _FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
-    """A data set's arrays as they lie in the cache.
+    """A data set's arrays in the cache.
 
-    Args:
-        folder: that holds them.
-        digest: SHA-256 of their contents.
+    Attributes:
+        folder: the folder of the files.
+        digest: SHA-256 of the arrays' contents.
         arrays: read-only memory maps, by name.
-        files: manifest and arrays.
+        files: the manifest, then the arrays' files.
     """
 
     folder: Path
@@ -55,16 +55,16 @@ class Prepared:
 def prepared(
     name: str, source: Source, read: Callable[[], Mapping[str, np.ndarray]], verify: bool = False
 ) -> Prepared:
-    """The arrays of a data set, prepared by ``read`` where the cache does not hold them as the source is now.
+    """The arrays of a data set, from the cache; ``read`` prepares them if they are missing or out of date.
 
     Args:
-        name: of the data set.
-        source: what the arrays are read from; when its files change they are read again.
-        read: reads the source; called by one process at a time.
-        verify: compare the cached contents with their digest, too, rather than sizes and headers only.
+        name: name of the data set.
+        source: the files that the arrays come from; when these change, they are read again.
+        read: reads the source; only one process at a time calls it.
+        verify: compare the cached contents with their digest, not only sizes and headers.
 
     Raises:
-        DataError: what ``read`` raises, or the cache cannot be written.
+        DataError: if ``read`` raises it, or the cache cannot be written.
     """
     stamps = [str(_FORMAT), *source.stamps()]
     for cache in cache_folders():
@@ -72,37 +72,34 @@ def prepared(
             return found
     folder = writable_cache() / "arrays"
     manifest = folder / _manifest_name(name, source)
-    with _explained(name, folder), _locked(folder, name):
-        # Another process may have prepared them while this one waited.
+    with writing(f"the arrays of {name}", folder), _locked(folder, name):
+        # Another process may have prepared the arrays while this one waited for the lock.
         if found := _open(manifest, stamps, verify):
             return found
         _write(manifest, name, stamps, read())
         found = _open(manifest, stamps, verify)
     if not found:
         raise DataError(
-            f"what was just written to the cache folder {folder} cannot be read back: check that disk."
+            f"the arrays just written to the cache folder {folder} cannot be read back: check that disk."
         )
     return found
 
 
-def given(name: str) -> Prepared | None:
-    """A data set as another machine gave it, whatever this machine has under that name; None where it gave none."""
+def received(name: str) -> Prepared | None:
+    """The data set that another machine sent, or None; it takes precedence over this machine's own of that name."""
     folders = filter(None, os.environ.get(GIVEN_VARIABLE, "").split(os.pathsep))
     found = (_open(Path(folder) / f"{name}.json", None, verify=False) for folder in folders)
     return next(filter(None, found), None)
 
 
 def portable(name: str, data: Prepared) -> dict[str, Path]:
-    """The files to give another machine, by the names they are to have there."""
+    """The files to send to another machine, by the names they must have there."""
     manifest, *arrays = data.files
     return {f"{name}.json": manifest} | {path.name: path for path in arrays}
 
 
 def _open(manifest_path: Path, stamps: list[str] | None, verify: bool) -> Prepared | None:
-    """The arrays as a manifest describes them, or None where anything is missing or torn.
-
-    None, too, where they are outdated: where ``stamps`` are given and are others than the manifest's.
-    """
+    """The arrays that a manifest describes; None if one is missing or damaged, or made from other ``stamps``."""
     import numpy as np
 
     folder, files = manifest_path.parent, [manifest_path]
@@ -116,7 +113,7 @@ def _open(manifest_path: Path, stamps: list[str] | None, verify: bool) -> Prepar
             path = folder / described["file"]
             if path.stat().st_size != described["bytes"]:
                 return None
-            # Copy on write: all processes share a page that nobody writes to, and nobody can by mistake.
+            # Copy on write and read-only: all processes share the pages, and none can write to them by mistake.
             array = np.load(path, mmap_mode="c", allow_pickle=False)
             array.flags.writeable = False
             if list(array.shape) != described["shape"] or array.dtype != np.uint8:
@@ -147,7 +144,7 @@ def _write(manifest_path: Path, name: str, stamps: list[str], arrays: Mapping[st
 
 
 def content_digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over name, type, shape and entries (last dimension fastest) of the ``ARRAYS``, in order."""
+    """SHA-256 of the name, type, shape and entries (last dimension fastest) of each of ``ARRAYS``, in order."""
     import numpy as np
 
     digest = hashlib.sha256()
@@ -169,15 +166,3 @@ def _locked(folder: Path, name: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{name}.lock"):
         yield
-
-
-@contextmanager
-def _explained(name: str, folder: Path) -> Iterator[None]:
-    """Turn what the disk refuses into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot write the arrays of {name} to {folder} ({error.strerror or error}): "
-            "make room there or let NORMSCOPE_CACHE name another folder."
-        ) from error

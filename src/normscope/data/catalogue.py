@@ -1,4 +1,4 @@
-"""The data sets there are: a table that imports nothing heavy."""
+"""The catalogue of data sets: a table that imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from normscope.errors import UnknownNameError
 class OfficialFile:
     """One file of a data set, as its authors publish it.
 
-    Args:
+    Attributes:
         name: the official name, without ``.gz``.
         size_gz: bytes of the published ``.gz``.
-        sha256_gz: SHA-256 of the published ``.gz``; downloads are held to it.
+        sha256_gz: SHA-256 of the published ``.gz``, which a download must have.
         sha256: SHA-256 of the uncompressed file, for copies that were unpacked or compressed again.
     """
 
@@ -30,24 +30,24 @@ class OfficialFile:
 class Entry:
     """One data set.
 
-    Args:
-        name: what ``load`` and ``--data`` call it.
-        title: what people call it.
-        shape: of one image, (channels, height, width).
-        classes: the labels are 0 … classes − 1.
+    Attributes:
+        name: its name for ``load`` and ``--data``.
+        title: its name for people.
+        shape: shape of one image, (channels, height, width).
+        classes: number of classes; labels are 0 … classes − 1.
         train: number of training images.
         test: number of test images.
-        source: where it comes from.
-        licence: the terms it is published under.
-        mean: of each channel over the training images, pixels scaled to 0 … 1.
-        std: of each channel over the training images, pixels scaled to 0 … 1.
-        reader: import path ``module:function`` of what reads it: called with the entry and its files'
-            paths, it returns the four arrays by name.
-        digest: of the published images and labels, as :func:`normscope.data.digest` counts it.
-        folder: of its files, under ``NORMSCOPE_DATA``; empty for a data set a package ships.
+        source: where it was published.
+        licence: its terms of use.
+        mean: mean of each channel over the training images, with pixels scaled to 0 … 1.
+        std: standard deviation of each channel over the training images, with pixels scaled to 0 … 1.
+        reader: import path ``module:function`` of its reader, which is called with the entry and the paths of its files
+            and returns the four arrays by name.
+        digest: digest of the published images and labels, as by :func:`normscope.data.digest`.
+        folder: folder of its files in ``NORMSCOPE_DATA``; empty if a package ships the data set.
         package: the package that ships it; empty for a data set of files.
-        files: in the order the reader expects; empty for a data set a package ships.
-        urls: where to download from, each to be followed by ``<file name>.gz``; tried in turn.
+        files: its files, in the order that the reader expects; empty if a package ships the data set.
+        urls: where to download the files; an address followed by ``<file name>.gz``, tried in turn.
     """
 
     name: str
@@ -138,7 +138,7 @@ def entry_of(name: str) -> Entry:
     """The entry called ``name``.
 
     Raises:
-        UnknownNameError: there is no such data set; the message names the nearest ones.
+        UnknownNameError: if there is no such data set; the message suggests the nearest names.
     """
     if name not in CATALOGUE:
         raise UnknownNameError("data set", name, CATALOGUE)

@@ -1,4 +1,4 @@
-"""Downloads of the official files, held to their checksums."""
+"""Downloads of the official files, verified by their checksums."""
 
 from __future__ import annotations
 
@@ -9,37 +9,32 @@ from pathlib import Path
 from typing import TypeAlias
 
 from normscope.data.catalogue import Entry, OfficialFile
-from normscope.data.locations import data_root, downloads_folder, writable_cache
+from normscope.data.locations import data_root, downloads_folder, writable_cache, writing
 from normscope.errors import DataError
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with a file's name, its bytes so far and its bytes in all, as they arrive."""
+"""Called with a file's name, its bytes so far and its total bytes, as they arrive."""
 
-# Seconds to wait for a connection and for the next bytes.
+# Seconds to wait for a connection, and for the next bytes.
 _TIMEOUT = (10, 60)
 
 
 def download(entry: Entry, progress: Progress | None = None) -> Path:
-    """Download those files of a data set that are not downloaded yet, and return their folder.
+    """Download the files of a data set that are not downloaded yet, and return their folder.
 
-    Processes that download the same data set at once wait for one another.
+    Processes that download the same data set at the same time wait for one another.
 
     Raises:
-        DataError: no address yields a file of the right checksum; the message says which files to put where.
+        DataError: if no address has a file of the right checksum; the message says which files to put where.
     """
     from filelock import FileLock
 
     folder = downloads_folder(writable_cache(), entry)
-    try:
+    with writing(f"the downloads of {entry.name}", folder):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f"{folder.name}.lock")), _quiet_pooch():
             for file in entry.files:
                 _download(entry, file, folder, progress)
-    except OSError as error:
-        raise DataError(
-            f"cannot write the downloads of {entry.name} to {folder} ({error.strerror or error}): "
-            "make room there or let NORMSCOPE_CACHE name another folder."
-        ) from error
     return folder
 
 
@@ -69,7 +64,7 @@ def _download(entry: Entry, file: OfficialFile, folder: Path, progress: Progress
 
 
 def where_to_put(entry: Entry) -> str:
-    """What to do where nothing can be downloaded: which files to get, where from, and where to put them."""
+    """Advice for a machine without a network: which files to get, from where, and where to put them."""
     root = data_root()
     place = (
         f"{root / entry.folder}"
@@ -81,7 +76,7 @@ def where_to_put(entry: Entry) -> str:
 
 
 class _Bar:
-    """The progress bar pooch expects, handing on to a callback."""
+    """The progress bar that pooch expects; it calls a callback."""
 
     def __init__(self, name: str, total: int, progress: Progress) -> None:
         self.total = total
@@ -102,7 +97,7 @@ class _Bar:
 
 @contextmanager
 def _quiet_pooch() -> Iterator[None]:
-    """Keep pooch from writing to the terminal, which is the command line's."""
+    """Keep pooch from writing to the terminal."""
     import pooch
 
     logger = pooch.get_logger()

@@ -1,7 +1,7 @@
-"""The IDX files MNIST and its relatives are published as, raw or gzipped, checked before they are believed.
+"""IDX files, the format of MNIST and its relatives, raw or gzipped; their structure is checked.
 
-An IDX file is two zero bytes, a type code (8: unsigned bytes), the number of dimensions, each dimension as a
-big-endian 32-bit integer, then the entries, last dimension fastest (LeCun, Cortes and Burges 1998).
+An IDX file is two zero bytes, a type code (8 for unsigned bytes), the number of dimensions, each dimension as a
+big-endian 32-bit integer, then the entries with the last dimension fastest (LeCun, Cortes and Burges 1998).
 """
 
 from __future__ import annotations
@@ -24,15 +24,19 @@ _CHUNK = 1 << 20
 
 
 def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Read training images, training labels, test images and test labels, in this order of ``paths``.
+    """The images and labels of a data set from its four files.
 
-    Any number of images is accepted, so that subsets can be used; everything else is held to the entry.
+    Any number of images is accepted, so that subsets can be used; everything else must agree with the entry.
+
+    Args:
+        entry: the data set.
+        paths: the files of the training images, training labels, test images and test labels, in this order.
 
     Returns:
         uint8 arrays: images (N, C, H, W) and labels (N,), by the name of their field in ``DataSet``.
 
     Raises:
-        DataError: a file is not what its name says; the message names it.
+        DataError: naming the file, if it is not what its name says.
     """
     arrays: dict[str, np.ndarray] = {}
     for split, (images_path, labels_path) in (("train", paths[0:2]), ("test", paths[2:4])):
@@ -59,7 +63,7 @@ def _read_idx(path: Path, content: str, sides: tuple[int, ...]) -> np.ndarray:
     kind = f"an IDX file of {'×'.join(map(str, sides))} {content}" if sides else f"an IDX file of {content}"
     try:
         with path.open("rb") as file:
-            # The content decides, not the name: some browsers unpack a download and keep its .gz.
+            # The content decides, not the name: some browsers unpack a download but keep the suffix .gz.
             compressed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
             stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if compressed else file
@@ -87,7 +91,7 @@ def _entries(path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...]) -
     if count == 0:
         raise DataError(f"{path} announces no entries; expected {kind}, at least one.")
 
-    # Read piece by piece, one byte more than announced: a header that lies costs no memory.
+    # Reading piece by piece, up to one byte more than announced, costs no memory if the header is wrong.
     announced = count * math.prod(sides)
     entries = bytearray()
     while len(entries) <= announced and (piece := stream.read(min(_CHUNK, announced + 1 - len(entries)))):
@@ -97,5 +101,5 @@ def _entries(path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...]) -
             f"{path} is truncated: its header announces {announced} bytes of entries, {len(entries)} follow."
         )
     if len(entries) > announced:
-        raise DataError(f"{path} goes on after the {announced} bytes of entries that its header announces.")
+        raise DataError(f"{path} has more than the {announced} bytes of entries that its header announces.")
     return entries

@@ -1,4 +1,4 @@
-"""Data sets by name: load them, identify them, see whether they are at hand, fetch them."""
+"""Data sets by name: load, identify, look for and fetch them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normscope.data.cache import Prepared, given, prepared
-from normscope.data.cache import portable as portable_files
+from normscope.data import cache
 from normscope.data.catalogue import CATALOGUE, Entry, entry_of
 from normscope.data.downloads import Progress, download
 from normscope.data.locations import Source, find
@@ -23,16 +22,18 @@ if TYPE_CHECKING:
 class DataSet:
     """The images and labels of one data set.
 
-    Args:
+    The four arrays are read-only memory maps of files in the cache, so all processes that load the data set share their
+    memory.
+
+    Attributes:
         name: its name in the catalogue.
-        train_images: uint8, (N, C, H, W); like the other three a read-only memory map of a file in the cache,
-            so that all processes that load the data set share its pages.
+        train_images: uint8, (N, C, H, W).
         train_labels: uint8, (N,).
         test_images: uint8, (N, C, H, W).
         test_labels: uint8, (N,).
-        mean: of each channel, pixels scaled to 0 … 1.
-        std: of each channel, pixels scaled to 0 … 1.
-        digest: SHA-256 (hexadecimal) of the four arrays, the same wherever and however the files lie.
+        mean: mean of each channel, with pixels scaled to 0 … 1.
+        std: standard deviation of each channel, with pixels scaled to 0 … 1.
+        digest: SHA-256 (hexadecimal) of the contents of the four arrays, whatever the place and form of their files.
     """
 
     name: str
@@ -46,23 +47,23 @@ class DataSet:
 
     @property
     def official(self) -> bool:
-        """Whether images and labels are exactly the published ones, all of them in their order."""
+        """Whether images and labels are exactly the published ones, complete and in order."""
         return self.digest == CATALOGUE[self.name].digest
 
 
 def load(name: str, progress: Progress | None = None) -> DataSet:
-    """Load a data set from where it is: a package, ``$NORMSCOPE_DATA``, earlier downloads, or the network.
+    """A data set from a package, from ``$NORMSCOPE_DATA``, from earlier downloads, or from the network.
 
-    The first load of a data set reads its files and keeps the arrays in the cache; every later one, in any
-    process, maps them.
+    The first load reads the data set's files and keeps its arrays in the cache; every later load, in any process, maps
+    these into memory.
 
     Args:
         name: a name in the catalogue.
-        progress: called with a file's name, bytes so far and bytes in all while something is downloaded.
+        progress: called during a download with a file's name, its bytes so far and its total bytes.
 
     Raises:
-        UnknownNameError: no such data set.
-        DataError: its files are missing and cannot be downloaded, or are not what their names say.
+        UnknownNameError: if there is no such data set.
+        DataError: if its files are missing and cannot be downloaded, or are not what their names say.
     """
     entry = entry_of(name)
     found = _present(entry, progress)
@@ -70,11 +71,11 @@ def load(name: str, progress: Progress | None = None) -> DataSet:
 
 
 def digest(name: str, *, offline: bool = False) -> str:
-    """The digest of a data set, as in :class:`DataSet`; costs milliseconds once the data set has been loaded.
+    """The digest of a data set, as in :class:`DataSet`; it takes milliseconds once the data set has been loaded.
 
     Args:
-        name: of the data set.
-        offline: give the published digest of a data set that is not here, instead of downloading it.
+        name: a name in the catalogue.
+        offline: return the published digest of a data set that is not on this machine, instead of downloading it.
 
     Raises:
         UnknownNameError, DataError: as :func:`load`.
@@ -86,27 +87,27 @@ def digest(name: str, *, offline: bool = False) -> str:
 
 
 def portable(name: str) -> dict[str, Path]:
-    """The files that make up a data set on another machine, by the names they are to have there.
+    """The files to send to another machine, by the names they must have there.
 
-    In a folder that ``NORMSCOPE_ARRAYS`` names on that machine, they are the data set that :func:`load` gives, bit for
+    If ``NORMSCOPE_ARRAYS`` names their folder on that machine, :func:`load` returns the same data set there, bit for
     bit, whatever else that machine has under the name.
 
     Raises:
         UnknownNameError, DataError: as :func:`load`.
     """
     entry = entry_of(name)
-    return portable_files(entry.name, _present(entry, None))
+    return cache.portable(entry.name, _present(entry, None))
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
-    """Make a data set ready for use without a network, verifying what the cache holds of it.
+    """Prepare a data set for use without a network, and verify its arrays in the cache.
 
     Args:
         name: a name in the catalogue.
         progress: as in :func:`load`.
 
     Returns:
-        The folder its files are read from; where a package ships it, the folder of its prepared arrays.
+        the folder of its files; if a package ships the data set, the folder of its prepared arrays.
 
     Raises:
         UnknownNameError, DataError: as :func:`load`.
@@ -118,12 +119,12 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 
 
 def available(name: str) -> tuple[bool, str]:
-    """Whether a data set can be loaded right now without a network, and where from, or what is missing.
+    """Whether a data set can be loaded without a network, and a phrase that says from where or what is missing.
 
-    Looks for its files; whether they are what their names say is seen when they are loaded.
+    Only the presence of its files is checked; loading checks their contents.
 
     Raises:
-        UnknownNameError: no such data set.
+        UnknownNameError: if there is no such data set.
     """
     entry = entry_of(name)
     try:
@@ -145,12 +146,12 @@ def _find_or_download(entry: Entry, progress: Progress | None) -> Source:
     raise DataError(f"the files of {entry.name} vanished from {folder} after their download: load it again.")
 
 
-def _present(entry: Entry, progress: Progress | None) -> Prepared:
-    """What another machine has given this one, or else what this machine has or can download."""
-    return given(entry.name) or _prepared(entry, _find_or_download(entry, progress))
+def _present(entry: Entry, progress: Progress | None) -> cache.Prepared:
+    """The arrays that another machine sent, else those of the files on this machine or of a download."""
+    return cache.received(entry.name) or _prepared(entry, _find_or_download(entry, progress))
 
 
-def _prepared(entry: Entry, source: Source, verify: bool = False) -> Prepared:
+def _prepared(entry: Entry, source: Source, verify: bool = False) -> cache.Prepared:
     def read() -> Mapping[str, np.ndarray]:
         module, _, function = entry.reader.partition(":")
         arrays: Mapping[str, np.ndarray] = getattr(importlib.import_module(module), function)(
@@ -158,4 +159,4 @@ def _prepared(entry: Entry, source: Source, verify: bool = False) -> Prepared:
         )
         return arrays
 
-    return prepared(entry.name, source, read, verify)
+    return cache.prepared(entry.name, source, read, verify)

@@ -1,4 +1,4 @@
-"""Where the files of a data set are, and where what is made of them is kept."""
+"""Where the files of a data set are, and where the cache is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 import os
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from normscope.data.catalogue import Entry, OfficialFile
@@ -15,11 +16,11 @@ from normscope.errors import DataError, NormscopeWarning
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The files of a data set as they lie on this machine, or the package that ships it.
+    """The files of a data set on this machine, or the package that ships it.
 
-    Args:
+    Attributes:
         place: the folder, or the package and its version.
-        paths: of the files, in the entry's order; none for a package.
+        paths: the paths of the files, in the entry's order; empty for a package.
         sentence: where the data come from, for people.
     """
 
@@ -28,22 +29,22 @@ class Source:
     sentence: str
 
     def stamps(self) -> list[str]:
-        """What changes when a file is replaced: path, size and both time stamps of each."""
+        """A text per file that changes when the file is replaced: its path, size and two time stamps."""
         try:
             found = [(path, path.stat()) for path in self.paths]
         except OSError as error:
             raise DataError(f"cannot read {error.filename} ({error.strerror}): check that file.") from None
-        # The change time too: archives bring old modification times, and many IDX files have one size.
+        # The change time, too: archives restore old modification times, and many IDX files have the same size.
         return [f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}" for path, stat in found]
 
 
 def find(entry: Entry) -> Source | None:
-    """Where a data set can be read from without a network, or None when it has to be downloaded.
+    """The source of a data set on this machine, or None if it must be downloaded.
 
-    In this order: the package that ships it, ``$NORMSCOPE_DATA``, the downloads.
+    It is, in this order, the package that ships the data set, ``$NORMSCOPE_DATA``, or the downloads.
 
     Raises:
-        DataError: ``NORMSCOPE_DATA`` names no folder or one with only some of the files, or the package is
+        DataError: if ``NORMSCOPE_DATA`` names no folder or one with only some of the files, or if the package is
             missing.
     """
     if entry.package:
@@ -67,7 +68,7 @@ def find(entry: Entry) -> Source | None:
 
 
 def data_root() -> Path | None:
-    """The folder ``NORMSCOPE_DATA`` names, or None when it is not set."""
+    """The folder that ``NORMSCOPE_DATA`` names, or None if the variable is not set."""
     value = os.environ.get("NORMSCOPE_DATA", "")
     if not value:
         return None
@@ -80,10 +81,10 @@ def data_root() -> Path | None:
 
 
 def cache_folders() -> tuple[Path, ...]:
-    """Where prepared arrays and downloads may be, first choice first; none of them need exist.
+    """The folders that may hold prepared arrays and downloads, first choice first; they need not exist.
 
-    ``$NORMSCOPE_CACHE`` alone where it is set; else the platform's cache folder of normscope and, for
-    machines where that cannot be written, one under the system's folder for temporary files.
+    If ``NORMSCOPE_CACHE`` is set, it names the only one. Otherwise they are normscope's folder in the platform's cache
+    and, for machines where that cannot be written, a folder in the system's folder for temporary files.
     """
     if value := os.environ.get("NORMSCOPE_CACHE", ""):
         return (Path(value).expanduser().absolute(),)
@@ -95,15 +96,15 @@ def cache_folders() -> tuple[Path, ...]:
 
 
 def downloads_folder(cache: Path, entry: Entry) -> Path:
-    """Where in a cache folder the official files of a data set are; it need not exist yet."""
+    """The folder of a data set's official files in a cache folder; it need not exist yet."""
     return cache / "downloads" / entry.folder
 
 
 def writable_cache() -> Path:
-    """The first of the cache folders that can be written, created; warns when it is not the first choice.
+    """The first cache folder that can be written, created if necessary, with a warning if it is not the first choice.
 
     Raises:
-        DataError: none can be written.
+        DataError: if none can be written.
     """
     reasons: list[str] = []
     for folder in cache_folders():
@@ -122,9 +123,21 @@ def writable_cache() -> Path:
     )
 
 
+@contextmanager
+def writing(content: str, folder: Path) -> Iterator[None]:
+    """Turn an error of the disk into one sentence that names ``content`` and ``folder``."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write {content} to {folder} ({error.strerror or error}): "
+            "make room there or let NORMSCOPE_CACHE name another folder."
+        ) from error
+
+
 def _refusal(folder: Path) -> str | None:
-    """Why ``folder`` cannot be written, or None when it can; creates it."""
-    # A cache the user names may be a group's; the others are the user's own.
+    """The reason why ``folder`` cannot be written, or None if it can; the folder is created."""
+    # A group of users may share a cache that NORMSCOPE_CACHE names; the other folders are private.
     mode = 0o777 if os.environ.get("NORMSCOPE_CACHE", "") else 0o700
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -134,7 +147,7 @@ def _refusal(folder: Path) -> str | None:
 
 
 def _belongs_to_another(folder: Path) -> bool:
-    """Whether somebody else may have put files into a folder whose name everybody can guess."""
+    """Whether another user may have put files into a folder whose name is easy to guess."""
     try:
         return folder.lstat().st_uid != os.getuid() or folder.is_symlink()
     except OSError:
@@ -142,7 +155,7 @@ def _belongs_to_another(folder: Path) -> bool:
 
 
 def _variant(folder: Path, file: OfficialFile) -> Path | None:
-    """The file under one of the names it goes by: unpackers write ``.idx3-ubyte`` for ``-idx3-ubyte``."""
+    """The file under one of its usual names: some unpackers write ``.idx3-ubyte`` for ``-idx3-ubyte``."""
     stems = (file.name, file.name.replace("-idx", ".idx"))
     candidates = (folder / (stem + suffix) for stem in stems for suffix in ("", ".gz"))
     return next((path for path in candidates if os.path.isfile(path)), None)

