@@ -1,1 +1,1 @@
-"""Closed forms, in NumPy and float64: what measurements are held against. One file a theory."""
+"""Closed forms in NumPy and float64, against which measurements are checked; one file per theory."""
