@@ -138,4 +138,4 @@ class _Absorption:
 
 
 def _list(calls: list[Call]) -> str:
-    return " and ".join(dict.fromkeys(call.what for call in calls))
+    return " and ".join(dict.fromkeys(call.label for call in calls))
