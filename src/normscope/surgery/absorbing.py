@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from normscope.errors import InputError
-from normscope.nn.kinds import channels, channels_last, layers, norms, sizes
+from normscope.nn.module_kinds import channels, channels_last, layers, norms, sizes
 from normscope.surgery._changes import Change, described
 from normscope.surgery.affine import Affine
 from normscope.surgery.copies import exchanged

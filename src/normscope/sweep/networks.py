@@ -20,7 +20,7 @@ from torch import nn
 
 from normscope import networks, surgery
 from normscope.errors import InputError
-from normscope.nn import kinds, specs
+from normscope.nn import module_kinds, specs
 from normscope.sweep.runs import Run
 from normscope.sweep.words import AS_IS, NETWORKS, network_spec
 from normscope.targets import imported
@@ -93,7 +93,9 @@ def make_optimizer(model: nn.Module, run: Run) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = [{"params": trained, "lr": run.rate}]
     if run.lr_for == "convolutions":
         convolutions = [
-            module for module in model.modules() if isinstance(module, kinds.Convolution | kinds.Transposed)
+            module
+            for module in model.modules()
+            if isinstance(module, module_kinds.Convolution | module_kinds.Transposed)
         ]
         weights = {id(layer.weight) for layer in convolutions if layer.weight.requires_grad}
         groups = [
@@ -132,7 +134,7 @@ def _named_parameters(factory: Callable[..., Any]) -> set[str]:
 
 def _with_norm(model: nn.Module, run: Run, fit: Fit) -> nn.Module:
     try:
-        if next(kinds.norms(model), None) is None:
+        if next(module_kinds.norms(model), None) is None:
             images = torch.zeros(2, fit.in_channels, fit.image, fit.image)
             return surgery.insert_norms(model, run.norm, place=run.place, x=images)  # type: ignore[arg-type]
         if run.place != "after":

@@ -8,7 +8,7 @@ import torch
 from torch import fx, nn
 
 from normscope.generators import generators_kept
-from normscope.nn.kinds import Layer, is_norm
+from normscope.nn.module_kinds import Layer, is_norm
 from normscope.surgery.tracing.graph import Call, Graph
 from normscope.surgery.tracing.inputs import guessed_input
 
