@@ -2,8 +2,8 @@
 
     python -m benchmarks.norms [--budget SECONDS] [--threads 1 2] [--only WORD]
 
-Prints, a norm a row and a shape a column, the norm's median time over the framework's, beside the bound it is
-held to; a ``!`` marks a ratio above it.
+Prints a row per norm and a column per shape: the norm's median time over the framework's, with the bound that it must
+keep; a ``!`` marks a ratio above the bound.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from normscope.timing import SHAPES, keep_memory, norm_ratios, threads
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A norm to time: its name, how to make it, the largest ratio allowed."""
+    """A norm to time: its name, a function that makes it, and the largest ratio allowed."""
 
     name: str
     make: Callable[[int], nn.Module]
     bound: float
 
 
-# The inputs' channels have power below 1 in their first half and above 1 in their second.
+# The first half of the inputs' channels has power below 1, the second half above 1.
 CONTENDERS = (
     Contender("batch", BatchNorm, 1.05),
     Contender("amplify, all gated", lambda C: AmplifyNorm(C, threshold=1e9), 1.1),
@@ -49,9 +49,11 @@ CONTENDERS = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.norms", description=__doc__.splitlines()[0])
-    parser.add_argument("--budget", type=float, default=4.0, help="seconds a shape and number of threads")
+    parser.add_argument(
+        "--budget", type=float, default=4.0, help="seconds for each shape and number of threads"
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--only", default="", help="time only the norms whose name holds this word")
+    parser.add_argument("--only", default="", help="time only the norms whose name contains this word")
     options = parser.parse_args(arguments)
     contenders = [contender for contender in CONTENDERS if options.only in contender.name]
     names = ["x".join(map(str, shape)) for shape in SHAPES]

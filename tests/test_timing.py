@@ -38,13 +38,13 @@ def test_a_norm_that_does_the_work_twice_is_slower():
 
 
 def test_a_norm_that_does_not_fit_is_refused():
-    with pytest.raises(InputError, match=r"bad does not take an input of shape \(4, 2, 6, 6\)"):
+    with pytest.raises(InputError, match=r"bad does not accept an input of shape \(4, 2, 6, 6\)"):
         timing.norm_ratios({"bad": lambda channels: nn.BatchNorm1d(channels)}, SMALL)
     with pytest.raises(InputError, match="does not keep the input's shape"):
         timing.norm_ratios({"bad": lambda channels: nn.Flatten()}, SMALL)
 
 
-def test_the_number_of_threads_is_put_back():
+def test_the_number_of_threads_is_restored():
     before = torch.get_num_threads()
     with timing.threads(1):
         assert torch.get_num_threads() == 1

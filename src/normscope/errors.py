@@ -1,7 +1,7 @@
-"""What normscope raises when it is the caller who can mend the matter, and the exit status each stands for.
+"""The errors that a caller can correct, each with an exit status for the command line.
 
-Every message is one sentence that says what was wrong and what is allowed; the command line prints it without a
-traceback and exits with the class's ``exit_status``.
+A message is one sentence that says what was wrong and what is allowed. The command line prints it without a traceback
+and exits with the class's ``exit_status``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _FEW = 4
 
 
 class NormscopeError(Exception):
-    """Anything normscope raises on purpose."""
+    """Base class of all errors that normscope raises on purpose."""
 
     exit_status = 1
 
@@ -25,12 +25,12 @@ class InputError(NormscopeError, ValueError):
 
 
 class UnknownNameError(InputError):
-    """A name that is not in a list of known names; the message offers the nearest ones.
+    """A name that is not among the known ones; the message suggests the nearest.
 
     Args:
-        kind: what was being looked up, such as ``"experiment"``.
+        kind: the kind of object, such as ``"experiment"``.
         name: the name that was not found.
-        known: the names there are.
+        known: all known names.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -50,4 +50,4 @@ class DataError(InputError):
 
 
 class NormscopeWarning(UserWarning):
-    """Something worth a reader's attention that does not stop the work."""
+    """A warning that does not stop the work."""

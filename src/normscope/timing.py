@@ -1,7 +1,7 @@
-"""Timing side by side: what a thing costs as a ratio to another, in one run, on whatever machine this is.
+"""Interleaved timing: the cost of a computation as a ratio to another's, in one run on one machine.
 
-Absolute times on a shared machine mean little. Here each round times every contender once, in a random order, so that
-a slow moment of the machine falls on all; a contender's time is the median over rounds.
+Absolute times on a shared machine mean little. Here each round times every contender once, in random order, so that a
+slow moment of the machine affects all of them. A contender's time is the median over rounds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from normscope.errors import InputError
 
 SHAPES = ((64, 6, 28, 28), (128, 16, 32, 32), (128, 64, 8, 8), (32, 64, 56, 56))
-"""Inputs (N, C, H, W) from LeNet's to a ResNet's, on which norms are timed."""
+"""The inputs (N, C, H, W) on which norms are timed, from LeNet's to a ResNet's."""
 
 _FEWEST_ROUNDS = 15
 
@@ -33,16 +33,16 @@ def median_seconds(
     """Median seconds of each contender, interleaved.
 
     Args:
-        contenders: by name, a function that does the work once.
+        contenders: functions to time, by name.
         budget: seconds to spend.
-        at_least: rounds that are made however long they take.
-        warm_ups: how often each does its work before, uncounted.
+        at_least: minimum number of rounds, however long they take.
+        warm_ups: calls of each contender before the timed ones.
     """
     for work in contenders.values():
         for _ in range(warm_ups):
             work()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    order = random.Random(0)  # what one leaves in the caches falls on every other in turn
+    order = random.Random(0)  # each contender finds the caches as every other leaves them
     end = time.perf_counter() + budget
     rounds = 0
     while rounds < at_least or time.perf_counter() < end:
@@ -57,21 +57,21 @@ def median_seconds(
 def norm_ratios(
     norms: Mapping[str, Callable[[int], nn.Module]], shape: Sequence[int], budget: float = 4.0
 ) -> tuple[dict[str, float], float]:
-    """Forward and backward of norms over ``torch.nn.BatchNorm2d``'s, in training mode and float32.
+    """The time of norms over that of ``torch.nn.BatchNorm2d``: forward and backward, in training mode and float32.
 
-    The input's channels have power below 1 in their first half and above 1 in their second, so that Amplify and
-    Suppress of threshold 1 gate half of them.
+    The first half of the input's channels has power below 1 and the second half above 1, so AmplifyNorm and
+    SuppressNorm of threshold 1 each normalize half of them.
 
     Args:
-        norms: by name, what makes a norm from its number of channels.
-        shape: of the input, (N, C, H, W).
+        norms: callables from a number of channels to a norm, by name.
+        shape: shape of the input, (N, C, H, W).
         budget: seconds to spend.
 
     Returns:
-        The ratios by name, and the framework's own median seconds.
+        the ratios by name, and the median seconds of the framework's norm.
 
     Raises:
-        InputError: when a norm does not take the input or gives another shape.
+        InputError: if a norm does not accept the input or does not keep its shape.
     """
     x, gradient = _inputs(shape)
     layers = {name: make(shape[1]).train() for name, make in norms.items()}
@@ -87,7 +87,7 @@ def norm_ratios(
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Give torch so many threads, and the old number back afterwards."""
+    """Let torch use ``count`` threads, and afterwards as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -97,7 +97,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def keep_memory() -> None:
-    """Have glibc keep freed memory, as the sweep's workers do: else page faults decide who is slow."""
+    """Make glibc keep freed memory, as the workers do: otherwise page faults dominate the timing."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         m_trim_threshold, m_mmap_threshold = -1, -3
@@ -126,6 +126,6 @@ def _check_fits(name: str, layer: nn.Module, x: Tensor) -> None:
     try:
         y = layer(x)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise InputError(f"{name} does not take an input of shape {tuple(x.shape)}: {error}") from error
+        raise InputError(f"{name} does not accept an input of shape {tuple(x.shape)}: {error}") from error
     if not isinstance(y, Tensor) or y.shape != x.shape:
         raise InputError(f"{name} does not keep the input's shape {tuple(x.shape)}.")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from normscope.data.batches import Split
 from normscope.errors import InputError
 from normscope.generators import generators_kept
-from normscope.nn import kinds
+from normscope.nn import module_kinds
 from normscope.protocol import Rows
 
 DIVERGENCE_LIMIT = 1e3
@@ -155,7 +155,7 @@ def convolution_groups(
     weights = {
         id(module.weight)
         for module in model.modules()
-        if isinstance(module, kinds.Convolution | kinds.Transposed)
+        if isinstance(module, module_kinds.Convolution | module_kinds.Transposed)
     }
     swept = [parameter for parameter in trained if id(parameter) in weights]
     rest = [parameter for parameter in trained if id(parameter) not in weights]

@@ -97,7 +97,7 @@ def test_an_image_too_small_is_refused():
 
 
 @pytest.mark.parametrize("image", [32.0, (32, 32), "32", None])
-def test_an_image_size_that_is_no_whole_number_is_refused(image):
+def test_an_image_size_that_is_not_a_whole_number_is_refused(image):
     with pytest.raises(InputError, match="one whole number"):
         networks.lenet(image=image)
 
@@ -121,7 +121,7 @@ def test_an_unknown_place_is_refused_with_near_names():
         networks.lenet(place="aftr")
 
 
-def test_a_layer_there_is_not_is_refused():
+def test_a_layer_that_does_not_exist_is_refused():
     with pytest.raises(InputError, match="1 to 2"):
         networks.lenet(layers=[3])
 

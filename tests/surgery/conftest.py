@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope import timing
-from normscope.nn.kinds import core, norms
+from normscope.nn.module_kinds import core, norms
 
 Built = tuple[nn.Module, Tensor]
 

@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import normscope as ns
 from normscope.errors import InputError
-from normscope.nn.kinds import core, norms
+from normscope.nn.module_kinds import core, norms
 
 KINDS = [nn.BatchNorm2d(3), ns.nn.BatchNorm(3), ns.nn.AmplifyNorm(3), ns.nn.SuppressNorm(3, momentum=None),
          nn.BatchNorm2d(3, momentum=None), nn.SyncBatchNorm(3)]  # fmt: skip

@@ -6,7 +6,7 @@ from torch import nn
 
 import normscope as ns
 from normscope.errors import InputError
-from normscope.nn.kinds import norms
+from normscope.nn.module_kinds import norms
 from normscope.surgery import changes
 
 

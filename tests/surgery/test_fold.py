@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError
-from normscope.nn.kinds import norms
+from normscope.nn.module_kinds import norms
 from normscope.surgery import changes
 
 

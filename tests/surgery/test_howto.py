@@ -6,7 +6,7 @@ import pytest
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "swap-the-norm.md"
 
 
-def test_the_how_to_pages_code_runs_as_it_stands():
+def test_the_code_of_the_how_to_page_runs():
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 8
     namespace: dict[str, object] = {}

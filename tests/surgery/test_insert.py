@@ -4,8 +4,8 @@ from torch import nn
 
 import normscope as ns
 from normscope.errors import InputError, UnknownNameError
-from normscope.nn import kinds
-from normscope.nn.kinds import core, norms
+from normscope.nn import module_kinds
+from normscope.nn.module_kinds import core, norms
 from normscope.surgery import ChannelsLast, NormedLayer, changes
 
 
@@ -47,7 +47,7 @@ def test_inserted_norms_run_in_any_model_and_the_output_layer_has_none(built, ou
         new = ns.insert_norms(ns.remove_norms(model), "batch", place=place)
         assert output(new.train(), x).isfinite().all()
         normed = {other for *_, other in inserted(new)}
-        every = {name for name, m in model.named_modules() if isinstance(m, kinds.Layer)}
+        every = {name for name, m in model.named_modules() if isinstance(m, module_kinds.Layer)}
         (left,) = every - normed
         assert dict(new.named_modules())[left].out_features == output(model, x).shape[1]
 

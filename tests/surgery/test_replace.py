@@ -4,7 +4,7 @@ from torch import nn
 
 import normscope as ns
 from normscope.errors import InputError, UnknownNameError
-from normscope.nn.kinds import core, norms
+from normscope.nn.module_kinds import core, norms
 from normscope.surgery import ChannelsLast, changes
 
 

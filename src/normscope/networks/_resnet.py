@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.networks.placement import ConvFactory, Place, check_place, chosen_layers, conv_factory
-from normscope.nn import kinds, make
+from normscope.nn import make, module_kinds
 from normscope.nn.factory import NormSpec
 
 _WIDTHS = (16, 32, 64)
@@ -131,7 +131,7 @@ def resnet(
             before = width
     top = make(norm, before) if place == "top" else nn.Identity()
     model = ResNet(stem, blocks, top, classes)
-    for _, layer in kinds.layers(model):
+    for _, layer in module_kinds.layers(model):
         nn.init.xavier_normal_(layer.weight, generator=generator)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

@@ -1,8 +1,10 @@
-"""Normalization layers, each a drop-in module that trains and infers like ``torch.nn.BatchNorm*d``; and what a norm
-is: which modules count as one, and which dimension holds its channels (:mod:`normscope.nn.kinds`).
+"""Normalization layers, each a drop-in module that trains and infers like ``torch.nn.BatchNorm*d``.
 
-torch is imported when a layer is first used, so that :mod:`normscope.nn.specs` stays cheap. ``__init__.pyi`` lists the
-public names.
+:mod:`normscope.nn.module_kinds` holds the rules by which any module counts as a norm or a layer, and by which dimension
+its channels are found.
+
+torch is imported when a layer is first used, so that importing :mod:`normscope.nn.specs` stays cheap. ``__init__.pyi``
+lists the public names.
 """
 
 import lazy_loader

@@ -30,14 +30,8 @@ class AlternatingNorm(ChannelNorm):
     Args:
         num_features: number of channels C.
         period: measure one training batch in so many, at least 1.
-        eps: ε, at least 0.
         momentum: weight of the newest measured batch in the running statistics; None averages them equally.
-        gain: learn γ.
-        bias: learn β.
-        track_running_stats: keep running statistics and use them at inference; without them, inference uses the
-            batch's own moments.
-        device: device of the parameters and buffers.
-        dtype: their type.
+        eps, gain, bias, track_running_stats, device, dtype: as in :class:`~normscope.nn.BatchNorm`.
 
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 

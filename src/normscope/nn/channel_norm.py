@@ -20,24 +20,8 @@ _ONE_VALUE = "Expected more than 1 value per channel when training, got input si
 class ChannelNorm(nn.Module, ABC):
     """Base of the norms that treat each channel (dimension 1) by its moments over batch and space.
 
-    A subclass implements :meth:`with_batch_moments` and :meth:`with_running_moments`.
-
-    Args:
-        num_features: number of channels C.
-        eps: added to the moment under the root, at least 0.
-        momentum: weight of the newest batch in the running statistics; None averages all batches equally.
-        gain: learn a gain γ (``weight``).
-        bias: learn a bias β (``bias``).
-        track_running_stats: keep running statistics and use them at inference; without them, inference uses the
-            batch's own moments.
-        device: device of the parameters and buffers.
-        dtype: their type.
-
-    Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
-
-    Raises:
-        InputError: for a bad argument; when called, for an input of another shape or type, and for training on one
-            value per channel.
+    A subclass implements :meth:`with_batch_moments` and :meth:`with_running_moments`. The arguments, shapes and errors
+    are those of :class:`~normscope.nn.BatchNorm`.
     """
 
     _version = 2  # torch's number: from 2 on, the state holds num_batches_tracked

@@ -49,13 +49,7 @@ class LpNorm(ChannelNorm):
         p: exponent of the norm, in [1, ∞].
         centered: take the moment about the mean.
         eps: ε, added to the p-th moment, at least 0.
-        momentum: weight of the newest batch in the running statistics; None averages all batches equally.
-        gain: learn γ.
-        bias: learn β.
-        track_running_stats: keep running statistics and use them at inference; without them, inference uses the
-            batch's own moments.
-        device: device of the parameters and buffers.
-        dtype: their type.
+        momentum, gain, bias, track_running_stats, device, dtype: as in :class:`~normscope.nn.BatchNorm`.
 
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 

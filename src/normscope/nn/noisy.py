@@ -22,16 +22,9 @@ class NoisyNorm(ChannelNorm):
 
     Args:
         num_features: number of channels C.
-        eps: ε, at least 0.
-        momentum: weight of the newest batch in the running statistics; None averages all batches equally.
-        gain: learn γ.
-        bias: learn β.
-        track_running_stats: keep running statistics and use them at inference; without them, inference uses the
-            batch's own moments.
         generator: source of the noise, from which each forward pass draws its seeds; None is torch's global one.
             Under ``vmap`` and ``torch.compile``, which cannot use a generator, it must be None.
-        device: device of the parameters and buffers.
-        dtype: their type.
+        eps, momentum, gain, bias, track_running_stats, device, dtype: as in :class:`~normscope.nn.BatchNorm`.
 
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError, UnknownNameError
-from normscope.nn import kinds
+from normscope.nn import module_kinds
 from normscope.probes.capture import call, untouched
 
 COLUMNS = ("layer", "kind", "channel", "count", "mean", "variance", "power", "nonfinite", "note")
@@ -135,7 +135,7 @@ def _without_numbers(name: str, layer: nn.Module, note: str) -> pd.DataFrame:
 
 def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
     if layers is None:
-        return {name: module for name, module in model.named_modules() if kinds.is_measured(module)}
+        return {name: module for name, module in model.named_modules() if module_kinds.is_measured(module)}
     modules = dict(model.named_modules(remove_duplicate=False))
     names = [layers] if isinstance(layers, str) else list(layers)
     for name in names:
@@ -146,7 +146,7 @@ def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Modu
 
 def _channels_first(name: str, layer: nn.Module, output: Tensor) -> Tensor:
     """A layer's output as (C, values)."""
-    dim = kinds.channel_dim(layer, output.ndim)
+    dim = module_kinds.channel_dim(layer, output.ndim)
     if not 0 <= dim < output.ndim:
         raise InputError(
             f"layer {name!r} gives an output of shape {tuple(output.shape)}: it has no channels."

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from normscope.errors import InputError
-from normscope.nn.kinds import channels, channels_last, layers, norms, sizes
+from normscope.nn.module_kinds import channels, channels_last, layers, norms, sizes
 from normscope.surgery._changes import Change, described
 from normscope.surgery.affine import Affine
 from normscope.surgery.copies import exchanged
@@ -138,4 +138,4 @@ class _Absorption:
 
 
 def _list(calls: list[Call]) -> str:
-    return " and ".join(dict.fromkeys(call.what for call in calls))
+    return " and ".join(dict.fromkeys(call.label for call in calls))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.nn.kinds import channel_dim, channels, core
+from normscope.nn.module_kinds import channel_dim, channels, core
 
 _TOLERANCE = 1e-6  # relative to the largest output; a norm that looks at the batch is off by far more
 _CONSTANT = 1e-12  # a standard deviation below this share of the mean is rounding

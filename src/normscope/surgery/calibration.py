@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
-from normscope.nn.kinds import channel_dim, core, norms
+from normscope.nn.module_kinds import channel_dim, core, norms
 from normscope.surgery.copies import copied
 from normscope.surgery.tracing import run
 

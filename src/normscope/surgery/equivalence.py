@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.nn.kinds import norms
+from normscope.nn.module_kinds import norms
 from normscope.surgery._changes import with_changes
 from normscope.surgery.absorbing import absorb
 from normscope.surgery.affine import Affine, batch_map

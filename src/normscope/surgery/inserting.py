@@ -11,8 +11,8 @@ from normscope.errors import InputError, UnknownNameError
 from normscope.generators import generators_kept
 from normscope.nn.channels_last import ChannelsLast
 from normscope.nn.factory import NormSpec, resolved
-from normscope.nn.kinds import Layer, channels_last, sizes
-from normscope.nn.kinds import layers as layers_of
+from normscope.nn.module_kinds import Layer, channels_last, sizes
+from normscope.nn.module_kinds import layers as layers_of
 from normscope.surgery._changes import Change, described, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
 from normscope.surgery.replacing import made_at

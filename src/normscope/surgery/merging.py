@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from normscope.nn.kinds import Layer, Transposed, sizes
+from normscope.nn.module_kinds import Layer, Transposed, sizes
 from normscope.surgery.affine import Affine
 
 

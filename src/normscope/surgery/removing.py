@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from normscope.nn.kinds import channels, norms
+from normscope.nn.module_kinds import channels, norms
 from normscope.surgery._changes import Change, described, with_changes
 from normscope.surgery.copies import copied, exchanged
 

@@ -13,7 +13,7 @@ from normscope.generators import generators_kept
 from normscope.nn import make
 from normscope.nn.channels_last import ChannelsLast
 from normscope.nn.factory import NormSpec, resolved
-from normscope.nn.kinds import channels, channels_last, core, norms
+from normscope.nn.module_kinds import channels, channels_last, core, norms
 from normscope.nn.specs import ARGUMENTS, Spec
 from normscope.surgery._changes import Change, described, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
@@ -23,8 +23,8 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     """A copy of the model with every norm replaced by ``spec``.
 
     It replaces the batch (also synchronized), group, instance, layer and RMS norms of the framework, the norms of this
-    package, and look-alikes (:func:`normscope.nn.kinds.norms`). A norm over the last dimension, such as a layer norm
-    over features, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm; a layer norm over (C, H, W)
+    package, and look-alikes (:func:`normscope.nn.module_kinds.norms`). A norm over the last dimension, such as a layer
+    norm over features, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm; a layer norm over (C, H, W)
     becomes a norm over C.
 
     The new norm takes over the old one's device, type and mode; its ``eps`` and ``momentum``, if a spec has these

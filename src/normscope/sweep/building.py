@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from normscope import networks, surgery
+from normscope import networks, surgery, training
 from normscope.data.catalogue import entry_of
 from normscope.errors import InputError
-from normscope.nn import kinds, specs
+from normscope.nn import module_kinds, specs
 from normscope.sweep.parsing import AS_IS, NETWORKS, network_spec
 from normscope.sweep.settings import Run
 from normscope.targets import imported
@@ -103,15 +103,9 @@ def make_optimizer(model: nn.Module, run: Run) -> torch.optim.Optimizer:
     Raises:
         InputError: there is nothing to train at the swept rate, or torch refuses an argument.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [{"params": trained, "lr": run.rate}]
+    groups = [{"params": [one for one in model.parameters() if one.requires_grad], "lr": run.rate}]
     if run.lr_for == "convolutions":
-        convolution = kinds.Convolution | kinds.Transposed
-        weights = {id(layer.weight) for layer in model.modules() if isinstance(layer, convolution)}
-        groups = [
-            {"params": [one for one in trained if id(one) in weights], "lr": run.rate},
-            {"params": [one for one in trained if id(one) not in weights], "lr": run.other_lr},
-        ]
+        groups = training.convolution_groups(model, run.rate, run.other_lr)
     if not groups[0]["params"]:
         what = "parameters" if run.lr_for == "all" else "convolutions"
         raise InputError(f"network {run.network!r} has no {what} to train.")
@@ -141,7 +135,7 @@ def _named_parameters(factory: Callable[..., Any]) -> set[str]:
 
 def _with_norm(model: nn.Module, run: Run) -> nn.Module:
     try:
-        if next(kinds.norms(model), None) is None:
+        if next(module_kinds.norms(model), None) is None:
             shape = DataShape.of(run)
             images = torch.zeros(2, shape.in_channels, shape.image, shape.image)
             return surgery.insert_norms(model, run.norm, place=run.place, x=images)  # type: ignore[arg-type]

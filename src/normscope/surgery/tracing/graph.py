@@ -12,14 +12,14 @@ class Call:
     """One call of a layer or a norm, or one operation.
 
     Attributes:
-        what: its name in messages.
+        label: its name in messages.
         layer: name of the layer or norm; None for an operation.
         inputs: the values it uses.
         outputs: the values it makes.
         passes: whether its output is its input, unchanged.
     """
 
-    what: str
+    label: str
     layer: str | None
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
-from normscope.nn.kinds import layers, sizes, spatial_dims
+from normscope.nn.module_kinds import layers, sizes, spatial_dims
 from normscope.surgery.copies import copied, device_and_dtype
 
 _SIDES = (32, 28, 64, 224, 16, 8, 128, 299)

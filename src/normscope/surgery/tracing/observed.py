@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
-from normscope.nn.kinds import Layer, layers, norms
+from normscope.nn.module_kinds import Layer, layers, norms
 from normscope.surgery.tracing.graph import Call, Graph
 from normscope.surgery.tracing.inputs import run, tensors
 

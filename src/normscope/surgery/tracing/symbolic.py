@@ -8,7 +8,7 @@ import torch
 from torch import fx, nn
 
 from normscope.generators import generators_kept
-from normscope.nn.kinds import Layer, is_norm
+from normscope.nn.module_kinds import Layer, is_norm
 from normscope.surgery.tracing.graph import Call, Graph
 from normscope.surgery.tracing.inputs import guessed_input
 
@@ -20,7 +20,7 @@ class _Tracer(fx.Tracer):
     """A tracer that does not look inside layers and norms, whoever wrote them."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Layer) or is_norm(m) or super().is_leaf_module(m, module_qualified_name)
+        return _is_one_call(m) or super().is_leaf_module(m, module_qualified_name)
 
 
 def symbolic_graph(model: nn.Module) -> Graph | None:
@@ -79,17 +79,21 @@ def _graph(model: nn.Module, graph: fx.Graph, dims: dict[fx.Node, int]) -> Graph
             read_outside.add(str(node.target).rpartition(".")[0])
         elif node.op == "call_module":
             module = model.get_submodule(str(node.target))
-            known = isinstance(module, Layer) or is_norm(module)
-            layer = str(node.target) if known else None
+            layer = str(node.target) if _is_one_call(module) else None
             calls.append(Call(repr(str(node.target)), layer, inputs, (number[node],), _passes(module)))
         elif node.op != "placeholder":
-            what = (
+            label = (
                 node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
             )
-            calls.append(Call(str(what), None, inputs, (number[node],), _is_same(node, str(what))))
+            calls.append(Call(str(label), None, inputs, (number[node],), _is_same(node, str(label))))
     return Graph(
         tuple(calls), outputs, frozenset(read_outside), {number[node]: count for node, count in dims.items()}
     )
+
+
+def _is_one_call(module: nn.Module) -> bool:
+    """Whether the graph shows a module as a layer or a norm."""
+    return isinstance(module, Layer) or is_norm(module)
 
 
 def _passes(module: nn.Module) -> bool:
@@ -98,10 +102,10 @@ def _passes(module: nn.Module) -> bool:
     return isinstance(module, nn.Identity)
 
 
-def _is_same(node: fx.Node, what: str) -> bool:
-    if what.startswith("dropout"):
+def _is_same(node: fx.Node, label: str) -> bool:
+    if label.startswith("dropout"):
         return _argument(node, 2, "training") is False
-    return what in _SAME
+    return label in _SAME
 
 
 def _argument(node: fx.Node, place: int, name: str) -> Any:

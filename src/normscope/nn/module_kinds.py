@@ -103,7 +103,7 @@ def channels(name: str, norm: nn.Module) -> int:
     """
     count = _channels(core(norm))
     if count is None:
-        raise InputError(f"norm {name!r} does not tell its number of channels.")
+        raise InputError(f"norm {name!r} has no known number of channels.")
     return count
 
 
