@@ -22,6 +22,7 @@ def test_every_link_leads_somewhere(target):
     assert (ROOT / target).exists()
 
 
+@pytest.mark.xdist_group("finished")
 def test_the_python_examples_run_one_after_another(tmp_path, monkeypatch, finished):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "normscope-runs").symlink_to(finished)

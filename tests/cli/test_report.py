@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("finished")  # one process of xdist makes the shared run
+
 
 @pytest.fixture
 def folder(finished, tmp_path):

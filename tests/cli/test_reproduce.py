@@ -13,6 +13,7 @@ import pytest
 
 from normscope.protocol import Claim, ClaimRule
 
+pytestmark = pytest.mark.xdist_group("finished")  # one process of xdist makes the shared run
 FIG6 = ("reproduce", "chai2020.fig6")
 
 

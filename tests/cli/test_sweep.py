@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+pytestmark = pytest.mark.xdist_group("sweep")  # one process of xdist makes the shared run
 NETWORKS = Path(__file__).parents[1] / "support" / "own_networks.py"
 WORDS = (
     "--network", "mine:plain", "--norm", "as-is,mine:HalvingNorm", "--lr", "0.1,100000", "--seeds", "1",
