@@ -61,12 +61,12 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 def test_reading_a_folder_imports_no_module_that_one_of_its_files_names(folder, tmp_path, monkeypatch):
     trace = tmp_path / "trace"
-    (tmp_path / "hostile").mkdir()
+    (tmp_path / "planted").mkdir()
     for name in ("__init__.py", "networks.py"):  # to look for the module would import the package
-        (tmp_path / "hostile" / name).write_text(f"open({str(trace)!r}, 'a').write(__name__ + ' ')\n")
+        (tmp_path / "planted" / name).write_text(f"open({str(trace)!r}, 'a').write(__name__ + ' ')\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(catalogue, "ENTRIES", ())
-    sweep = Sweep.of("hostile.networks:make", norm="hostile.networks:Norm", lr="0.1,1", seeds=1, epochs=1)
+    sweep = Sweep.of("planted.networks:make", norm="planted.networks:Norm", lr="0.1,1", seeds=1, epochs=1)
     stored = folder.experiment("a-sweep")
     stored.write_table(table_of(sweep), RunMetadata(Scale.QUICK, {}, {}, sweep=sweep.to_json()))
 
@@ -76,10 +76,10 @@ def test_reading_a_folder_imports_no_module_that_one_of_its_files_names(folder, 
     Reproduction([without_cells], RunOptions(folder)).run()
 
     assert stored.figure.exists()
-    assert "hostile.networks:make" in folder.page.read_text()
+    assert "planted.networks:make" in folder.page.read_text()
     assert not trace.exists()
-    importlib.import_module("hostile.networks")
-    assert trace.read_text() == "hostile hostile.networks "
+    importlib.import_module("planted.networks")
+    assert trace.read_text() == "planted planted.networks "
 
 
 def table_of(sweep):

@@ -27,6 +27,7 @@ def trap(tmp_path, monkeypatch):
     sprung = tmp_path / "sprung"
     (tmp_path / "hostile.py").write_text(f"open({str(sprung)!r}, 'w').close()\ncell = None\n")
     monkeypatch.syspath_prepend(tmp_path)
+    sys.modules.pop("hostile", None)
     yield sprung
     sys.modules.pop("hostile", None)
 
