@@ -6,8 +6,8 @@ import math
 import pandas as pd
 import pytest
 
-from normscope.papers.chai2020.cells.channel_power import channel_power
 from normscope.papers.chai2020.cells.lenet import VARIANTS, EarlySpectrum
+from normscope.papers.chai2020.cells.powers import channel_power
 from normscope.papers.chai2020.fig5 import EXPERIMENT, amplify_raises, batchnorm_to_one, suppress_lowers
 from normscope.protocol import NotJudgedError, Scale, empty_table
 

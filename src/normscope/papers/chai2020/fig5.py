@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from normscope.papers.chai2020.cells.channel_power import channel_power
 from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS
+from normscope.papers.chai2020.cells.powers import channel_power
 from normscope.papers.chai2020.profiles import FIG5
 from normscope.papers.shared import NORM_LOOKS, combinations, side_by_side
 from normscope.protocol import Claims, FixedExperiment, Judgement, NotJudgedError, select

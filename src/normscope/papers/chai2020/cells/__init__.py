@@ -1,7 +1,7 @@
 """The cells of Chai et al. 2020: what is trained and measured, before anything is compared.
 
 * ``lenet``: the LeNet trained (Figs. 7, 8), and the spectra of its first steps (Figs. 6, 8).
-* ``channel_power``: powers of channels around each norm (Fig. 5).
+* ``powers``: powers of channels around each norm (Fig. 5).
 * ``scaled_inputs``: an autocorrelation before and after its channels are scaled (Fig. 4).
 * ``linear_descent``: one convolution trained alone (§3.1).
 * ``noise``: Fig. 9's arrangements, trained with noise (Fig. 10) and compared step by step with NLMS (§4).

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from normscope import networks, training
-from normscope.papers.chai2020.cells.channel_power import _measure, channel_power
 from normscope.papers.chai2020.cells.lenet import VARIANTS, EarlySpectrum, early_spectrum
+from normscope.papers.chai2020.cells.powers import _measure, channel_power
 from normscope.protocol import Rows
 
 CONFIG = EarlySpectrum("batch", 0.5, seed=0, data="mnist5k", images=256)
