@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,14 @@ def test_the_version_is_the_packages():
 def test_no_source_file_is_longer_than_a_reader_bears():
     long = {path.name for path in (ROOT / "src").rglob("*.py") if len(path.read_text().splitlines()) > 350}
     assert long == set()
+
+
+def test_what_the_map_of_the_house_names_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text[text.index("| to find |") : text.index("| room |")]
+    named = re.findall(r"`([\w/]+(?:/|\.py))`", table)
+    assert len(named) > 8
+    assert [name for name in named if not (ROOT / "src" / "normscope" / name).exists()] == []
+    rooms = re.findall(r"^(\w+)/", text[text.index("```") :], flags=re.MULTILINE)
+    packages = {path.parent.name for path in (ROOT / "src" / "normscope").glob("*/__init__.py")}
+    assert packages - {"progress", "surgery", "data", "probes"} <= set(rooms)

@@ -22,6 +22,8 @@ __all__ = [
     "GREEN",
     "GREY",
     "ORANGE",
+    "PALETTE",
+    "PURPLE",
     "SKY",
     "VERMILION",
     "Figure",
@@ -43,8 +45,12 @@ __all__ = [
     "whole_numbers",
 ]
 
-BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION = "#000000", "#0072B2", "#009E73", "#E69F00", "#56B4E9", "#D55E00"
-"""Okabe and Ito's colours: people who cannot tell red from green tell them apart, and they differ in greyscale."""
+BLACK, BLUE, GREEN, ORANGE = "#000000", "#0072B2", "#009E73", "#E69F00"
+PURPLE, SKY, VERMILION = "#CC79A7", "#56B4E9", "#D55E00"
+"""Okabe and Ito's colours: people who cannot tell red from green can tell them apart, also in greyscale."""
+
+PALETTE = (BLACK, VERMILION, BLUE, ORANGE, GREEN, PURPLE, SKY, "#7F7F7F")
+"""For figures whose lines have no colour of their own: dark and light in turn, so that neighbours differ."""
 
 GREY = "0.45"
 
@@ -196,7 +202,7 @@ def legend_below(figure: Figure) -> None:
 
 def mark_level(axes: Panel, level: float, text: str, dashes: str = "-") -> None:
     """A thin horizontal line with a word on it, such as the error of a guess."""
-    axes.axhline(level, color="0.6", linewidth=0.8, linestyle=dashes, zorder=0)
+    axes.axhline(level, color="0.6" if dashes == "-" else "0.4", linewidth=0.8, linestyle=dashes, zorder=0)
     axes.annotate(
         text, (0.01, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color="0.4"
     )

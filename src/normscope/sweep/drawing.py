@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from normscope.report.plots import (
+    PALETTE,
     Look,
     Panel,
     legend_below,
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-# The colours of Okabe and Ito, dark and light in turn, so that neighbours also differ in greyscale.
-_COLORS = ("#000000", "#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#7F7F7F")
 _MARKERS = ("o", "s", "v", "^", "D", "P", "X", "<", ">", "*", "p")
 _DASHES = ("-", "--", "-.", ":", "-")
 _FIRST_MARK, _NEXT_MARK = 1.03, 0.035
@@ -104,5 +103,5 @@ def _mark_diverged(axes: Panel, errors: pd.DataFrame, sweep: Sweep) -> None:
 
 def _look(number: int) -> Look:
     return Look(
-        _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)], _DASHES[number % len(_DASHES)]
+        PALETTE[number % len(PALETTE)], _MARKERS[number % len(_MARKERS)], _DASHES[number % len(_DASHES)]
     )
