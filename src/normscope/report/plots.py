@@ -89,7 +89,7 @@ def new_figure(
 def median_band(axes: Panel, runs: pd.DataFrame, x: str, look: Look, label: str) -> None:
     """Draw the median of ``runs["value"]`` over seeds against column ``x``, and the band between its quartiles.
 
-    Where the median is not finite, the line ends and a marker at the panel's upper edge stands for it.
+    Where the median is not finite, the line ends and a hollow marker is at the panel's upper edge.
     """
     numbers = runs[[x, "value"]].astype(float)
     groups = [(position, np.sort(group.to_numpy())) for position, group in numbers.groupby(x)["value"]]
@@ -232,7 +232,7 @@ def show_percent(axes: Panel) -> None:
 
 
 def _quantile(ordered: np.ndarray, share: float) -> float:
-    """The linearly interpolated quantile, which stays exact beside infinities."""
+    """The linearly interpolated quantile; it stays exact where some values are infinite."""
     place = share * (len(ordered) - 1)
     below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
     if below == above:

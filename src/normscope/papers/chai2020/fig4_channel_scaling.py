@@ -127,8 +127,8 @@ EXPERIMENT = FixedExperiment(
     caption=(
         "(a) Power of each channel's block of R after scaling over before, real activations, all seeds. (b) "
         "Eigenvalues of one run whose channels were scaled to power 1: with the channels as they are, and "
-        "decorrelated, beside the eigenvalues of the diagonal blocks times a_c². (c) Distance between the eigenvalues "
-        "of R and those of its blocks times a_c², as a share of the input's power, against the share of correlation "
+        "decorrelated, and the eigenvalues of the diagonal blocks times a_c². (c) Distance between the eigenvalues of "
+        "R and those of its blocks times a_c², as a share of the input's power, against the share of correlation "
         f"left: {MEDIAN_BAND}."
     ),
     profiles=FIG4,

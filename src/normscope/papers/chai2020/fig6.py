@@ -74,9 +74,9 @@ EXPERIMENT = FixedExperiment(
         "autocorrelation, and with it the slowest mode of learning?"
     ),
     method=(
-        "LeNets that differ only in what stands after each convolution take five steps of SGD from the same weights on "
-        "the same batches. After each step the exact autocorrelation of the second convolution's input is taken from "
-        "one fixed training batch, in float64."
+        "LeNets that differ only in what follows each convolution take five steps of SGD from the same weights on the "
+        "same batches. After each step the exact autocorrelation of the second convolution's input is taken from one "
+        "fixed training batch, in float64."
     ),
     caption=(
         "Smallest eigenvalue of the autocorrelation R of the second convolution's input after 5 training steps: "

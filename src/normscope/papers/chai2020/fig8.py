@@ -89,7 +89,7 @@ EXPERIMENT = FixedExperiment(
         "Up to which learning rate is each variant stable, and is it the largest eigenvalue that decides?"
     ),
     method=(
-        "The LeNets of Fig. 7 are trained at learning rates over three decades. Beside each final error stands the "
+        "The LeNets of Fig. 7 are trained at learning rates over three decades. Each final error is shown with the "
         "largest eigenvalue of the second convolution's input autocorrelation after five steps."
     ),
     caption=(

@@ -136,7 +136,7 @@ EXPERIMENT = FixedExperiment(
     method=(
         "One 5×5 convolution without nonlinearity learns a known noisy response to real digits by full-batch descent "
         "through the framework's own gradient, in float64. Its weight error is read in the eigenbasis of the input's "
-        "exact autocorrelation, beside the closed form."
+        "exact autocorrelation and compared with the closed form."
     ),
     caption=(
         "(a) Five of the 25 natural modes of one run, numbered by ascending eigenvalue, (b) the time constant of "

@@ -132,9 +132,9 @@ EXPERIMENT = FixedExperiment(
         "NLMS makes?"
     ),
     method=(
-        "During one epoch of plain training each weight step of the second convolution is held against the one that "
+        "During one epoch of plain training each weight step of the second convolution is compared with the one that "
         "NLMS_L2 makes from the same input and local error: the cosine of the angle between them and the ratio of "
-        "their lengths. Beside them stand γ's and β's distances from 1 and 0."
+        "their lengths. Also shown are the distances of γ and β from 1 and 0."
     ),
     caption=(
         "Cosine similarity of the plain weight step and NLMS's (its power a mean over each channel's block of the "

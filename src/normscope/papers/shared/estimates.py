@@ -58,7 +58,7 @@ def bootstrapped(count: int, statistic: Callable[[NDArray[np.intp]], Any]) -> Es
             method="percentile",
             random_state=np.random.default_rng(0),
         ).bootstrap_distribution
-    # Observed values, not points between them: these stay exact beside infinities.
+    # Observed values, not points between two of them, so that an infinite neighbour changes nothing.
     tail = (1 - CONFIDENCE) / 2
     low = np.quantile(drawn, tail, method="lower")
     high = np.quantile(drawn, 1 - tail, method="higher")
