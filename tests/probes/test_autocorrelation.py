@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError
-from normscope.probes._autocorrelation import blocks, lag_sums, products, stacks
+from normscope.probes._autocorrelation import plan, stacks, sums
 from normscope.probes._autocorrelation.geometry import Geometry
-from normscope.probes._autocorrelation.products import sum_of_products
+from normscope.probes._autocorrelation.instrument import carry_out
 
 
 def every_patch(x: Tensor, kernel, stride, padding, dilation, mode="zeros") -> Tensor:
@@ -77,9 +77,13 @@ def convolutions(draw, modes=("zeros",), dims=(1, 2, 3)):
     }
 
 
-def expected(x, kernel_size, stride, padding, dilation, groups, padding_mode):
-    r = brute_force(x, kernel_size, stride, [(p, p) for p in padding], dilation, groups, padding_mode)
-    return r if groups > 1 else r[0]
+def grouped(x, kernel_size, stride, padding, dilation, groups, padding_mode):
+    return brute_force(x, kernel_size, stride, [(p, p) for p in padding], dilation, groups, padding_mode)
+
+
+def expected(x, **arguments):
+    r = grouped(x, **arguments)
+    return r if len(r) > 1 else r[0]
 
 
 @settings(max_examples=150, deadline=None)
@@ -90,55 +94,48 @@ def test_equals_the_mean_of_every_patchs_outer_product(case):
     torch.testing.assert_close(r, expected(x, **arguments), rtol=0, atol=1e-10)
 
 
-@settings(max_examples=120, deadline=None)
-@given(convolutions())
-def test_every_path_gives_the_same_exact_sums(case):
-    x, arguments = case
-    groups = arguments.pop("groups")
+def means(x, **arguments):
+    """The mean outer product by each plan, (G, K/G, K/G)."""
     geometry = Geometry.of(x.ndim - 2, **arguments)
-    x = x[:, : x.shape[1] // groups]
-    truth = expected(x, **arguments, groups=1)
-    count = math.prod(geometry.output_size(x.shape[2:])) * len(x)
-    for depth in range(geometry.dims + 1):
-        total = torch.zeros_like(truth)
-        sum_of_products(x, geometry, depth, total)
-        assert torch.equal(total, total.T)
-        torch.testing.assert_close(total / count, truth, rtol=0, atol=1e-10)
-
-
-@pytest.fixture
-def own_constants(monkeypatch):
-    """Set constants of the paths, and forget what was worked out with others."""
-    remembered = (products.images_at_a_time, stacks.stacks)
-    for function in remembered:
-        function.cache_clear()
-    yield monkeypatch
-    for function in remembered:
-        function.cache_clear()
+    channels, size = x.shape[1] // geometry.groups, tuple(x.shape[2:])
+    count = math.prod(geometry.output_size(size)) * len(x)
+    rows = channels * geometry.taps
+    for each in plan.plans(geometry, len(x), channels, size, x.element_size()):
+        total = x.new_zeros(geometry.groups, rows, rows)
+        carry_out(each, x, total)
+        yield total / count
 
 
 @pytest.mark.parametrize(
     ("wide", "chunk", "kept", "few", "small"),
     [
+        (plan.WIDE, plan.CHUNK, plan.KEPT, stacks.FEW, plan.SMALL),
         (1, 1, 0, 2, 0),
         (1, 200, 100, 2, 0),
         (10**9, 1, 100, 0, 10**9),
-        (10**9, 1, 100, 2, 0),
-        (10**9, 200, 100, 2, 10**9),
+        (10**9, 200, 100, 2, 0),
         (10**9, 200, 0, 0, 0),
     ],
+    ids=["as they are", "lags", "lags in parts", "looked up", "stacks in parts", "stacks"],
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(case=convolutions(dims=(1, 2, 3)))
-def test_sizes_of_chunks_and_ways_to_add_change_nothing(own_constants, case, wide, chunk, kept, few, small):
-    own_constants.setattr(products, "CHUNK", chunk)
-    own_constants.setattr(lag_sums, "WIDE", wide)
-    own_constants.setattr(lag_sums, "KEPT", kept)
-    own_constants.setattr(stacks, "FEW", few)
-    own_constants.setattr(blocks, "SMALL", small)
-    own_constants.setattr(products, "COLUMNS", 1)
-    own_constants.setattr(products, "SQUARE", 5)
-    test_every_path_gives_the_same_exact_sums.hypothesis.inner_test(case)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=convolutions())
+def test_every_plan_gives_the_same_exact_sums(monkeypatch, case, wide, chunk, kept, few, small):
+    for constant, value in (
+        ("WIDE", wide),
+        ("CHUNK", chunk),
+        ("KEPT", kept),
+        ("SMALL", small),
+        ("COLUMNS", 1),
+    ):
+        monkeypatch.setattr(plan, constant, value)
+    monkeypatch.setattr(stacks, "FEW", few)
+    monkeypatch.setattr(sums, "STRIP", 5)
+    x, arguments = case
+    truth = grouped(x, **arguments)
+    for mean in means(x, **arguments):
+        assert torch.equal(mean, mean.mT)
+        torch.testing.assert_close(mean, truth, rtol=0, atol=1e-10)
 
 
 @settings(max_examples=60, deadline=None)
@@ -219,19 +216,15 @@ def test_a_value_that_is_not_finite_reaches_only_the_entries_it_belongs_to(value
 
 @settings(max_examples=100, deadline=None)
 @given(convolutions(), st.data())
-def test_on_every_path_a_nan_reaches_no_entry_that_it_does_not_belong_to(case, data):
+def test_in_every_plan_a_nan_reaches_no_entry_that_it_does_not_belong_to(case, data):
     x, arguments = case
-    x = x[:, : x.shape[1] // arguments.pop("groups")].clone()
     x[tuple(data.draw(st.integers(0, n - 1)) for n in x.shape)] = float("nan")
-    geometry = Geometry.of(x.ndim - 2, **arguments)
-    truth = expected(x, **arguments, groups=1)
-    finite, count = truth.isfinite(), math.prod(geometry.output_size(x.shape[2:])) * len(x)
-    for depth in range(geometry.dims + 1):
-        total = torch.zeros_like(truth)
-        sum_of_products(x, geometry, depth, total)
-        torch.testing.assert_close(total[finite] / count, truth[finite], rtol=0, atol=1e-10)
+    truth = grouped(x, **arguments)
+    finite = truth.isfinite()
+    for mean in means(x, **arguments):
+        torch.testing.assert_close(mean[finite], truth[finite], rtol=0, atol=1e-10)
         if not any(arguments["padding"]):
-            assert torch.equal(total.isfinite(), finite)
+            assert torch.equal(mean.isfinite(), finite)
 
 
 def test_the_result_can_enter_a_graph_and_be_changed():
@@ -258,16 +251,13 @@ def test_a_huge_border_cancels_nothing():
 
 
 @pytest.mark.parametrize("channels", [70, 300])
-def test_many_channels_are_multiplied_block_by_block(channels):
+def test_many_channels_are_multiplied_strip_by_strip(channels):
     generator = torch.Generator().manual_seed(11)
     x = torch.randn(2, channels, 5, 4, generator=generator, dtype=torch.float64)
-    geometry = Geometry.of(2, 2, 1, 1)
-    truth = brute_force(x, (2, 2), (1, 1), [(1, 1)] * 2, (1, 1))[0]
-    for depth in range(3):
-        total = torch.zeros_like(truth)
-        sum_of_products(x, geometry, depth, total)
-        assert torch.equal(total, total.T)
-        torch.testing.assert_close(total / (2 * 6 * 5), truth, rtol=0, atol=1e-10)
+    truth = brute_force(x, (2, 2), (1, 1), [(1, 1)] * 2, (1, 1))
+    for mean in means(x, kernel_size=2, padding=1):
+        assert torch.equal(mean, mean.mT)
+        torch.testing.assert_close(mean, truth, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(4, 16, 40), (4, 16, 20, 20), (2, 8, 8, 10, 10), (3, 40, 5, 5)])
@@ -333,7 +323,7 @@ def test_the_name_is_always_the_function():
     for _ in range(2):
         assert callable(ns.probes.autocorrelation)
         assert callable(ns.probes.spectrum)
-        importlib.import_module("normscope.probes._autocorrelation.lags")
+        importlib.import_module("normscope.probes._autocorrelation")
         importlib.import_module("normscope.probes._spectrum")
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normscope.probes._autocorrelation.blocks import Blocks, windowed
-from normscope.probes._autocorrelation.overlap import WHOLE, lags
+from normscope.probes._autocorrelation.lags import WHOLE, lags_along
 
 
 def windows():
@@ -49,7 +49,7 @@ def test_the_blocks_of_a_lag_go_to_its_pairs_of_taps(taps_first, stride, dilatio
     channels, kernel, inner = 2, 5, 3
     matrix = torch.zeros(channels * kernel * inner, channels * kernel * inner)
     blocks = Blocks(matrix, channels, (kernel, 1), inner, taps_first)
-    along = lags(40, kernel, stride, dilation, 0, 6)
+    along = lags_along(40, kernel, stride, dilation, 0, 6)
     expected = torch.zeros(channels, kernel, inner, channels, kernel, inner)
     for number, lag in enumerate(lag for lag in along if lag.shift > 0):
         sums = torch.full((len(lag.segments), 1, channels * inner, channels * inner), 10.0**number)

@@ -1,4 +1,4 @@
-from ._autocorrelation.lags import autocorrelation as autocorrelation
+from ._autocorrelation import autocorrelation as autocorrelation
 from ._moments import moments as moments
 from ._spectrum import accumulate as accumulate
 from ._spectrum import spectrum as spectrum

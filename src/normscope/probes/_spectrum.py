@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.probes._autocorrelation import patch_sum
 from normscope.probes._autocorrelation.geometry import Geometry
-from normscope.probes._autocorrelation.lags import patch_sum
 from normscope.probes.capture import forward
 from normscope.probes.eigenvalues import Spectrum, missing, spectrum_of
 from normscope.probes.matrix_free import PatchProduct, extremes_of

@@ -1,8 +1,7 @@
-"""Where a convolution's patches lie in its input: the arithmetic that every path to the autocorrelation
-shares.
+"""Where a convolution's patches lie in its input.
 
-Patch m of an input padded by ``lo`` and ``hi`` holds, in each spatial dimension, the pixels ``stride·m +
-dilation·i`` for the offsets ``i = 0 … kernel−1``.
+Patch m of an input padded by ``lo`` and ``hi`` holds, in each spatial dimension, the pixels ``stride·m + dilation·i``
+for the taps ``i = 0 … kernel−1``.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ import dataclasses
 import math
 import operator
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.conv import _ConvNd
 
 from normscope.errors import InputError
+from normscope.nn import kinds
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -31,7 +29,7 @@ class Geometry:
     Attributes:
         kernel: kernel size of each of the n spatial dimensions; n is 0 for a linear layer.
         stride: stride of each dimension.
-        padding: pixels added ``(before, after)`` in each dimension.
+        padding: number of pixels added ``(before, after)`` in each dimension.
         dilation: spacing of the kernel's taps in each dimension.
         groups: number of channel groups.
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
@@ -55,10 +53,10 @@ class Geometry:
         groups: int = 1,
         padding_mode: str = "zeros",
     ) -> Geometry:
-        """Read the arguments of a convolution with ``dims`` spatial dimensions.
+        """The geometry of a convolution with ``dims`` spatial dimensions, from the convolution's arguments.
 
         Raises:
-            InputError: an argument is no convolution's.
+            InputError: a convolution does not take this argument.
         """
         kernel = _tuple("kernel_size", kernel_size, dims, 1)
         steps = _tuple("stride", stride, dims, 1)
@@ -81,11 +79,11 @@ class Geometry:
 
     @classmethod
     def of_layer(cls, layer: nn.Module) -> Geometry:
-        """The geometry of a convolution, as its arguments say, or of a linear layer."""
+        """The geometry of a convolution, a transposed convolution (its own arguments) or a linear layer."""
         if isinstance(layer, nn.Linear):
             return cls((), (), (), ())
-        if not isinstance(layer, _ConvNd):
-            raise InputError(f"{type(layer).__name__} is no convolution and no linear layer.")
+        if not isinstance(layer, kinds.Convolution | kinds.Transposed):
+            raise InputError(f"{type(layer).__name__} is not a convolution and not a linear layer.")
         return cls.of(
             len(layer.kernel_size),
             layer.kernel_size,
@@ -103,19 +101,20 @@ class Geometry:
 
     @property
     def taps(self) -> int:
-        """The number of kernel offsets: k² for a square 2-D kernel."""
+        """The number of kernel taps: k² for a square 2-D kernel."""
         return math.prod(self.kernel)
 
     def inner(self, depth: int) -> Geometry:
-        """The geometry without its first ``depth`` dimensions, for an input that has them as they are."""
-        return _inner(self, depth)
+        """The geometry of the dimensions behind the first ``depth``."""
+        rest = {name: getattr(self, name)[depth:] for name in ("kernel", "stride", "padding", "dilation")}
+        return dataclasses.replace(self, **rest)
 
     def unpadded(self) -> Geometry:
-        """The geometry for an input that has its padding on."""
+        """The geometry for an input that is padded already."""
         return dataclasses.replace(self, padding=((0, 0),) * self.dims, padding_mode="zeros")
 
     def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
-        """The output positions in each dimension of an input of that size.
+        """The number of output positions in each dimension, for an input of this size.
 
         Raises:
             InputError: the kernel is larger than the padded input, or the padding mode cannot pad so far.
@@ -136,10 +135,10 @@ class Geometry:
         return tuple(out)
 
     def stuffed(self, x: Tensor, output_padding: Sequence[int]) -> tuple[Tensor, Geometry]:
-        """A transposed convolution of ``x`` as the convolution it equals: its input and its geometry.
+        """Input and geometry of the ordinary convolution that equals a transposed convolution of ``x``.
 
-        The input gets ``stride − 1`` zeros between its pixels and ``dilation·(kernel − 1) − padding`` around
-        them (fewer than none: pixels are cut), the stride becomes 1. The taps then come in reverse order.
+        The input gets ``stride − 1`` zeros between its pixels and ``dilation·(kernel − 1) − padding`` zeros around them
+        (a negative number cuts pixels off), and the stride becomes 1. The taps come in reverse order.
         """
         size = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], self.stride, strict=True)]
         spaced = x.new_zeros(*x.shape[:2], *size)
@@ -153,16 +152,14 @@ class Geometry:
         return spaced[(..., *cuts)], dataclasses.replace(self, stride=(1,) * self.dims, padding=tuple(pads))
 
     def pad(self, x: Tensor) -> Tensor:
-        """The input ``(B, C, *size)`` with its padding on."""
+        """The padded input, of ``x`` (B, C, *size)."""
         if not any(map(any, self.padding)):
             return x
         pads = [side for pair in reversed(self.padding) for side in pair]
         return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
 
     def windows(self, x: Tensor) -> Tensor:
-        """Every patch of the padded input ``(B, C, *rest, *size)``, nothing copied: a view ``(B, C, *rest,
-        *output, *kernel)``.
-        """
+        """Every patch of the padded input (B, C, *rest, *size), as a view (B, C, *rest, *output, *kernel)."""
         lead = x.ndim - self.dims
         steps = x.stride()[lead:]
         each = zip(x.shape[lead:], self.kernel, self.stride, self.dilation, strict=True)
@@ -178,23 +175,12 @@ class Geometry:
         )
 
 
-@lru_cache(maxsize=1024)
-def _inner(geometry: Geometry, depth: int) -> Geometry:
-    rest = {name: getattr(geometry, name)[depth:] for name in ("kernel", "stride", "padding", "dilation")}
-    return dataclasses.replace(geometry, **rest)
-
-
-def _positions(padded: int, kernel: int, stride: int, dilation: int) -> int:
-    """Where the kernel fits along one dimension of ``padded`` pixels, ``⌊(padded − d(k−1) − 1)/s⌋ + 1``."""
-    return (padded - dilation * (kernel - 1) - 1) // stride + 1
-
-
 def checked_input(x: Any, groups: int) -> Tensor:
-    """``x`` as a tensor this instrument can read, detached.
+    """``x`` detached, as a tensor that the instrument can read; half precision becomes float32.
 
     Raises:
-        InputError: not a real floating-point tensor, an empty, sparse or meta one, or channels that ``groups`` does not
-            divide.
+        InputError: not a real floating-point tensor, an empty, sparse or meta tensor, or a number of channels that
+            ``groups`` does not divide.
     """
     if not isinstance(x, Tensor):
         raise InputError(f"x must be a torch tensor, not {type(x).__name__}.")
@@ -208,22 +194,21 @@ def checked_input(x: Any, groups: int) -> Tensor:
     return x.detach() if x.dtype in (torch.float32, torch.float64) else x.detach().float()
 
 
+def _positions(padded: int, kernel: int, stride: int, dilation: int) -> int:
+    """The number of positions of the kernel along ``padded`` pixels, ``⌊(padded − d(k−1) − 1)/s⌋ + 1``."""
+    return (padded - dilation * (kernel - 1) - 1) // stride + 1
+
+
 def _tuple(name: str, value: int | Sequence[int], dims: int, least: int) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, Sequence) else (value,) * dims
     if len(values) == 1:
         values = values * dims
     if len(values) != dims:
         raise InputError(f"{name} must be one whole number or {dims} of them for this x, not {value!r}.")
-    # NumPy's whole numbers and those of a tensor's one element have an index, too.
-    whole = tuple(operator.index(v) for v in values if _is_whole(v))
-    if len(whole) < dims or min(whole) < least:
+    try:  # whole numbers of NumPy, and tensors of one whole number, have an index, too
+        whole = tuple(operator.index(v) for v in values if not isinstance(v, bool))
+    except TypeError:
+        whole = ()
+    if len(whole) < dims or min(whole, default=least) < least:
         raise InputError(f"{name} must be whole numbers of at least {least}, not {value!r}.")
     return whole
-
-
-def _is_whole(value: Any) -> bool:
-    try:
-        operator.index(value)
-    except TypeError:
-        return False
-    return not isinstance(value, bool)

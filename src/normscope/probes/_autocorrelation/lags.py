@@ -1,88 +1,101 @@
-"""The autocorrelation matrix of a convolution's input."""
+"""Which pairs of kernel taps share products: the one-dimensional bookkeeping of the algorithm.
+
+Along one dimension tap i of patch m reads pixel ``u = s·m + d·i − p`` (stride s, dilation d, padding p). Two taps
+(i, j) multiply pixels that lie ``e = d·(j − i)`` apart. So all pairs of the same lag e and the same phase
+``φ = u mod s`` sum the same products ``x[u]·x[u+e]``, over ranges of u that differ only near the borders. A `Lag` cuts
+the union of the ranges into segments on which the set of pairs is constant: a long core and short strips. Each segment
+is multiplied once, and the sum of a pair is the sum of its segments. Nothing is subtracted.
+"""
 
 from __future__ import annotations
 
-import math
+import dataclasses
+import itertools
 from collections.abc import Sequence
-from contextlib import nullcontext
+from functools import lru_cache
 
-import torch
-from torch import Tensor
-
-from normscope.errors import InputError
-from normscope.probes._autocorrelation.choice import cheapest_depth
-from normscope.probes._autocorrelation.geometry import Geometry, checked_input
-from normscope.probes._autocorrelation.products import sum_of_grouped_products, sum_of_products
+Pairs = tuple[tuple[int, int, int, int], ...]
+"""``(i, j, first, last)`` of each pair of taps, as in `Lag`."""
 
 
-def autocorrelation(
-    x: Tensor,
-    kernel_size: int | Sequence[int],
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] | str = 0,
-    dilation: int | Sequence[int] = 1,
-    groups: int = 1,
-    padding_mode: str = "zeros",
-) -> Tensor:
-    """The autocorrelation matrix of a convolution's input patches, without writing the patches out.
+@dataclasses.dataclass(frozen=True)
+class Lag:
+    """All pairs of taps along one dimension with the same lag and phase.
 
-    ``R = E[patch patchᵀ]``, the mean over the batch and all output positions, exact. The entries of a patch
-    are ordered as ``torch.nn.functional.unfold`` orders them: channel, then kernel row, then kernel column.
-    The other arguments are those of the convolution.
+    Pixels of a phase are counted by q: ``u = s·q + φ``.
+
+    Attributes:
+        phase: φ, the phase of the left pixel.
+        shift: e, the lag in pixels; the right pixel is u + e.
+        segments: ranges ``[first, last)`` of q, in order and disjoint.
+        pairs: ``(i, j, first, last)``: the pair of taps (i, j) sums the segments ``first … last−1``. The taps of
+            neighbouring pairs are evenly spaced.
+    """
+
+    phase: int
+    shift: int
+    segments: tuple[tuple[int, int], ...]
+    pairs: Pairs
+
+    @property
+    def length(self) -> int:
+        """The number of pixels that are multiplied."""
+        return sum(last - first for first, last in self.segments)
+
+
+Lags = tuple[Lag, ...]
+
+
+@lru_cache(maxsize=1024)
+def lags_along(size: int, kernel: int, stride: int, dilation: int, before: int, patches: int) -> Lags:
+    """The lags of one dimension, first those with ``shift ≥ 0``.
+
+    Zero padding is not stored: a range ends where either pixel would leave the image.
 
     Args:
-        x: the input (B, C, L), (B, C, H, W) or (B, C, D, H, W); half precision is computed in float32.
-        kernel_size: one whole number or one for each spatial dimension.
-        stride: the same.
-        padding: the same, or ``"same"`` or ``"valid"``.
-        dilation: the same.
-        groups: channel groups; each group has its own matrix.
-        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
-
-    Returns:
-        (K, K) with K = C·∏kernel, or (G, K/G, K/G) for groups > 1; symmetric to the bit and positive semi-
-        definite to rounding. NaN and infinite values of x reach no other entries than they belong to; an entry where
-        all that one meets is zero padding may be finite, or the NaN of 0 · NaN. No gradient flows through it.
-
-    Raises:
-        InputError: an argument no convolution of this x could have.
-
-    Source: Chai et al. 2020, section 2: the matrix whose eigenvalues bound the stable learning rate.
+        size: number of pixels of the image, without its zero padding.
+        kernel: number of taps.
+        stride: s.
+        dilation: d.
+        before: p, the zero padding in front.
+        patches: number of output positions.
     """
-    if not isinstance(x, Tensor) or x.ndim not in (3, 4, 5):
-        shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(f"x must be a tensor (B, C, L), (B, C, H, W) or (B, C, D, H, W), not {shape}.")
-    geometry = Geometry.of(x.ndim - 2, kernel_size, stride, padding, dilation, groups, padding_mode)
-    total, count = patch_sum(checked_input(x, groups), geometry)
-    mean = total.div_(count)
-    return mean if groups > 1 else mean[0]
+    ranges: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
+    for i, j in itertools.product(range(kernel), repeat=2):
+        start, shift = dilation * i - before, dilation * (j - i)
+        phase = start % stride
+        low, high = max(0, -shift), min(size, size - shift)
+        first = max((start - phase) // stride, -((phase - low) // stride))
+        last = min((start - phase) // stride + patches, -((phase - high) // stride))
+        if first < last:
+            ranges.setdefault((phase, shift), []).append((i, j, first, last))
+    found = [_lag(phase, shift, pairs) for (phase, shift), pairs in ranges.items()]
+    return tuple(sorted(found, key=lambda lag: (lag.shift < 0, abs(lag.shift), lag.phase)))
 
 
-def patch_sum(x: Tensor, geometry: Geometry, dtype: torch.dtype | None = None) -> tuple[Tensor, int]:
-    """``Σ patch patchᵀ`` (G, K/G, K/G) of ``x`` (B, C, *size), symmetric to the bit, and their number.
-
-    Computed in ``dtype``, by default that of x.
-    """
-    count = len(x) * math.prod(geometry.output_size(x.shape[2:]))
-    groups, size = geometry.groups, x.shape[1] // geometry.groups * geometry.taps
-    total = x.new_zeros(groups, size, size, dtype=dtype)
-    device = x.device.type
-    exact = torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
-    with torch.inference_mode(), exact:  # total was made before, so it stays an ordinary tensor
-        _add_patches(x, geometry, total)
-    return total, count
+def _lag(phase: int, shift: int, pairs: list[tuple[int, int, int, int]]) -> Lag:
+    """The lag whose pairs ``(i, j, first, last)`` sum the pixels ``first … last−1``."""
+    cuts = sorted({cut for _, _, first, last in pairs for cut in (first, last)})
+    segments = [
+        (a, b)
+        for a, b in itertools.pairwise(cuts)
+        if any(first <= a and b <= last for _, _, first, last in pairs)
+    ]
+    begins = {a: index for index, (a, _) in enumerate(segments)}
+    ends = {b: index + 1 for index, (_, b) in enumerate(segments)}
+    return Lag(phase, shift, tuple(segments), tuple((i, j, begins[a], ends[b]) for i, j, a, b in pairs))
 
 
-def _add_patches(x: Tensor, geometry: Geometry, total: Tensor) -> None:
-    """Write each group's sum into ``total`` (G, K/G, K/G), which holds zeros, by the cheapest path."""
-    if geometry.padding_mode != "zeros":
-        x, geometry = geometry.pad(x), geometry.unpadded()
-    groups, channels = geometry.groups, x.shape[1] // geometry.groups
-    depth = cheapest_depth(geometry, len(x), channels, x.shape[2:], total.element_size())
-    if groups == 1:
-        sum_of_products(x, geometry, depth, total[0])
-    elif not depth:
-        sum_of_grouped_products(x, geometry, total)
-    else:
-        for group, matrix in zip(torch.chunk(x, groups, 1), total, strict=True):
-            sum_of_products(group, geometry, depth, matrix)
+WHOLE = Lag(0, 0, ((0, 1),), ((0, 0, 0, 1),))
+"""The one lag of a dimension of one pixel and one tap."""
+
+
+def sign(combination: Sequence[Lag]) -> int:
+    """The sign of the first shift that is not zero. Of a lag and its negative only the positive one is multiplied."""
+    first = next((lag.shift for lag in combination if lag.shift), 0)
+    return (first > 0) - (first < 0)
+
+
+def combinations_of(lags: Sequence[Lags]) -> tuple[Lags, ...]:
+    """Every combination of one lag of each dimension that is multiplied."""
+    return tuple(each for each in itertools.product(*lags) if sign(each) >= 0)

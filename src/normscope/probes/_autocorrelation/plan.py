@@ -1,0 +1,195 @@
+"""The plan of an autocorrelation: every decision, made once from the shape of the input."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from normscope.probes._autocorrelation.geometry import Geometry
+from normscope.probes._autocorrelation.lags import WHOLE, Lags, combinations_of, lags_along
+from normscope.probes._autocorrelation.stacks import Stack, stacks_of
+
+WIDE = 128
+"""Width from which a product is fast by itself; narrower rows of pixels are stacked."""
+
+KEPT = 0.9
+"""Largest size of the sums that are kept from one part of the batch to the next, as a share of the input's size."""
+
+SMALL = 256
+"""Largest number of rows of an R that is written by looking up where its entries come from."""
+
+CHUNK = 2**20
+"""Bytes of one part of the batch: it stays in the processor's cache while all lags use it."""
+
+COLUMNS = 128
+"""Least number of columns of a product, if there are so many: a shorter product spends its time on its results."""
+
+ROOM = 0.9
+"""Largest size of one part of the batch, if there are several, as a share of the input's size."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """How ``Σ patch patchᵀ`` of one channel group's input (B, C, *size) is computed.
+
+    Attributes:
+        geometry: the convolution, with zero padding.
+        batch: B.
+        channels: C.
+        size: number of pixels of each spatial dimension.
+        itemsize: bytes of one sum.
+        depth: number of leading dimensions that go by lags. The others are unfolded: each channel and tap of theirs is
+            a row of the products.
+        unfolded: geometry of the unfolded dimensions.
+        width: number of rows of the products, C times the unfolded taps.
+        lags: the lags of each dimension that goes by lags. Pixels of the last dimension are columns of the products. If
+            the stacked dimension has no such dimension behind it, `WHOLE` takes its place.
+        stacks: the lags as stacks, with the last dimension but one as the stacked one; empty if none is stacked.
+        combinations: one lag of each dimension at a time; empty if a dimension is stacked.
+        kept: whether sums are kept from one part of the batch to the next; otherwise they are added to R at once.
+        looked_up: whether R is written in one go, by looking up where each entry comes from.
+        examples: number of examples in one part of the batch.
+    """
+
+    geometry: Geometry
+    batch: int
+    channels: int
+    size: tuple[int, ...]
+    itemsize: int
+    depth: int
+    unfolded: Geometry
+    width: int
+    lags: tuple[Lags, ...]
+    stacks: tuple[Stack, ...]
+    combinations: tuple[Lags, ...]
+    kept: bool
+    looked_up: bool
+    examples: int
+
+    @property
+    def values(self) -> int:
+        """Number of values of the input."""
+        return self.batch * self.channels * math.prod(self.size)
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Number of taps of each dimension in `lags`."""
+        return (*self.geometry.kernel[: self.depth], 1)[: len(self.lags)]
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Stride of each dimension in `lags`."""
+        return (*self.geometry.stride[: self.depth], 1)[: len(self.lags)]
+
+    @property
+    def zeros(self) -> tuple[int, int]:
+        """Number of rows of padding that are stored before and behind those of the stacked dimension."""
+        if not self.stacks:
+            return 0, 0
+        rows = len(self.lags) - 2
+        (before, behind), reach = self.geometry.padding[rows], self.kernel[rows] - 1
+        # Of a lag and its negative only the positive one is multiplied: a first dimension needs no zeros before it.
+        return min(before, reach) * (rows > 0), min(behind, reach)
+
+    @property
+    def beyond(self) -> int:
+        """Number of values before and behind the image that are multiplied, but belong to no pair of taps."""
+        return (self.kernel[-2] - 1) * self.width if self.stacks else 0
+
+
+def plans(
+    geometry: Geometry, batch: int, channels: int, size: tuple[int, ...], itemsize: int
+) -> Iterator[Plan]:
+    """The plans worth considering for an input (batch, channels, *size) of one group, at most one for each depth.
+
+    Narrow rows of pixels that cannot be stacked are not worth it, unless they are the whole image.
+    """
+    for depth in range(geometry.dims + 1):
+        width = channels * math.prod(geometry.kernel[depth:])
+        stacked = width < WIDE and _stackable(geometry, depth)
+        if not depth or stacked or width >= WIDE or geometry.dims == 1:
+            yield _plan(geometry, batch, channels, size, itemsize, depth, stacked)
+
+
+def _stackable(geometry: Geometry, depth: int) -> bool:
+    """Whether neighbouring pixels of the last dimension before the columns can be stacked."""
+    at = depth - 1 - (depth == geometry.dims)
+    return at >= 0 and geometry.kernel[at] > 1 and geometry.stride[at] == geometry.dilation[at] == 1
+
+
+def _plan(
+    geometry: Geometry,
+    batch: int,
+    channels: int,
+    size: tuple[int, ...],
+    itemsize: int,
+    depth: int,
+    stacked: bool,
+) -> Plan:
+    unfolded = geometry.inner(depth)
+    width, values = channels * unfolded.taps, batch * channels * math.prod(size)
+    lags = _lags(geometry, size, depth)
+    if stacked and depth < geometry.dims:
+        lags = (*lags, (WHOLE,))
+    stacks = stacks_of(lags) if stacked else ()
+    combinations = combinations_of(lags) if depth and not stacked else ()
+
+    sums = sum(stack.sums for stack in stacks)
+    sums += sum(math.prod(len(lag.segments) for lag in combination) for combination in combinations)
+    kept = sums * width**2 <= KEPT * values
+    every_pair = all(
+        sum(len(lag.pairs) for lag in along) == taps**2
+        for along, taps in zip(lags, (*geometry.kernel[:depth], 1), strict=False)
+    )
+    return Plan(
+        geometry=geometry,
+        batch=batch,
+        channels=channels,
+        size=size,
+        itemsize=itemsize,
+        depth=depth,
+        unfolded=unfolded,
+        width=width,
+        lags=lags,
+        stacks=stacks,
+        combinations=combinations,
+        kept=kept,
+        looked_up=kept and len(stacks) == 1 and channels * geometry.taps <= SMALL and every_pair,
+        examples=_examples(geometry, batch, channels, size, itemsize, depth, kept),
+    )
+
+
+def _lags(geometry: Geometry, size: tuple[int, ...], depth: int) -> tuple[Lags, ...]:
+    """The lags of the leading ``depth`` dimensions."""
+    out = geometry.output_size(size)
+    columns = (size, geometry.kernel, geometry.stride, geometry.dilation, geometry.padding, out)
+    return tuple(
+        lags_along(n, kernel, stride, dilation, before, patches)
+        for n, kernel, stride, dilation, (before, _), patches in zip(
+            *(column[:depth] for column in columns), strict=True
+        )
+    )
+
+
+def _examples(
+    geometry: Geometry,
+    batch: int,
+    channels: int,
+    size: tuple[int, ...],
+    itemsize: int,
+    depth: int,
+    kept: bool,
+) -> int:
+    """As many examples as fill a chunk and make columns enough, in parts of like size."""
+    width = channels * math.prod(geometry.kernel[depth:])
+    positions = math.prod(geometry.output_size(size)[depth:])
+    scale = 1 if kept and width < WIDE else 2  # twice as many where results are large
+    lagged = 0 < depth == geometry.dims
+    if lagged and scale > 1:
+        return batch
+    values = width * positions * math.prod(size[:depth])
+    columns = positions * (size[-1] if lagged else 1)
+    fit = max(scale * CHUNK // (values * itemsize), -(-scale * COLUMNS // columns))
+    room = int(ROOM * batch * channels * math.prod(size)) // values
+    return -(-batch // -(-batch // max(1, min(fit, room))))
