@@ -43,7 +43,9 @@ def pixels(left: float) -> None:
         text(left + 130 + (u + 0.5) * CELL, top, f"u={u}", 11, "middle")
     y = top + 10
     for lag, colour in zip(
-        (g for g in lags_along(SIZE, KERNEL, 1, 1, 0, SIZE - KERNEL + 1) if g.shift >= 0), COLOURS, strict=True
+        (g for g in lags_along(SIZE, KERNEL, 1, 1, 0, SIZE - KERNEL + 1) if g.shift >= 0),
+        COLOURS,
+        strict=True,
     ):
         text(left, y + 15, f"lag {lag.shift}:  x[u]·x[u+{lag.shift}]", 13, weight="bold")
         for i, j, first, last in lag.pairs:

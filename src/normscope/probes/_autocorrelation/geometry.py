@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from normscope.errors import InputError
-from normscope.nn import kinds
+from normscope.nn import module_kinds
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -82,7 +82,7 @@ class Geometry:
         """The geometry of a convolution, a transposed convolution (its own arguments) or a linear layer."""
         if isinstance(layer, nn.Linear):
             return cls((), (), (), ())
-        if not isinstance(layer, kinds.Convolution | kinds.Transposed):
+        if not isinstance(layer, module_kinds.Convolution | module_kinds.Transposed):
             raise InputError(f"{type(layer).__name__} is not a convolution and not a linear layer.")
         return cls.of(
             len(layer.kernel_size),
