@@ -10,18 +10,12 @@ This module imports torch: only a running cell imports it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import torch
 
 from normscope import networks, training
 from normscope.papers.shared.training_run import TrainingRun
-
-if TYPE_CHECKING:
-    from normscope.papers.chai2020.cells.lenet import EarlySpectrum, LeNetTraining
-    from normscope.papers.chai2020.cells.noise import NoiseTraining, StepComparison
-
-    Settings: TypeAlias = LeNetTraining | EarlySpectrum | NoiseTraining | StepComparison
 
 IMAGE = 32
 """Height and width of the network's input: two convolutions and poolings leave 400 = 16·5·5 features of it."""
@@ -33,15 +27,12 @@ def lenet(seed: int, **network: Any) -> networks.LeNet:
         return networks.lenet(image=IMAGE, **network)
 
 
-def start(
-    settings: Settings,
-    train_output: bool = True,
-    **network: Any,
-) -> TrainingRun[networks.LeNet]:
+def start(settings: Any, train_output: bool = True, **network: Any) -> TrainingRun[networks.LeNet]:
     """A run of the LeNet with the recipe's optimiser, before its first step.
 
     Args:
-        settings: the cell's configuration.
+        settings: the cell's configuration, with the fields ``rate`` and ``fixed_rate`` besides those of a
+            :class:`~normscope.papers.shared.training_run.TrainingRun`.
         train_output: whether the fully connected layer is trained too.
         network: arguments of :func:`normscope.networks.lenet`.
     """
