@@ -86,7 +86,7 @@ def expected(x, **arguments):
     return r if len(r) > 1 else r[0]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(convolutions())
 def test_equals_the_mean_of_every_patchs_outer_product(case):
     x, arguments = case

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 import normscope as ns
 from normscope.errors import InputError, UnknownNameError
+from normscope.nn.channels_last import ChannelsLast
 
 COLUMNS = ["layer", "kind", "channel", "count", "mean", "variance", "power", "nonfinite", "note"]
 
@@ -31,6 +32,17 @@ def check(rows, output, dim=1):
     np.testing.assert_allclose(rows["variance"], values.var(1), rtol=1e-12)
     np.testing.assert_allclose(rows["power"], (values**2).mean(1), rtol=1e-12)
     assert (rows["nonfinite"] == 0).all()
+
+
+class LlamaRMSNorm(nn.Module):
+    """As in transformers: a norm over the last dimension that does not derive from the framework's."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+
+    def forward(self, x):
+        return self.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +65,7 @@ def check(rows, output, dim=1):
         (nn.RMSNorm(4), (3, 7, 4), 2),
         (nn.LayerNorm((4, 5, 5)), (3, 4, 5, 5), 1),
         (nn.InstanceNorm2d(4, affine=True), (3, 4, 5, 5), 1),
+        (LlamaRMSNorm(4), (3, 7, 4), 2),
     ],
     ids=str,
 )
@@ -64,6 +77,14 @@ def test_every_layers_output_is_measured_channel_by_channel(layer, shape, dim):
     assert set(rows["layer"]) == {"0"}
     assert set(rows["kind"]) == {type(layer).__name__.lower()}
     check(rows, copy.deepcopy(model)(x), dim)
+
+
+def test_the_norm_in_a_channels_last_wrapper_is_measured_where_the_wrapper_puts_its_channels():
+    model = nn.Sequential(ChannelsLast(nn.BatchNorm1d(4)))
+    x = batch(3, 7, 4, scale=3.0, shift=5.0)
+    rows = ns.probes.moments(model, x)
+    assert set(rows["layer"]) == {"0.norm"}
+    check(rows, copy.deepcopy(model)(x), 2)
 
 
 def test_layers_come_in_the_models_order_and_other_modules_are_left_out():
@@ -178,7 +199,7 @@ def test_a_layer_that_did_not_run_has_one_row_without_numbers():
     assert rows["channel"].isna().sum() == 1
 
 
-def test_a_layer_whose_output_is_no_tensor_says_so():
+def test_a_layer_whose_output_is_not_a_tensor_says_so():
     class Pair(nn.Linear):
         def forward(self, x):
             return x, x
@@ -191,7 +212,7 @@ def test_a_layer_whose_output_is_no_tensor_says_so():
         def forward(self, x):
             return self.pair(x)[0]
 
-    assert ns.probes.moments(Model(), batch(3, 2))["note"].tolist() == ["the output is no tensor"]
+    assert ns.probes.moments(Model(), batch(3, 2))["note"].tolist() == ["the output is not a tensor"]
 
 
 def test_a_layer_whose_channels_change_between_calls_is_refused():
@@ -203,7 +224,7 @@ def test_a_layer_whose_channels_change_between_calls_is_refused():
         def forward(self, x):
             return self.norm(x[:, :2]).sum() + self.norm(x).sum()
 
-    with pytest.raises(InputError, match=r"layer 'norm' gives 2 channels at one call and 3 at another"):
+    with pytest.raises(InputError, match=r"layer 'norm' has 2 channels in one call and 3 in another"):
         ns.probes.moments(Model(), batch(4, 3, 3, 3))
 
 

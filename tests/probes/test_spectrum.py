@@ -244,18 +244,17 @@ def test_an_unknown_layer_is_refused_by_name():
         ns.probes.spectrum(network(), batch(4, 2, 8, 8), layers=["1"])
 
 
-@pytest.mark.parametrize("layers", [[0], 1.5, [None]])
-def test_what_is_no_name_of_a_layer_is_refused(layers):
+@pytest.mark.parametrize("read", [ns.probes.spectrum, ns.probes.moments])
+@pytest.mark.parametrize("layers", [[0], 1.5])
+def test_a_layer_that_is_not_named_is_refused(read, layers):
     with pytest.raises(InputError, match="layers must be names"):
-        ns.probes.spectrum(nn.Linear(2, 2), torch.ones(1, 2), layers=layers)
+        read(nn.Linear(2, 2), torch.ones(1, 2), layers=layers)
 
 
-@pytest.mark.parametrize("model", [None, torch.relu])
-def test_what_is_no_model_is_refused(model):
+@pytest.mark.parametrize("read", [ns.probes.spectrum, ns.probes.moments, ns.probes.SpectrumSampler])
+def test_a_model_that_is_not_a_module_is_refused(read):
     with pytest.raises(InputError, match="model must be"):
-        ns.probes.spectrum(model, torch.ones(1, 2))
-    with pytest.raises(InputError, match="model must be"):
-        ns.probes.SpectrumSampler(model, every=1)
+        read(torch.relu, 1)
 
 
 def test_lazy_layers_are_refused():
@@ -307,7 +306,7 @@ def test_extremes_equal_the_full_routes_or_say_why_not(layer, shape):
 def test_extremes_never_give_a_wrong_smallest_eigenvalue():
     """Eigenvalues crowd near 0, to 1e-9 of the largest: Lanczos must find it or say it did not."""
     rng = torch.Generator().manual_seed(5)
-    for power, dim in itertools.product((2, 4, 6, 9), (120, 700)):
+    for power, dim in itertools.product((2, 6, 9), (120, 700)):
         scale = torch.logspace(0, -power / 2, dim, dtype=torch.float64)
         q = torch.linalg.qr(torch.randn(800, dim, generator=rng, dtype=torch.float64)).Q
         row = ns.probes.spectrum(nn.Linear(dim, 1).double(), q * scale * 800**0.5, extremes=True).iloc[0]
@@ -316,11 +315,10 @@ def test_extremes_never_give_a_wrong_smallest_eigenvalue():
         assert math.isnan(row.lambda_min) == ("not resolved" in row.note)
 
 
-@pytest.mark.parametrize("dim", [20, 60, 120, 700])
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_extremes_find_the_one_direction_without_power(dim, seed):
+@pytest.mark.parametrize("dim", [20, 120, 700])
+def test_extremes_find_the_one_direction_without_power(dim):
     """Two equal entries leave an eigenvalue of 0, far below all others."""
-    x = torch.randn(3000, dim, generator=torch.Generator().manual_seed(seed))
+    x = batch(3000, dim)
     x[:, -1] = x[:, 0]
     row = ns.probes.spectrum(nn.Linear(dim, 1), x, extremes=True).iloc[0]
     assert (row.lambda_min, row.condition, row.note) == (0, math.inf, "")
@@ -335,8 +333,8 @@ def test_extremes_of_a_convolution_with_two_equal_channels():
 
 def test_extremes_of_a_well_conditioned_input_are_found_in_few_steps():
     """In fewer products than entries, and enough that no smaller eigenvalue can have been missed."""
-    x = torch.randn(20_000, 700, generator=torch.Generator().manual_seed(3))
-    full, lanczos = (ns.probes.spectrum(nn.Linear(700, 1), x, extremes=e).iloc[0] for e in (False, True))
+    x = batch(4000, 620)
+    full, lanczos = (ns.probes.spectrum(nn.Linear(620, 1), x, extremes=e).iloc[0] for e in (False, True))
     assert lanczos.lambda_min == pytest.approx(full.lambda_min, rel=1e-4)
 
 

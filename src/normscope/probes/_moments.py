@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from normscope.errors import InputError, UnknownNameError
+from normscope.errors import InputError
 from normscope.nn import module_kinds
-from normscope.probes.capture import call, untouched
+from normscope.probes.capture import call, chosen_modules, untouched
 
 COLUMNS = ("layer", "kind", "channel", "count", "mean", "variance", "power", "nonfinite", "note")
 
@@ -21,33 +21,33 @@ COLUMNS = ("layer", "kind", "channel", "count", "mean", "variance", "power", "no
 def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd.DataFrame:
     """The first two moments of each channel of each layer's output, from one forward pass.
 
-    For the values ``y`` of one channel, over batch and positions: mean ``μ = E[y]``, variance ``E[(y − μ)²]`` (that of
-    these values themselves, not an estimate of another's: the divisor is their number) and power ``E[y²] = μ² +
-    variance``, all accumulated in float64. NaN and infinite values are counted and flow through: the mean of a channel
-    that holds NaN is NaN. The model runs once, in the mode it is in; it, its buffers and all random generators are
-    afterwards as before.
+    For the values ``y`` of one channel, over batch and positions: mean ``μ = E[y]``, variance ``E[(y − μ)²]`` (divided
+    by the number of values, not by one less) and power ``E[y²] = μ² + variance``, all accumulated in float64. NaN and
+    infinite values are counted and flow through: the mean of a channel that holds NaN is NaN. The model runs once, in
+    the mode it is in; the model, its buffers and all random generators are afterwards as before.
 
-    Channels are in dimension 1, except of linear layers and of norms over features (``nn.LayerNorm``, ``nn.RMSNorm``),
-    where they come last.
+    Which dimension holds the channels is said in :func:`normscope.nn.module_kinds.channel_dim`: dimension 1, but the last one
+    for linear layers and for norms over features (``nn.LayerNorm``, ``nn.RMSNorm`` and classes named after them).
 
     Args:
-        model: any module; its convolutions (transposed ones too), linear layers and norms are measured. A norm is a
-            module without children that has "norm" in the name of its class.
+        model: any module; its convolutions, transposed convolutions, linear layers and norms are measured. A norm is a
+            module without children whose class has "norm" in its name.
         x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
         layers: names of the layers to measure, as in ``model.named_modules()``; a module of any kind may be named.
 
     Returns:
-        One row a layer and channel, in the model's order: ``layer``, ``kind`` (``"conv2d"``, ``"batchnorm"`` …: the
-        class in lower case), ``channel``, ``count`` (how many values: the calls of a layer that runs more than once
-        are taken together), ``mean``, ``variance``, ``power``, ``nonfinite`` (how many of the values are NaN or
-        infinite), and ``note``. A layer that did not run, or whose output is no tensor, has one row without numbers,
+        One row per layer and channel, in the model's order: ``layer``, ``kind`` (the class in lower case:
+        ``"conv2d"``, ``"batchnorm2d"`` …), ``channel``, ``count`` (number of values, over all calls of a layer that
+        runs more than once), ``mean``, ``variance``, ``power``, ``nonfinite`` (number of values that are NaN or
+        infinite), and ``note``. A layer that did not run, or whose output is not a tensor, has one row without numbers,
         whose note says so.
 
     Raises:
-        UnknownNameError: ``layers`` names a layer the model does not have.
-        InputError: a layer's output has fewer dimensions than its channels need, or their number changes between calls.
+        UnknownNameError: ``layers`` names a layer that the model does not have.
+        InputError: a layer's output has fewer dimensions than its channels need, or its number of channels changes
+            between calls.
     """
-    chosen = _chosen(model, layers)
+    chosen = chosen_modules(model, layers, module_kinds.is_measured)
     sums: dict[str, _Sum] = {}
     others: set[str] = set()
     with torch.no_grad(), untouched(model), ExitStack() as hooks:
@@ -62,13 +62,10 @@ def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd
 
             hooks.callback(layer.register_forward_hook(hook).remove)
         call(model, x)
-    notes = {
-        name: "the output is no tensor" if name in others else "the layer did not run" for name in chosen
-    }
-    tables = [
-        sums[name].table(name, layer) if name in sums else _without_numbers(name, layer, notes[name])
-        for name, layer in chosen.items()
-    ]
+    tables = []
+    for name, layer in chosen.items():
+        why = "the output is not a tensor" if name in others else "the layer did not run"
+        tables.append(sums[name].table(name, layer) if name in sums else _without_numbers(name, layer, why))
     if not tables:
         tables = [_without_numbers("", model, "").iloc[:0]]
     return pd.concat(tables, ignore_index=True)
@@ -76,7 +73,7 @@ def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd
 
 @dataclasses.dataclass(frozen=True)
 class _Sum:
-    """Of each channel: how many values, their mean, their squared distances from it, their squares, float64 (C,)."""
+    """For each channel: mean, sum of squared distances from it, sum of squares, all float64 (C,); number of values."""
 
     count: int
     mean: Tensor
@@ -96,7 +93,7 @@ class _Sum:
         """The sums of both sets of values (Chan, Golub & LeVeque 1983)."""
         if len(self.mean) != len(other.mean):
             raise InputError(
-                f"layer {name!r} gives {len(self.mean)} channels at one call and {len(other.mean)} at another: "
+                f"layer {name!r} has {len(self.mean)} channels in one call and {len(other.mean)} in another: "
                 "it cannot be measured by channel."
             )
         if not self.count or not other.count:
@@ -112,7 +109,7 @@ class _Sum:
         )
 
     def table(self, name: str, layer: nn.Module) -> pd.DataFrame:
-        """A row a channel."""
+        """One row per channel."""
         columns = {
             "layer": name,
             "kind": type(layer).__name__.lower(),
@@ -133,22 +130,11 @@ def _without_numbers(name: str, layer: nn.Module, note: str) -> pd.DataFrame:
     return nothing.table(name, layer).assign(channel=pd.array([pd.NA], dtype="Int64"), note=note)
 
 
-def _chosen(model: nn.Module, layers: Iterable[str] | None) -> dict[str, nn.Module]:
-    if layers is None:
-        return {name: module for name, module in model.named_modules() if module_kinds.is_measured(module)}
-    modules = dict(model.named_modules(remove_duplicate=False))
-    names = [layers] if isinstance(layers, str) else list(layers)
-    for name in names:
-        if name not in modules:
-            raise UnknownNameError("layer", name, modules)
-    return {name: modules[name] for name in names}
-
-
 def _channels_first(name: str, layer: nn.Module, output: Tensor) -> Tensor:
     """A layer's output as (C, values)."""
     dim = module_kinds.channel_dim(layer, output.ndim)
     if not 0 <= dim < output.ndim:
         raise InputError(
-            f"layer {name!r} gives an output of shape {tuple(output.shape)}: it has no channels."
+            f"layer {name!r} has an output of shape {tuple(output.shape)}, which has no dimension of channels."
         )
     return output.movedim(dim, 0).flatten(1) if output.ndim > 1 else output[:, None]

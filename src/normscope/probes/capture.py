@@ -1,35 +1,59 @@
-"""Running a model once without leaving a trace, and seeing what reaches its layers."""
+"""One forward pass that leaves no trace, and hooks that read what reaches a model's layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvTransposeNd
 from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
-from normscope.errors import InputError
+from normscope.errors import InputError, UnknownNameError
 from normscope.generators import generators_kept
+from normscope.nn import module_kinds
 
 Seen = Callable[[str, nn.Module, Tensor], None]
-"""Called with a layer's name, the layer and its input, each time the layer is about to run."""
+"""Called with a layer's name, the layer and its input, each time before the layer runs."""
+
+
+def chosen_modules(
+    model: nn.Module, layers: Iterable[str] | None, measured: Callable[[nn.Module], bool]
+) -> dict[str, nn.Module]:
+    """The modules to measure, by name: the modules named in ``layers``, or by default all that are ``measured``.
+
+    Raises:
+        InputError: the model is not a module, or a name is not a string.
+        UnknownNameError: the model has no module of this name.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, not {type(model).__name__}.")
+    if layers is None:
+        return {name: module for name, module in model.named_modules() if measured(module)}
+    modules = dict(model.named_modules(remove_duplicate=False))
+    chosen = {}
+    for name in [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else layers:
+        if not isinstance(name, str):
+            raise InputError(f"layers must be names of layers, not {name!r}.")
+        if name not in modules:
+            known = [other for other, module in modules.items() if measured(module)]
+            raise UnknownNameError("layer", name, known)
+        chosen[name] = modules[name]
+    return chosen
 
 
 def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: Seen) -> None:
-    """One forward pass of the model as it is, with ``seen`` called for every call of a layer.
+    """Run the model once, in the mode it is in, and call ``seen`` at every call of a layer.
 
-    Parameters, buffers, modes, hooks and random generators are afterwards as before, also when the pass
-    fails.
+    Parameters, buffers, modes, hooks and random generators are afterwards as before, also if the pass fails.
 
     Args:
-        model: any module, in its own training or evaluation mode.
+        model: any module.
         x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
         layers: the layers to watch, by name.
-        seen: what to do with each input.
+        seen: receives each input.
 
     Raises:
         InputError: the model fails on this input.
@@ -41,7 +65,7 @@ def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: See
 
 
 def call(model: nn.Module, x: Any) -> None:
-    """Run the model on ``x``: a tuple is its arguments, a mapping its keyword arguments.
+    """Run the model on ``x``; a tuple is passed as its arguments and a mapping as its keyword arguments.
 
     Raises:
         InputError: the model fails on this input.
@@ -60,14 +84,16 @@ def call(model: nn.Module, x: Any) -> None:
 
 
 def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHandle]:
-    """Put a hook before each layer that hands its input to ``seen``."""
+    """Register a hook before each layer that passes its input to ``seen``."""
     for name, layer in layers.items():
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = name) -> None:
             value = args[0] if args else kwargs.get("input")
             if not isinstance(value, Tensor):
                 return
-            if isinstance(module, _ConvTransposeNd) and (args[1:] or kwargs.get("output_size") is not None):
+            if isinstance(module, module_kinds.Transposed) and (
+                args[1:] or kwargs.get("output_size") is not None
+            ):
                 raise InputError(f"layer {name!r} is called with output_size, which cannot be measured.")
             with torch.no_grad():
                 seen(name, module, value.detach())
@@ -77,7 +103,7 @@ def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHand
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Whatever happens inside, the model and every random generator come out as they went in."""
+    """A context after which the model and every random generator are as before, whatever happens inside."""
     tensors = [
         (slots, name, value, None if value is None else value.detach().clone())
         for slots in _slots(model)

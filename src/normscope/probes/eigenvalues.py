@@ -1,6 +1,4 @@
-"""What an autocorrelation matrix says of learning: its extreme eigenvalues, condition, power and learning-
-rate bound.
-"""
+"""What an autocorrelation matrix says about learning: extreme eigenvalues, condition, power, learning-rate bound."""
 
 from __future__ import annotations
 
@@ -15,17 +13,17 @@ from normscope.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Spectrum:
-    """One layer's (or group's) eigenvalues, read for learning by gradient descent.
+    """The extreme eigenvalues of one layer's R (or one group's), and what they mean for gradient descent.
 
     Attributes:
         dim: K, the number of rows of R.
-        positions: M, the patches of one example.
+        positions: M, the number of patches of one example.
         lambda_min: the smallest eigenvalue; 0 where it is below rounding.
         lambda_max: the largest eigenvalue.
         condition: ``λ_max / λ_min``; inf where λ_min is 0.
         power: ``tr R / K``, the mean square of a patch entry.
-        lr_bound: ``2 / (M λ_max)``; above it the mode of λ_max grows without end (Chai et al. 2020).
-        note: why a number is missing or degenerate; empty otherwise.
+        lr_bound: ``2 / (M λ_max)``; at a higher learning rate the mode of λ_max grows without end (Chai et al. 2020).
+        note: the reason why a number is missing or degenerate; empty otherwise.
     """
 
     dim: int
@@ -39,10 +37,10 @@ class Spectrum:
 
 
 def spectrum_of(autocorrelation: Tensor, positions: float = 1) -> Spectrum:
-    """Read a symmetric autocorrelation matrix R (K, K).
+    """The spectrum of a symmetric autocorrelation matrix R (K, K).
 
-    An eigenvalue within ``K·ε·λ_max`` of zero, ε the rounding of R's type, counts as zero: no symmetric
-    solver can tell them apart. Values of R that are not finite give NaN with a note.
+    An eigenvalue within ``K·ε·λ_max`` of zero, with ε the rounding of R's type, is reported as zero: no symmetric
+    solver can tell them apart. If a value of R is not finite, the numbers are NaN and the note says so.
 
     Args:
         autocorrelation: R, float32 or float64.
@@ -62,7 +60,7 @@ def spectrum_of(autocorrelation: Tensor, positions: float = 1) -> Spectrum:
 
 
 def read(dim: int, positions: float, smallest: float, largest: float, power: float, eps: float) -> Spectrum:
-    """The numbers that follow from the two extreme eigenvalues, computed with rounding ``eps``."""
+    """The spectrum that follows from the two extreme eigenvalues, which were computed with rounding ``eps``."""
     floor = dim * eps * abs(largest)
     lambda_max = largest if largest > 0 else 0.0
     lambda_min = 0.0 if smallest <= floor else smallest
@@ -81,6 +79,6 @@ def read(dim: int, positions: float, smallest: float, largest: float, power: flo
 
 
 def missing(dim: int, positions: float, why: str) -> Spectrum:
-    """A row without numbers, and the reason."""
+    """A spectrum without numbers; ``why`` is its note."""
     nan = math.nan
     return Spectrum(dim, positions, nan, nan, nan, nan, nan, why)

@@ -1,9 +1,9 @@
 """The extreme eigenvalues of an autocorrelation matrix that is never formed.
 
-``R v = E[x_m (x_mᵀ v)]`` is a convolution of the input with v as its one filter, followed by that filter's
-gradient. With one filter both are cheapest as one product each with the image: ``V X`` for all taps at once,
-whose rows are shifted and added; and ``X Yᵀ`` with the shifted rows of the response. Source: Lanczos' method
-as in ARPACK (`scipy`).
+``R v = E[x_m (x_mᵀ v)]`` is a convolution of the input with v as its only filter, followed by the gradient of that
+filter. With one filter, each of the two is one product with the image X. ``V X`` is the response of each tap to every
+pixel; shifted and added, these are the response Y of the filter. ``X Yᵀ``, with Y shifted back for each tap, is the
+gradient. Source: Lanczos' method as in ARPACK (`scipy`).
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from normscope.probes._autocorrelation.geometry import Geometry
 from normscope.probes.eigenvalues import Spectrum, missing, read
 
 TOLERANCE = 1e-7
-"""Relative residual at which λ_max is taken as converged: its own error is of the residual's square."""
+"""Relative residual at which λ_max has converged: its error is of the order of the residual's square."""
 
 RELIABLE = 1e-4
-"""Largest residual, relative to λ_min itself, with which λ_min is believed."""
+"""Largest residual, relative to λ_min, at which λ_min is believed."""
 
 STEPS = 600
-"""Steps granted to λ_min, which Lanczos finds slowly or not at all where small eigenvalues crowd."""
+"""Most steps for λ_min, which Lanczos finds slowly or not at all if many small eigenvalues lie close together."""
 
 PATIENCE = 60
-"""Steps after which it is given up if they show that those granted cannot be enough."""
+"""Steps after which λ_min is given up if `STEPS` cannot be enough."""
 
 MARGIN, CHANCE = 0.1, 1e-9
-"""λ_min is believed if the chance that an eigenvalue is smaller by more than this share of it is not greater."""
+"""λ_min is believed if the chance that an eigenvalue is smaller by this share of it, or by more, is at most that."""
 
 
 class PatchProduct:
     """``v ↦ Σ_m x_m (x_mᵀ v)`` for the patches x_m of one group's input.
 
     Args:
-        x: the input (B, C, *size); copied.
-        geometry: the convolution, of one group.
+        x: the group's input (B, C, *size), which is copied.
+        geometry: the convolution.
     """
 
     def __init__(self, x: Tensor, geometry: Geometry) -> None:
@@ -61,16 +61,17 @@ class PatchProduct:
         return other
 
     def __call__(self, v: Tensor) -> Tensor:
-        """The sum for ``v`` (K,)."""
+        """``Σ_m x_m (x_mᵀ v)`` for ``v`` (K,)."""
         seen = v.view(self.channels, self.taps).mT @ self.image
         return (self.image @ self._spread(self._gather(seen)).mT).reshape(-1)
 
     def diagonal(self) -> Tensor:
-        """``Σ_m x_m²``, entry by entry (K,)."""
+        """The diagonal of ``Σ_m x_m x_mᵀ`` (K,)."""
         ones = self.image.new_ones(*self.out, self.batch)
         return (self.image.square() @ self._spread(ones).mT).reshape(-1)
 
     def _gather(self, seen: Tensor) -> Tensor:
+        """The response of the filter (*out, B), from the responses of its taps to every pixel."""
         response = seen.new_zeros(*self.out, self.batch)
         for row, (patches, pixels) in zip(
             seen.view(self.taps, *self.size, self.batch), self.reads, strict=True
@@ -79,6 +80,7 @@ class PatchProduct:
         return response
 
     def _spread(self, response: Tensor) -> Tensor:
+        """The response for each tap (taps, pixels), at the pixels that the tap reads."""
         rows = response.new_zeros(self.taps, *self.size, self.batch)
         for row, (patches, pixels) in zip(rows, self.reads, strict=True):
             row[pixels] = response[patches]
@@ -86,10 +88,10 @@ class PatchProduct:
 
 
 def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float) -> Spectrum:
-    """The spectrum's extremes, from the inputs of all calls of one layer's group.
+    """The extreme eigenvalues of one layer's group, from its inputs of all calls.
 
-    λ_min is exactly 0 where patches are fewer than K or an entry of the patch is always 0; elsewhere it is what Lanczos
-    finds if that can be no other eigenvalue, else NaN with the reason in the note.
+    λ_min is exactly 0 if there are fewer patches than K, or if an entry of the patch is always 0. Otherwise it is
+    the value that Lanczos finds, or NaN with the reason in the note if that may be another eigenvalue.
     """
     dim = products[0].channels * products[0].taps
     products = [product.double() for product in products]
@@ -123,44 +125,44 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
 def _smallest(
     operator: LinearOperator, start: np.ndarray, patches: int, least: float, largest: float
 ) -> tuple[float, str]:
-    """λ_min, or NaN and the reason.
+    """λ_min and an empty reason, or NaN and the reason why it is not known; ``least`` is the least diagonal entry of R.
 
-    A Ritz value bounds λ_min from above, so one below rounding settles it. As many steps as R has dimensions, or as an
-    invariant subspace has, find every eigenvalue. Of fewer steps m from a random vector the smallest Ritz value θ is
-    believed if its residual is small and the chance that ``λ_min < θ − ε λ_max``, at most
+    A Ritz value bounds λ_min from above, so λ_min is 0 if any Ritz value is below rounding. As many steps as R, or an
+    invariant subspace, has dimensions find every eigenvalue. After fewer steps m from a random vector, the smallest
+    Ritz value θ is believed if its residual is small and if the chance that ``λ_min < θ − ε λ_max``, which is at most
     ``1.648 √K exp(−√ε (2m − 1))``, is small, too (Kuczyński & Woźniakowski 1992).
     """
     dim = operator.shape[0]
     floor = dim * np.finfo(np.float64).eps * largest
     if patches < dim or least <= floor:
         return 0.0, ""
-    basis, diagonal, beside = np.zeros((min(dim, STEPS), dim)), np.empty(0), np.empty(0)
+    basis, diagonal, off_diagonal = np.zeros((min(dim, STEPS), dim)), np.empty(0), np.empty(0)
     vector, rest = start / np.linalg.norm(start), 0.0
     for step in range(len(basis)):
         basis[step] = vector
         image = operator.matvec(vector)
         diagonal = np.append(diagonal, vector @ image)
         image -= diagonal[-1] * vector + rest * basis[step - 1]
-        image -= basis[: step + 1].T @ (basis[: step + 1] @ image)  # and what rounding left of the others
+        image -= basis[: step + 1].T @ (basis[: step + 1] @ image)  # rounding left parts along the basis
         rest = float(np.linalg.norm(image))
         whole = step + 1 == dim or rest <= floor
         if whole or step + 1 == len(basis) or (step + 1) % 20 == 0:
-            values, vectors = eigh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))
+            values, vectors = eigh_tridiagonal(diagonal, off_diagonal, select="i", select_range=(0, 0))
             value = float(values[0])
             if value <= floor:
                 return 0.0, ""
             needed = math.log(1.648 * math.sqrt(dim) / CHANCE) / math.sqrt(MARGIN * value / largest) / 2 + 0.5
             if whole or (step + 1 >= needed and rest * abs(float(vectors[-1, 0])) <= RELIABLE * value):
                 return value, ""
-            if dim > STEPS < needed and step + 1 >= PATIENCE:  # θ only falls, so ever more are needed
+            if dim > STEPS < needed and step + 1 >= PATIENCE:  # θ only falls, so ever more steps are needed
                 break
-        beside = np.append(beside, rest)
+        off_diagonal = np.append(off_diagonal, rest)
         vector = image / rest
     return math.nan, "λ_min is not resolved by Lanczos: use extremes=False"
 
 
 def _reads(geometry: Geometry, size: Sequence[int]) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """For each tap, the patches that find a pixel of the image under it, and those pixels."""
+    """For each tap, the patches in which it reads a pixel of the image, not of the padding, and these pixels."""
     reads: list[tuple[tuple[slice, ...], tuple[slice, ...]]] = [((), ())]
     out = geometry.output_size(size)
     for dim, kernel in enumerate(geometry.kernel):

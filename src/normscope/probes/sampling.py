@@ -1,4 +1,4 @@
-"""The spectrum of every layer, sampled while a user's own training loop runs."""
+"""The spectrum of every layer, sampled during any training loop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from normscope.probes.capture import watch
 
 
 class SpectrumSampler:
-    """Measures each layer's input at every n-th training pass of a model; a context manager.
+    """A context manager that measures each layer's input at every n-th training step of a model.
 
-    A step is a forward pass of the model in training mode; passes in evaluation mode are neither counted nor
-    measured. The loop itself, its gradients and its random numbers are untouched::
+    A step is a forward pass of the model in training mode. Passes in evaluation mode are neither counted nor measured.
+    The training loop, its gradients and its random numbers stay as they are::
 
         with SpectrumSampler(model, every=100) as sampler:
             train(model)
@@ -27,13 +27,13 @@ class SpectrumSampler:
 
     Args:
         model: the model that is trained.
-        every: sample steps 0, every, 2·every …
-        layers: names of layers; every convolution and linear layer by default.
+        every: n; steps 0, n, 2n, … are measured.
+        layers: names of layers; by default every convolution and linear layer.
         extremes: as for `spectrum`.
 
     Raises:
-        UnknownNameError: ``layers`` names a layer the model does not have.
-        InputError: ``every`` is no positive whole number.
+        UnknownNameError: ``layers`` names a layer that the model does not have.
+        InputError: ``every`` is not a positive whole number, or a named layer is not a convolution and not linear.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class SpectrumSampler:
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> SpectrumSampler:
-        """Put the hooks on.
+        """Register the hooks.
 
         Raises:
-            InputError: they are on already.
+            InputError: they are registered already.
         """
         if self._handles:
             raise InputError("this SpectrumSampler is in use: leave it before it is entered again.")
@@ -68,13 +68,13 @@ class SpectrumSampler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the hooks off; the table stays."""
+        """Remove the hooks; the table stays."""
         for handle in self._handles:
             handle.remove()
         self._handles, self._sums = [], None
 
     def table(self) -> pd.DataFrame:
-        """The rows of `spectrum` for every sampled step, with the step in the column ``step``."""
+        """The rows of `spectrum` for every measured step, with the number of the step in a first column ``step``."""
         if not self._tables:
             return pd.DataFrame(columns=["step", *COLUMNS])
         return pd.concat(self._tables, ignore_index=True)
