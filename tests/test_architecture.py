@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -135,10 +136,29 @@ def test_no_source_file_is_longer_than_a_reader_bears():
 
 def test_what_the_map_of_the_house_names_is_there():
     text = (ROOT / "docs" / "architecture.md").read_text()
-    table = text[text.index("| to find |") : text.index("| room |")]
-    named = re.findall(r"`([\w/]+(?:/|\.py))`", table)
-    assert len(named) > 8
-    assert [name for name in named if not (ROOT / "src" / "normscope" / name).exists()] == []
-    rooms = re.findall(r"^(\w+)/", text[text.index("```") :], flags=re.MULTILINE)
-    packages = {path.parent.name for path in (ROOT / "src" / "normscope").glob("*/__init__.py")}
-    assert packages - {"progress", "surgery", "data", "probes"} <= set(rooms)
+    source = ROOT / "src" / "normscope"
+    rooms, places = (text[text.index(head) :].split("\n\n")[0] for head in ("| room | what", "| to find |"))
+    named = re.findall(
+        r"`([\w/]+(?:/|\.py))`", rooms.replace("`tracing/`", "").replace("`_autocorrelation/`", "")
+    )
+    named = [name for name in named if name.count("/") or (source / name).exists()]
+    in_places = re.findall(r"`([\w/]+(?:/|\.py))`", places)
+    assert len(in_places) > 8
+    assert [name for name in in_places if not (source / name).exists()] == []
+    packages = {f"{path.parent.name}/" for path in source.glob("*/__init__.py")}
+    assert packages <= set(named)
+
+
+def test_the_floors_on_the_map_are_the_contracts():
+    floors = (ROOT / "docs" / "architecture.md").read_text().split("```")[1].split("\n")[1:-1]
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    assert floors == contract["layers"][1:]  # __main__ is left out
+
+
+def test_a_figures_file_is_at_most_150_lines_long():
+    figures = (ROOT / "src" / "normscope" / "papers").glob("*20*/*.py")
+    lengths = {path.name: len(path.read_text().splitlines()) for path in figures}
+    assert lengths
+    assert {name for name, length in lengths.items() if length > 150} == {
+        "fig10.py"
+    }  # a study of seven arrangements

@@ -106,7 +106,9 @@ class Reproduction:
         return {name for cells in first for cell in cells for name in cell.data}
 
     def plan(self, *, offline: bool = False) -> Plan:
-        """What :meth:`run` would do next: the rounds of cells up to the first that has new ones. This changes nothing.
+        """The first round that has new cells, as :meth:`run` would run it; earlier rounds' cells count as reused.
+
+        Planning changes nothing.
 
         Args:
             offline: use the published digest of a data set that is not here, rather than download it.
@@ -158,7 +160,7 @@ class Reproduction:
         return results
 
     def _rounds(self, requests: Sequence[_Request], *, offline: bool = False) -> Iterator[Plan]:
-        """A plan per round: the cells that no earlier round had. The first round is planned even when it has no cells.
+        """One plan per round, with the cells that no earlier round had; the first round's even if it has none.
 
         The caller runs a plan's new cells before it takes the next plan.
         """

@@ -147,3 +147,27 @@ def test_a_configuration_may_not_hide_a_column_of_the_table():
 
 def test_a_cell_describes_itself_in_a_line():
     assert numbers.cell(Numbers(0.5, count=7)).describe() == "numbers(start=0.5, count=7)"
+
+
+@pytest.mark.parametrize("hint", [None, int, "loose", "two"])
+def test_a_cells_parameter_must_be_a_frozen_dataclass(hint):
+    @dataclasses.dataclass
+    class Loose:
+        start: float = 0.0
+
+    def run(config):
+        return Rows().table()
+
+    def run_two(config, other):
+        return Rows().table()
+
+    function = run_two if hint == "two" else run
+    types = {
+        None: {},
+        int: {"config": int},
+        "loose": {"config": Loose},
+        "two": {"config": Numbers, "other": Numbers},
+    }
+    function.__annotations__ = types[hint]
+    with pytest.raises(TypeError, match="one parameter, annotated with a frozen dataclass"):
+        cell(name=f"samples.hint {hint}", version=1)(function).cell(Numbers(1.0))

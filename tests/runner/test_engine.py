@@ -156,3 +156,36 @@ def test_workers_end_when_the_driver_is_killed(store, tmp_path):
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     wait_until(lambda: not alive(worker))
+
+
+def test_a_cell_of_a_script_is_refused_in_a_sentence_since_no_worker_can_import_it(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+            import dataclasses
+            from pathlib import Path
+            from normscope import runner
+            from normscope.protocol import Rows, cell
+            from normscope.store import Store
+
+            @dataclasses.dataclass(frozen=True)
+            class Nothing:
+                pass
+
+            @cell(name="mine.inline", version=1)
+            def inline(config: Nothing):
+                return Rows().table()
+
+            store = Store(Path("cells"))
+            made = inline.cell(Nothing())
+            plan = runner.plan({made.key(str): made}, store, 1)
+            print(*runner.run(plan, store, runner.Observer()).values())
+        """)
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == (
+        "cell 'mine.inline' is defined in a script or notebook, which workers cannot import: move it to a module."
+    )

@@ -9,9 +9,7 @@ import typer
 
 
 def command(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder that 'normscope reproduce' has written.")
-    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that normscope has written.")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
     ] = False,

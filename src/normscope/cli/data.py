@@ -19,7 +19,7 @@ def list_datasets() -> None:
     for name, entry in data.CATALOGUE.items():
         is_here, where = data.available(name)
         print(f"{name:{width}}  {entry.title}: {entry.train:,} + {entry.test:,} images, {entry.licence}")
-        print(f"{'':{width}}  {'ready' if is_here else 'missing'}, {where}")
+        print(f"{'':{width}}  {f'ready, {where}' if is_here else where}")
 
 
 @app.command()

@@ -26,7 +26,7 @@ def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd
     infinite values are counted and flow through: the mean of a channel that holds NaN is NaN. The model runs once, in
     the mode it is in; the model, its buffers and all random generators are afterwards as before.
 
-    Which dimension holds the channels is said in :func:`normscope.nn.module_kinds.channel_dim`: dimension 1, but the last one
+    :func:`normscope.nn.module_kinds.channel_dim` says which dimension holds the channels: dimension 1, but the last one
     for linear layers and for norms over features (``nn.LayerNorm``, ``nn.RMSNorm`` and classes named after them).
 
     Args:

@@ -110,11 +110,17 @@ class CellFunction(Generic[Config]):
         """The configuration's class, which annotates the function's only parameter."""
         hints = typing.get_type_hints(self._run, localns={"pa": _AnyTable})
         hints.pop("return", None)
-        (config_type,) = hints.values()
+        config_type, *others = [*hints.values()] or [object]
+        parameters = getattr(config_type, "__dataclass_params__", None)
+        if others or parameters is None or not parameters.frozen:
+            raise TypeError(f"cell {self.name!r} must have one parameter, annotated with a frozen dataclass")
         clash = _RESERVED & {field.name for field in dataclasses.fields(config_type)}
         if clash:
             raise TypeError(f"{config_type.__name__} may not name a field {sorted(clash)}: the table has it")
         return typing.cast("type[Config]", config_type)
+
+    def __repr__(self) -> str:
+        return f"<cell function {self.name}, version {self.version}>"
 
     def __call__(self, config: Config) -> pa.Table:
         """The rows of ``config``, computed in this process."""
@@ -144,9 +150,7 @@ class CellFunction(Generic[Config]):
         return select(table, function=self.name, **conditions)
 
     def config_from(self, fields: dict[str, Any]) -> Config:
-        """The configuration that :func:`canonical_config` turned into ``fields``: lists become tuples again, and
-        integers floats where the field is a float.
-        """
+        """The configuration whose :func:`canonical_config` is ``fields``."""
         hints = typing.get_type_hints(self.config_type)
         return self.config_type(**{name: _decode(value, hints[name]) for name, value in fields.items()})
 

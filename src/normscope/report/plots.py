@@ -152,7 +152,7 @@ def curve(axes: Panel, x: ArrayLike, y: ArrayLike, color: str, label: str = "", 
 def interval(
     axes: Panel, y: float, ends: tuple[float, float, float], look: Look, *, hollow: bool = False
 ) -> None:
-    """A marker at the middle one of three numbers and a line from the first to the last, at the height ``y``.
+    """A line from the first to the last of three numbers and a marker at the middle one, at the height ``y``.
 
     What is infinite is at the panel's right edge.
     """

@@ -62,7 +62,7 @@ def _referred_cells(folder: ResultsFolder) -> set[str]:
 
 
 def _cells_of(experiment: Experiment, scale: Scale, store: Store) -> set[str]:
-    """The keys of the cells that an experiment asks for, asked again with their rows until it asks for no others."""
+    """The keys of all cells that an experiment asks for, asked again with the rows found until it asks for no more."""
     digest = functools.partial(data.digest, offline=True)
     cells: dict[str, Cell] = {}
     table = empty_table()

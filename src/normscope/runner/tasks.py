@@ -87,7 +87,7 @@ class TaskQueue:
 
     @property
     def waiting(self) -> bool:
-        """Whether :meth:`take`, after it has returned ``None``, may return a task without a :meth:`settle` first."""
+        """Whether :meth:`take` may return a task later even if no running task ends."""
         return bool(self._later) and not self._closed
 
     def request(self, task: Task) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from normscope.errors import NormscopeError
+from normscope.errors import InputError, NormscopeError
 from normscope.protocol import CellFunction, known_cell
 from normscope.store import Store, StoreError
 from normscope.store.provenance import current_provenance
@@ -49,7 +49,7 @@ def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     """Run a cell; the answer is described in :meth:`normscope.runner.worker_process.WorkerProcess.run`."""
     try:
-        importlib.import_module(request["module"])
+        _import(request["module"], request["function"])
         function = known_cell(request["function"])
         config = function.config_from(request["config"])
         store = Store(Path(request["store"]))
@@ -64,6 +64,15 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
         return {"error": "".join(traceback.format_exception_only(error)).strip()}
+
+
+def _import(module: str, function: str) -> None:
+    """Import the module in which the driver's cell function is defined."""
+    if module == "__main__":
+        raise InputError(
+            f"cell {function!r} is defined in a script or notebook, which workers cannot import: move it to a module."
+        )
+    importlib.import_module(module)
 
 
 def run_and_store(

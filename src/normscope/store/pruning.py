@@ -74,7 +74,7 @@ def _unreferred_files(store: Store, referred: Collection[str], dry_run: bool) ->
 
 
 def _segments(store: Store, referred: Collection[str], dry_run: bool) -> Iterator[Removal]:
-    """Clean every segment, the newest first: the first segment that holds a cell holds the rows that count."""
+    """Clean every segment, the newest first. If several segments hold a cell, the rows of the newest one count."""
     seen = store.single_files()
     unreferred = superseded = unreferred_bytes = superseded_bytes = 0
     for path, cells in store.segments.contents().items():

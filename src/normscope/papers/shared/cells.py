@@ -1,4 +1,4 @@
-"""The cells of a product of settings."""
+"""One cell for every combination of settings."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def combinations(function: CellFunction[Any], profile: Profile, **over: Iterable
     """One cell for every combination of the given values and every seed of the profile; the seed varies fastest.
 
     Args:
-        function: the cell function. The fields of its configuration that the profile has too and that have no default,
-            such as ``data``, ``images`` and ``epochs``, are the profile's.
+        function: the cell function. Fields of its configuration without a default that the profile has too, such as
+            ``data``, ``images`` and ``epochs``, are taken from the profile.
         profile: the settings of one scale.
         over: the values of each varied setting, by the name of its configuration field; the last varies fastest.
     """

@@ -1,4 +1,4 @@
-"""Medians over seeds that know their names and how many seeds they are of."""
+"""Medians over seeds, with the variants' names and the number of seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def seed_count(runs: pd.DataFrame, *columns: str) -> int:
-    """The number of seeds of the runs: the fewest among the groups that the columns tell apart."""
+    """The number of seeds of the group that has the fewest, where the columns tell the groups apart."""
     return int(runs.groupby(list(columns))["seed"].nunique().min())
 
 

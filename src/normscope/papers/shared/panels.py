@@ -22,7 +22,7 @@ NORM_LOOKS = {
 """The norms' looks, in the order of legends. Each has its own marker and dashes, so that figures read in greyscale."""
 
 _SOLID = {"+": "P", "x": "X"}
-"""Markers that can be full or hollow, for those that cannot."""
+"""Takes the place of a marker that cannot be hollow."""
 
 
 def draw_lines(
@@ -68,7 +68,7 @@ def draw_estimates(
     names: Mapping[str, str],
     looks: Mapping[str, Look],
 ) -> None:
-    """A row a variant, from top to bottom as in the legend: its estimates one below the other, each with its interval.
+    """One row per variant, from top to bottom as in the legend: a marker and an interval for each of its estimates.
 
     Args:
         axes: the panel.

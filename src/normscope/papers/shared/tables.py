@@ -11,7 +11,7 @@ CHANCE_ERROR = 0.9
 
 
 def side_by_side(rows: pd.DataFrame, measures: tuple[str, ...], keys: list[str]) -> pd.DataFrame:
-    """Measures of the same things as columns of one row each: the columns ``keys``, then one column a measure.
+    """A pivoted table: one row for every combination of ``keys``, one column for each of ``measures``.
 
     Rows are in the order of the keys; NaN stays.
 
@@ -30,7 +30,7 @@ def filled(runs: pd.DataFrame, measured: pd.DataFrame, keys: list[str], missing:
 
     Args:
         runs: any rows of all runs.
-        measured: rows of the runs that got there, with the column ``value``.
+        measured: one row for each run that was measured, with the column ``value``.
         keys: the columns that tell runs apart.
         missing: what a run without a row counts as.
     """

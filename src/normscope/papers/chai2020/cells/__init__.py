@@ -6,5 +6,6 @@
 * ``linear_descent``: one convolution trained alone (§3.1).
 * ``noise``: Fig. 9's arrangements, trained with noise (Fig. 10) and compared step by step with NLMS (§4).
 
-A cell's name is its import path of the day it was written: finished work is kept under it, wherever the code moves.
+These cells' names are the import paths that they had before cells had names: finished work is kept under them. A new
+cell's name is ``chai2020.<function>``.
 """

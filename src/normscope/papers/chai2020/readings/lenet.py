@@ -1,4 +1,4 @@
-"""What Figs. 6, 7 and 8 and their claims read from the table: one row a run (and epoch), diverged runs counted.
+"""What Figs. 6, 7 and 8 and their claims read from the table: one row per run (and epoch), diverged runs included.
 
 A diverged run counts as chance error from its divergence on, and as an infinite eigenvalue.
 """

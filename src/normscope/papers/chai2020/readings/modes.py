@@ -15,8 +15,8 @@ _RUN = ["share", "seed"]
 def amplitudes(table: pd.DataFrame) -> pd.DataFrame:
     """Each mode of each run at each recorded step: share, seed, step, index, amplitude, law, error, visible.
 
-    ``error`` is ``|amplitude − law|`` over the law's size, or over ``1e-7 ‖v‖`` where that is more, ‖v‖ being the
-    larger of the law's weight errors then and at the start; ``visible`` where the law's size is the larger.
+    ``error`` is ``|amplitude − law| / max(|law|, 1e-7 ‖v‖)``, where ‖v‖ is the size of the whole weight error by the
+    law, at that step or at the start, whichever is larger. ``visible`` says whether ``|law| ≥ 1e-7 ‖v‖``.
     """
     modes = side_by_side(descend.rows(table), ("amplitude", "law"), [*_RUN, "step", "index"])
     squares = modes["law"].pow(2).groupby([modes["share"], modes["seed"], modes["step"]]).transform("sum")
