@@ -8,7 +8,7 @@ baseline's, and Suppress's, stay small. The smallest eigenvalue bounds the slowe
 import pandas as pd
 
 from normscope.papers.chai2020.cells.lenet import VARIANTS, early_spectrum
-from normscope.papers.chai2020.profiles import FIGS_6_TO_8
+from normscope.papers.chai2020.profiles import FIG6
 from normscope.papers.chai2020.readings.lenet import by_variant, early_eigenvalues
 from normscope.papers.shared import Medians, combinations, draw_lines
 from normscope.protocol import Claims, FixedExperiment, Judgement
@@ -83,7 +83,7 @@ EXPERIMENT = FixedExperiment(
         f"{MEDIAN_BAND}. A diverged run counts as an infinite eigenvalue; a median that is infinite is a hollow marker "
         "at the upper edge, and the line stops."
     ),
-    profiles=FIGS_6_TO_8,
+    profiles=FIG6,
     list_cells=lambda profile: combinations(early_spectrum, profile, norm=VARIANTS, rate=profile.rates),
     rules=claim.rules,
     draw=draw,

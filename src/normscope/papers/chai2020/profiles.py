@@ -1,5 +1,7 @@
 """How large each experiment is at each scale."""
 
+import dataclasses
+
 from normscope.papers.chai2020.cells.lenet import STEPS
 from normscope.papers.shared import Profile, at_scales
 
@@ -36,6 +38,15 @@ FIGS_6_TO_8 = at_scales(
         "mnist", 60_000, 5, epochs=20, rates=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 7.0, 10.0)
     ),
 )
+
+_EARLY = {
+    "data": "{data}, first {images:,} training images; spectra are of the first 64",
+    "steps": f"{STEPS}",
+}
+FIG6 = {
+    scale: dataclasses.replace(profile, words={**profile.words, **_EARLY, "epochs": "less than one"})
+    for scale, profile in FIGS_6_TO_8.items()
+}
 
 FIG5 = at_scales(
     {
