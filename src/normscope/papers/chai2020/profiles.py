@@ -39,14 +39,9 @@ FIGS_6_TO_8 = at_scales(
     ),
 )
 
-_EARLY = {
-    "data": "{data}, first {images:,} training images; spectra are of the first 64",
-    "steps": f"{STEPS}",
-}
-FIG6 = {
-    scale: dataclasses.replace(profile, words={**profile.words, **_EARLY, "epochs": "less than one"})
-    for scale, profile in FIGS_6_TO_8.items()
-}
+_SPECTRA = "{data}, first {images:,} training images; spectra are of the first 64"
+_EARLY = {"data": _SPECTRA, "epochs": "less than one", "steps": f"{STEPS}"}
+FIG6 = {scale: dataclasses.replace(one, words={**one.words, **_EARLY}) for scale, one in FIGS_6_TO_8.items()}
 
 FIG5 = at_scales(
     {
