@@ -156,7 +156,7 @@ class Sums:
             found.examples += len(value) if value.ndim > geometry.dims + 1 else 1
         found.calls += 1
         if self.extremes:
-            groups = torch.chunk(x.detach(), geometry.groups, 1)
+            groups = torch.chunk(x, geometry.groups, 1)
             found.products.append([PatchProduct(group, geometry) for group in groups])
             found.patches += len(x) * math.prod(geometry.output_size(x.shape[2:]))
             return

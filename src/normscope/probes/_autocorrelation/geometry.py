@@ -176,7 +176,7 @@ class Geometry:
 
 
 def checked_input(x: Any, groups: int) -> Tensor:
-    """``x`` detached, as a tensor that the instrument can read; half precision becomes float32.
+    """``x`` as a tensor that the instrument can read; half precision becomes float32.
 
     Raises:
         InputError: not a real floating-point tensor, an empty, sparse or meta tensor, or a number of channels that
@@ -191,7 +191,7 @@ def checked_input(x: Any, groups: int) -> Tensor:
         raise InputError(f"x of shape {tuple(x.shape)} holds no values that can be read{what}.")
     if x.shape[1] % groups:
         raise InputError(f"groups={groups} must divide the {x.shape[1]} channels of x.")
-    return x.detach() if x.dtype in (torch.float32, torch.float64) else x.detach().float()
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def _positions(padded: int, kernel: int, stride: int, dilation: int) -> int:

@@ -20,8 +20,9 @@ class Image:
     columns, whatever the batch.
 
     If a dimension is stacked, a pixel's rows are neighbours in memory and the next pixel along that dimension follows:
-    neighbouring pixels are one longer vector. The dimension's padding is stored as zeros. A vector that reaches beyond
-    the padding reads pixels of another column; these products belong to no pair of taps.
+    neighbouring pixels are one longer vector. The dimension's padding is stored as zeros behind it: it is also the
+    padding before the next column's pixels, as no padding is wider before than behind. A vector that reaches beyond the
+    padding reads pixels of another column; these products belong to no pair of taps.
 
     Attributes:
         matrices: (*size of the lagged dimensions but the last, rows, columns).
@@ -83,17 +84,15 @@ class Image:
         values = windows.permute(order)
         self._form, self._source = (x.shape, x.stride()), (values.shape, values.stride())
 
-        stacked, (before, behind) = values.ndim - len(taps) - 2, plan.zeros
-        shape = list(values.shape)
-        shape[stacked] += before + behind
-        size, beyond = math.prod(shape), plan.beyond
+        shape, stacked = list(values.shape), values.ndim - len(taps) - 2
+        shape[stacked] += plan.zeros
+        size, beyond = math.prod(shape), plan.reach * plan.width
         if len(self._store) < size + 2 * beyond:
             self._store = self._store.new_empty(size + 2 * beyond)
         image = self._store[beyond : beyond + size].view(shape)
-        image.narrow(stacked, 0, before).zero_()
-        image.narrow(stacked, before + values.shape[stacked], behind).zero_()
-        self._room = image = image.narrow(stacked, before, values.shape[stacked])
+        self._room, padding = torch.split(image, [values.shape[stacked], plan.zeros], stacked)
+        padding.zero_()
         if plan.stacks:
-            self.matrices = image.flatten(stacked + 1).flatten(leading - 1, stacked - 1).movedim(-3, -1)
+            self.matrices = self._room.flatten(stacked + 1).flatten(leading - 1, stacked - 1).movedim(-3, -1)
         else:
-            self.matrices = image.flatten(leading, leading + len(taps)).flatten(leading + 1)
+            self.matrices = self._room.flatten(leading, leading + len(taps)).flatten(leading + 1)

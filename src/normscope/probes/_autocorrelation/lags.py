@@ -76,14 +76,9 @@ def lags_along(size: int, kernel: int, stride: int, dilation: int, before: int, 
 def _lag(phase: int, shift: int, pairs: list[tuple[int, int, int, int]]) -> Lag:
     """The lag whose pairs ``(i, j, first, last)`` sum the pixels ``first … last−1``."""
     cuts = sorted({cut for _, _, first, last in pairs for cut in (first, last)})
-    segments = [
-        (a, b)
-        for a, b in itertools.pairwise(cuts)
-        if any(first <= a and b <= last for _, _, first, last in pairs)
-    ]
-    begins = {a: index for index, (a, _) in enumerate(segments)}
-    ends = {b: index + 1 for index, (_, b) in enumerate(segments)}
-    return Lag(phase, shift, tuple(segments), tuple((i, j, begins[a], ends[b]) for i, j, a, b in pairs))
+    number = {cut: index for index, cut in enumerate(cuts)}
+    segments = tuple(itertools.pairwise(cuts))
+    return Lag(phase, shift, segments, tuple((i, j, number[a], number[b]) for i, j, a, b in pairs))
 
 
 WHOLE = Lag(0, 0, ((0, 1),), ((0, 0, 0, 1),))

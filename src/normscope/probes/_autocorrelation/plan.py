@@ -83,19 +83,14 @@ class Plan:
         return (*self.geometry.stride[: self.depth], 1)[: len(self.lags)]
 
     @property
-    def zeros(self) -> tuple[int, int]:
-        """Number of rows of padding that are stored before and behind those of the stacked dimension."""
-        if not self.stacks:
-            return 0, 0
-        rows = len(self.lags) - 2
-        (before, behind), reach = self.geometry.padding[rows], self.kernel[rows] - 1
-        # Of a lag and its negative only the positive one is multiplied: a first dimension needs no zeros before it.
-        return min(before, reach) * (rows > 0), min(behind, reach)
+    def reach(self) -> int:
+        """Number of neighbours, on either side, that a row of the stacked dimension is multiplied with."""
+        return self.kernel[-2] - 1 if self.stacks else 0
 
     @property
-    def beyond(self) -> int:
-        """Number of values before and behind the image that are multiplied, but belong to no pair of taps."""
-        return (self.kernel[-2] - 1) * self.width if self.stacks else 0
+    def zeros(self) -> int:
+        """Number of rows of padding that are stored behind those of the stacked dimension."""
+        return min(self.geometry.padding[len(self.lags) - 2][1], self.reach) if self.stacks else 0
 
 
 def plans(

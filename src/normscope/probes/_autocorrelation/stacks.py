@@ -119,7 +119,7 @@ def stacks_of(lags: Sequence[Lags]) -> tuple[Stack, ...]:
     for *outer, column in itertools.product(*lags[:-2], lags[-1]):
         ahead = sign(outer)
         rows = tuple(lag for lag in lags[-2] if ahead > 0 or (ahead == 0 and sign([lag, column]) >= 0))
-        if ahead >= 0 and rows:
+        if rows:
             found.append(Stack(tuple(outer), rows, column))
     return tuple(found)
 
