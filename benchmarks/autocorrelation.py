@@ -2,9 +2,9 @@
 
     python -m benchmarks.autocorrelation [--threads 1 2] [--only WORD] [--table layers memory growth extremes network]
 
-Five tables: time of each layer's autocorrelation beside its peers', peak memory, how time grows with each size, the
-largest eigenvalue without forming the matrix, and the spectrum of a whole ResNet-110 beside its training step. A ``!``
-marks what misses its bound. A peer that is not installed is left out, with the reason.
+It prints five tables: the time of one layer's autocorrelation, compared with peers; peak memory; how time grows with
+each size; the largest eigenvalue without forming the matrix; and the spectra of a whole ResNet-110, compared with a
+training step. A ``!`` marks a number that misses its bound. A peer that is not installed is left out, with a note.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """As printed."""
+        """The name in the tables."""
         name = f"{'×'.join(map(str, self.shape))} k{self.kernel}"
         return name + f" p{self.padding}" * bool(self.padding) + f" s{self.stride}" * (self.stride > 1)
 
@@ -49,7 +49,7 @@ class Case:
         return self.shape[1] * self.kernel ** (len(self.shape) - 2)
 
     def input(self) -> Tensor:
-        """Normal values about 0.2."""
+        """Normal values with mean 0.2."""
         return torch.randn(self.shape, generator=torch.Generator().manual_seed(0)) + 0.2
 
 
@@ -74,7 +74,7 @@ def ours(x: Tensor, case: Case) -> Tensor:
 
 
 def unfold(x: Tensor, case: Case) -> Tensor:
-    """What one writes by hand: unfold, then a Gram matrix."""
+    """The usual way: unfold, then multiply the patches with their transpose."""
     dims = x.ndim - 2
     if dims == 2:
         patches = F.unfold(x, case.kernel, padding=case.padding, stride=case.stride).mT
@@ -110,7 +110,7 @@ PEERS: dict[str, Contender] = {"unfold": unfold, "curvlinops": curvlinops, "einc
 
 
 def usable(x: Tensor, case: Case) -> Iterator[tuple[str, Contender | str]]:
-    """Each peer that gives the right matrix, or why it is left out."""
+    """Each peer, or the reason why it is left out."""
     truth = ours(x, case)
     for name, peer in PEERS.items():
         try:
@@ -120,16 +120,17 @@ def usable(x: Tensor, case: Case) -> Iterator[tuple[str, Contender | str]]:
         except NotImplementedError as reason:
             yield name, str(reason)
         else:
-            # einconv counts positions its own way: compare up to a factor.
+            # einconv counts positions in another way: compare up to a factor.
             scale = float(truth.diagonal().sum() / found.diagonal().sum())
             same = torch.allclose(found * scale, truth, rtol=1e-3, atol=1e-3 * float(truth.abs().max()))
-            yield name, peer if same else "gives another matrix"
+            yield name, peer if same else "returns another matrix"
 
 
 def layers(cases: tuple[Case, ...], budget: float) -> None:
-    """Time of one layer's autocorrelation, milliseconds; the ratio is of the best peer."""
+    """Print the time of one layer's autocorrelation, and its ratio to the best peer's."""
     print(
-        "\nThis and every peer, milliseconds; bounds: ratio 2 at stride 1, 0.95 elsewhere, geometric mean 3.5"
+        "\nMilliseconds, and the best peer's as a multiple of ours; bounds: 2 at stride 1, 0.95 at other strides, "
+        "geometric mean 3.5"
     )
     print(f"{'':28}{'ours':>10}" + "".join(f"{name:>12}" for name in PEERS) + f"{'ratio':>9}")
     ratios, notes = [], []
@@ -153,7 +154,7 @@ def layers(cases: tuple[Case, ...], budget: float) -> None:
 
 
 FRUGAL = {"MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_TOP_PAD_": "0"}
-"""Settings of glibc with which what is freed is gone, so that a first call hides nothing of a second one's peak."""
+"""Settings with which glibc returns freed memory at once, so that the warm-up call does not lower the measured peak."""
 
 MEASURE = """
 import sys, torch
@@ -161,10 +162,10 @@ torch.set_num_threads(1)
 from benchmarks.autocorrelation import CASES, ours, unfold, Case
 case, run = CASES[int(sys.argv[1])], {"ours": ours, "unfold": unfold}[sys.argv[2]]
 x = case.input()
-run(case.input(), case)  # the libraries' own code and buffers are there; what torch frees goes back to the system
+run(case.input(), case)  # warm up: libraries load their code and make their buffers
 def status(word):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(word)) * 1024
-open("/proc/self/clear_refs", "w").write("5")  # the peak starts anew
+open("/proc/self/clear_refs", "w").write("5")  # reset the peak
 before = status("VmRSS")
 r = run(x, case)
 print((status("VmHWM") - before - r.nbytes) / x.nbytes)
@@ -172,7 +173,7 @@ print((status("VmHWM") - before - r.nbytes) / x.nbytes)
 
 
 def memory(cases: tuple[Case, ...]) -> None:
-    """Peak resident memory of a call beyond input and R, in multiples of the input."""
+    """Print the peak resident memory of a call beyond its input and R, in multiples of the input."""
     print("\nPeak memory beyond input and R, in multiples of the input; bound: 2.5")
     print(f"{'':28}{'ours':>10}{'unfold':>12}")
     for case in cases:
@@ -187,7 +188,7 @@ def memory(cases: tuple[Case, ...]) -> None:
 
 
 def growth(budget: float) -> None:
-    """How time grows from 32×32×28×28 k3 with each of its sizes."""
+    """Print how time grows with each size of 32×32×28×28 k3."""
     base = Case((32, 32, 28, 28), 3, padding=1)
     steps = {
         "B": [dataclasses.replace(base, shape=(b, 32, 28, 28)) for b in (8, 16, 32, 64)],
@@ -208,7 +209,7 @@ def growth(budget: float) -> None:
 
 
 def extremes() -> None:
-    """The largest eigenvalue for K = 4608: Lanczos without R beside the full route."""
+    """Print the time of the largest eigenvalue for K = 4608, by Lanczos without R and by all eigenvalues of R."""
     layer = nn.Conv2d(512, 1, 3, padding=1)
     x = torch.relu(Case((32, 512, 7, 7), 3, padding=1).input())
     rows = {}
@@ -228,10 +229,10 @@ def extremes() -> None:
 
 
 def network(depth: int = 110) -> None:
-    """The spectrum of every convolution beside one training step at batch 128."""
+    """Print the time of the spectra of all convolutions, in training steps at batch 128."""
     torch.manual_seed(0)
     model = ns.networks.resnet(depth)
-    convolutions = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d)]
+    convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     x, y = torch.randn(128, 3, 32, 32), torch.randint(10, (128,))
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
 
@@ -249,12 +250,12 @@ def network(depth: int = 110) -> None:
     works = {
         "step": step,
         "sampled": sampled_step,
-        "alone": lambda: ns.probes.spectrum(model, x, convolutions),
+        "own pass": lambda: ns.probes.spectrum(model, x, convolutions),
     }
     times = median_seconds(works, 30, 2, 0)
     ratios = {
         "sampled in a training step": times["sampled"] / times["step"] - 1,
-        "by itself, with a forward pass of its own": times["alone"] / times["step"],
+        "in a forward pass of their own": times["own pass"] / times["step"],
     }
     print(
         f"\nResNet-{depth}, batch 128: the spectra of its {len(convolutions)} convolutions; bound: 1.5 steps"
@@ -269,8 +270,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--only", default="", help="cases whose name holds this word")
-    parser.add_argument("--budget", type=float, default=3, help="seconds for a case")
+    parser.add_argument("--only", default="", help="run only the cases whose name contains this word")
+    parser.add_argument("--budget", type=float, default=3, help="seconds per case")
     parser.add_argument("--table", nargs="+", choices=TABLES, default=TABLES)
     chosen = parser.parse_args()
     cases = tuple(case for case in CASES if chosen.only in case.name)

@@ -1,4 +1,4 @@
-"""Draw docs/autocorrelation.svg: pairs of taps, the pixels they multiply, and the segments those share.
+"""Draws docs/autocorrelation.svg: pairs of taps, the pixels that they multiply, and the segments that they share.
 
 python docs/draw_autocorrelation.py
 """
@@ -15,14 +15,14 @@ LINES: list[str] = []
 def text(
     x: float, y: float, words: str, size: int = 13, anchor: str = "start", weight: str = "normal"
 ) -> None:
-    """Words at a place."""
+    """Add words."""
     LINES.append(
         f'<text x="{x}" y="{y}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}">{words}</text>'
     )
 
 
 def box(x: float, y: float, width: float, height: float, fill: str, opacity: float = 1) -> None:
-    """A framed rectangle."""
+    """Add a framed rectangle."""
     LINES.append(
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}" fill-opacity="{opacity}" '
         'stroke="#333" stroke-width="1"/>'
@@ -30,7 +30,7 @@ def box(x: float, y: float, width: float, height: float, fill: str, opacity: flo
 
 
 def pixels(left: float) -> None:
-    """One row a pair of taps, its pixels filled; under each lag the segments."""
+    """Add a row for each pair of taps, with its pixels filled, and below each lag its segments."""
     top = 50.0
     text(
         left,
@@ -42,11 +42,8 @@ def pixels(left: float) -> None:
     for u in range(SIZE):
         text(left + 130 + (u + 0.5) * CELL, top, f"u={u}", 11, "middle")
     y = top + 10
-    for lag, colour in zip(
-        (g for g in lags_along(SIZE, KERNEL, 1, 1, 0, SIZE - KERNEL + 1) if g.shift >= 0),
-        COLOURS,
-        strict=True,
-    ):
+    lags = [lag for lag in lags_along(SIZE, KERNEL, 1, 1, 0, SIZE - KERNEL + 1) if lag.shift >= 0]
+    for lag, colour in zip(lags, COLOURS, strict=True):
         text(left, y + 15, f"lag {lag.shift}:  x[u]·x[u+{lag.shift}]", 13, weight="bold")
         for i, j, first, last in lag.pairs:
             for u in range(SIZE):
@@ -66,8 +63,8 @@ def pixels(left: float) -> None:
 
 
 def matrix(left: float) -> None:
-    """R as blocks of tap pairs, coloured by their lag."""
-    text(left, 24, "R: one C×C block a pair of taps", 14, weight="bold")
+    """Add R as blocks of pairs of taps, coloured by lag."""
+    text(left, 24, "R: one C×C block per pair of taps", 14, weight="bold")
     side = 58
     for i in range(KERNEL):
         text(left + 20 + (i + 0.5) * side, 50, f"tap {i}", 11, "middle")
@@ -82,7 +79,7 @@ def matrix(left: float) -> None:
 
 
 def main() -> None:
-    """Write the picture beside this file."""
+    """Write the picture to the folder of this file."""
     pixels(20)
     matrix(510)
     picture = "\n".join(LINES)

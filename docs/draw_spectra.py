@@ -12,6 +12,7 @@ import torch
 
 from normscope import data, networks, probes, training
 from normscope.data.batches import Split
+from normscope.nn import module_kinds
 from normscope.report.plots import Look, legend_below, new_figure
 
 BATCH = 128
@@ -32,7 +33,7 @@ def spectra(norm: str) -> pd.DataFrame:
     images, _ = digits.batch(torch.arange(BATCH))
     with training.seeded(0):
         model = networks.resnet(110, norm=norm).train()
-    convolutions = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Conv2d)]
+    convolutions = [name for name, layer in module_kinds.layers(model) if isinstance(layer, torch.nn.Conv2d)]
     return probes.spectrum(model, images.expand(-1, 3, -1, -1), convolutions)
 
 

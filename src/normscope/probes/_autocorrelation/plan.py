@@ -39,14 +39,16 @@ class Plan:
         channels: C.
         size: number of pixels of each spatial dimension.
         itemsize: bytes of one sum.
-        depth: number of leading dimensions that go by lags. The others are unfolded: each channel and tap of theirs is
-            a row of the products.
+        depth: number of leading dimensions that go by lags. The others are unfolded, which makes a row of the products
+            of each channel and tap.
         unfolded: geometry of the unfolded dimensions.
         width: number of rows of the products, C times the unfolded taps.
-        lags: the lags of each dimension that goes by lags. Pixels of the last dimension are columns of the products. If
-            the stacked dimension has no such dimension behind it, `WHOLE` takes its place.
-        stacks: the lags as stacks, with the last dimension but one as the stacked one; empty if none is stacked.
-        combinations: one lag of each dimension at a time; empty if a dimension is stacked.
+        lags: the lags of each dimension that goes by lags. The pixels of the last dimension are columns of the
+            products. If only unfolded dimensions follow the stacked one, a dimension of one pixel (`WHOLE`) is added.
+        kernel: number of taps of each dimension in ``lags``.
+        strides: stride of each dimension in ``lags``.
+        stacks: the lags as stacks of the last dimension but one; empty if it is not stacked.
+        combinations: the lags as combinations of one lag of each dimension; empty if there are stacks.
         kept: whether sums are kept from one part of the batch to the next; otherwise they are added to R at once.
         looked_up: whether R is written in one go, by looking up where each entry comes from.
         examples: number of examples in one part of the batch.
@@ -61,6 +63,8 @@ class Plan:
     unfolded: Geometry
     width: int
     lags: tuple[Lags, ...]
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
     stacks: tuple[Stack, ...]
     combinations: tuple[Lags, ...]
     kept: bool
@@ -71,16 +75,6 @@ class Plan:
     def values(self) -> int:
         """Number of values of the input."""
         return self.batch * self.channels * math.prod(self.size)
-
-    @property
-    def kernel(self) -> tuple[int, ...]:
-        """Number of taps of each dimension in `lags`."""
-        return (*self.geometry.kernel[: self.depth], 1)[: len(self.lags)]
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """Stride of each dimension in `lags`."""
-        return (*self.geometry.stride[: self.depth], 1)[: len(self.lags)]
 
     @property
     def reach(self) -> int:
@@ -124,9 +118,9 @@ def _plan(
 ) -> Plan:
     unfolded = geometry.inner(depth)
     width, values = channels * unfolded.taps, batch * channels * math.prod(size)
-    lags = _lags(geometry, size, depth)
+    lags, kernel, strides = _lags(geometry, size, depth), geometry.kernel[:depth], geometry.stride[:depth]
     if stacked and depth < geometry.dims:
-        lags = (*lags, (WHOLE,))
+        lags, kernel, strides = (*lags, (WHOLE,)), (*kernel, 1), (*strides, 1)
     stacks = stacks_of(lags) if stacked else ()
     combinations = combinations_of(lags) if depth and not stacked else ()
 
@@ -134,8 +128,7 @@ def _plan(
     sums += sum(math.prod(len(lag.segments) for lag in combination) for combination in combinations)
     kept = sums * width**2 <= KEPT * values
     every_pair = all(
-        sum(len(lag.pairs) for lag in along) == taps**2
-        for along, taps in zip(lags, (*geometry.kernel[:depth], 1), strict=False)
+        sum(len(lag.pairs) for lag in along) == taps**2 for along, taps in zip(lags, kernel, strict=True)
     )
     return Plan(
         geometry=geometry,
@@ -147,6 +140,8 @@ def _plan(
         unfolded=unfolded,
         width=width,
         lags=lags,
+        kernel=kernel,
+        strides=strides,
         stacks=stacks,
         combinations=combinations,
         kept=kept,
