@@ -17,6 +17,7 @@ from torch.nn import functional as F
 import normscope as ns
 from normscope.errors import InputError
 from normscope.probes._autocorrelation import plan, stacks, sums
+from normscope.probes._autocorrelation.cost import cheapest_plan
 from normscope.probes._autocorrelation.geometry import Geometry
 from normscope.probes._autocorrelation.instrument import carry_out
 
@@ -144,6 +145,16 @@ def test_every_plan_gives_the_same_exact_sums(monkeypatch, case, wide, chunk, ke
     for mean in means(x, **arguments):
         assert torch.equal(mean, mean.mT)
         torch.testing.assert_close(mean, truth, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "size", "kernel", "depth"),
+    [(128, 16, (32, 32), 3, 2), (64, 6, (14, 14), 5, 1), (2, 8, (4, 4), 3, 0), (64, 16, (32, 32), 1, 0)],
+)
+def test_dimensions_go_by_lags_where_images_are_large_and_kernels_are_not_1(
+    batch, channels, size, kernel, depth
+):
+    assert cheapest_plan(Geometry.of(len(size), kernel), batch, channels, size, 4).depth == depth
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 7, 7), (8, 8, 20, 20)], ids=["unfolded", "by lags"])

@@ -177,9 +177,7 @@ def test_runs_the_model_in_the_mode_it_is_in():
 
 
 def test_computes_in_float64_whatever_the_models_type():
-    values = torch.tensor(
-        [[1.0, 1e-5], [1.0, -1e-5]]
-    )  # R = diag(1, 1e-10): lost beside 1 in float32's rounding
+    values = torch.tensor([[1.0, 1e-5], [1.0, -1e-5]])  # R = diag(1, 1e-10), below float32's rounding
     row = ns.probes.spectrum(nn.Linear(2, 1), values).iloc[0]
     assert row.lambda_min == pytest.approx(1e-10, rel=1e-5)
     row = ns.probes.spectrum(nn.Linear(2, 1).bfloat16(), torch.eye(2).bfloat16()).iloc[0]
