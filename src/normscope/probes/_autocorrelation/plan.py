@@ -83,7 +83,7 @@ class Plan:
 
     @property
     def zeros(self) -> int:
-        """Number of rows of padding that are stored behind those of the stacked dimension."""
+        """Number of rows of padding that are stored behind the rows of the stacked dimension."""
         return min(self.geometry.padding[len(self.lags) - 2][1], self.reach) if self.stacks else 0
 
 

@@ -16,7 +16,7 @@ from normscope.probes._autocorrelation.blocks import Blocks, windowed
 from normscope.probes._autocorrelation.lags import Lag, Lags, Pairs, sign
 
 FEW = 2
-"""Rows that all taps read, as a multiple of the taps, up to which adding them up first is no gain."""
+"""Rows that all taps read are added up first if there are more of them than this multiple of the taps."""
 
 
 class Stack:

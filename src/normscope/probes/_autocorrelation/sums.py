@@ -72,7 +72,7 @@ class LagSums:
                 self.blocks.add([lag.pairs for lag in lags], sums, start)
 
     def _step(self, lags: Lags) -> int:
-        """How many rows are multiplied at a time: all, or as many as keep the sums small beside the input."""
+        """How many rows are multiplied at a time: all, or as many as keep the sums small compared with the input."""
         if self.plan.kept:
             return self.plan.width
         room, taps = max(self.plan.values // 4, 2**17), self.plan.unfolded.taps
