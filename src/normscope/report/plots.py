@@ -193,7 +193,10 @@ def plain_numbers(axis: Axis, ticks: int | None = None) -> None:
 
 def legend_below(figure: Figure) -> None:
     """One legend for all panels, under them, where it hides nothing."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
+    entries = (axes.get_legend_handles_labels() for axes in figure.axes)
+    handles, labels = next((found for found in entries if found[1]), ([], []))
+    if not labels:
+        return
     longest = max(len(str(label)) for label in labels)
     entry = max(_LEGEND_INCHES, _LEGEND_HANDLE_INCHES + longest * _LETTER_INCHES)
     columns = max(1, round(figure.get_figwidth() / entry))

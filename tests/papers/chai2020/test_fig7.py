@@ -79,3 +79,12 @@ def test_without_the_rows_it_needs_a_claim_is_not_judged(rule):
     assert rule(empty_table()).holds is None
     table = curves()
     assert "BatchNorm" in rule(table[table["norm"] != "batch"]).reason
+
+
+def test_the_figure_is_drawn_without_the_first_panels_runs():
+    table = join(
+        *(training_rows(variants([0.5], [0.4], [0.4], [0.5]), rate, epochs=1) for rate in (0.1, 0.5))
+    )
+    figure = EXPERIMENT.figure(table)
+    figure.canvas.draw()
+    assert figure.legends[0].get_texts()[0].get_text() == "Baseline"

@@ -29,7 +29,7 @@ def blocks_scale(table: pd.DataFrame) -> Judgement:
     errors = scale_channels.rows(table, measure="block_error")
     worst = {name: float(select(errors, scaling=name)["value"].max(skipna=False)) for name in SCALINGS}
     measured = {f"largest error, {SCALINGS[name]}": value for name, value in worst.items()}
-    holds = worst["powers_of_two"] == 0 and worst["unit_power"] <= 1e-12
+    holds = worst["powers_of_two"] <= 0 and worst["unit_power"] <= 1e-12
     return Judgement(measured, holds, seed_count(errors, *SETTING))
 
 
@@ -103,11 +103,10 @@ def _draw_eigenvalues(axes: plots.Panel, pairs: pd.DataFrame) -> None:
     """One run's eigenvalues, by rank from the largest, for real and for decorrelated channels."""
     run = select(pairs, scaling="unit_power", seed=pairs["seed"].min()).sort_values("index", ascending=False)
     own = select(run, correlation=0.0)["own"].sort_values(ascending=False)
-    ranks = np.arange(1, len(own) + 1)
     for share, look, words in zip((0.0, 1.0), _LOOKS.values(), ("decorrelated", "as they are"), strict=True):
         measured = select(run, correlation=share)["measured"]
-        plots.markers(axes, ranks, measured, look, f"channels {words}")
-    plots.curve(axes, ranks, own, plots.BLACK, r"the blocks' own, $\times\,a_c^2$")
+        plots.markers(axes, np.arange(1, len(measured) + 1), measured, look, f"channels {words}")
+    plots.curve(axes, np.arange(1, len(own) + 1), own, plots.BLACK, r"the blocks' own, $\times\,a_c^2$")
     axes.set(title="(b) eigenvalues, channels to power 1", xscale="log", yscale="log", xlabel="rank")
     axes.set_ylabel(r"$\lambda$  [input power]")
 

@@ -72,12 +72,12 @@ _ABOVE, _BELOW = "#E78AC3", "#54278F"
 def draw(table: pd.DataFrame) -> plots.Figure:
     """A panel a norm with one run's channels, and how far from 1 all normalized channels end."""
     found = channels(table)
-    trained = found[(found["step"] == STEPS) & np.isfinite(found["power_in"] + found["power_out"])]
-    if trained.empty:
+    trained = found[(found["step"] == STEPS) & (found["norm"] != "none")]
+    rate, seed = trained["rate"].max(), trained["seed"].min()
+    run = trained[(trained["seed"] == seed) & (trained["rate"] == rate)]
+    if not np.isfinite(run[["power_in", "power_out"]]).to_numpy().any():
         raise NotJudgedError("no finite channel power after training")
     figure, panels = plots.new_figure(4, columns=2)
-    rate = trained["rate"].max()
-    run = select(trained, seed=trained["seed"].min(), rate=rate)
     for letter, axes, norm in zip("abc", panels, ("batch", "amplify", "suppress"), strict=False):
         axes.sharey(panels[0])
         _draw_channels(axes, run[run["norm"] == norm].sort_values("power_in"))

@@ -1,8 +1,8 @@
 """The natural modes of a convolution's weights, in the linear case (§3.1, eqs. 3 to 6).
 
 In the eigenbasis of the input's autocorrelation the weight error decays mode by mode, ``v_k(n) = (1 − ηMλ_k)ⁿ v_k(0)``:
-stable while ``0 < η < 2/(Mλ_max)``, with time constants ``τ_k = −1/ln|1 − ηMλ_k|``. The paper derives this; here it is
-measured.
+stable while ``0 < η < 2/(Mλ_max)``, with time constants ``τ_k = −1/ln|1 − ηMλ_k|``. The paper derives it;
+here it is measured.
 """
 
 import numpy as np
@@ -85,6 +85,8 @@ _NAMES = {share: f"{share:g} of the bound" for share in SHARES}
 def draw(table: pd.DataFrame) -> plots.Figure:
     """Amplitudes of a few modes, every mode's time constant, and the loss at each learning rate."""
     figure, (left, middle, right) = plots.new_figure(3, columns=3)
+    for axes in (left, middle, right):
+        axes.set(xscale="log", yscale="log")
     _draw_amplitudes(left, amplitudes(table))
     _draw_time_constants(middle, time_constants(table))
     measured, law = (excess(table, measure).query("step > 0") for measure in ("excess", "excess_law"))
@@ -94,7 +96,6 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     draw_lines(right, measured, "step", _NAMES, _RATES, "share")
     right.set(title="(c) stability", xlabel="step n", ylabel="excess loss  [of its start]")
     for axes, place in ((left, "lower left"), (middle, "lower left"), (right, "upper left")):
-        axes.set(xscale="log", yscale="log")
         plots.legend_inside(axes, place)
     return figure
 
@@ -107,9 +108,8 @@ def _draw_amplitudes(axes: plots.Panel, modes: pd.DataFrame) -> None:
         mode = run[run["index"] == index].set_index("step")[["law", "amplitude"]]
         shown = (mode / mode["law"][0]).abs().drop(0)
         plots.curve(axes, shown.index, shown["law"], look.color)
-        plots.markers(
-            axes, shown.index, shown["amplitude"], look, rf"$\lambda_{{{index + 1}}}$", hollow=False
-        )
+        label = rf"$\lambda_{{{index + 1}}}$"
+        plots.markers(axes, shown.index, shown["amplitude"], look, label, hollow=False)
     axes.set(title=f"(a) modes at {SLOW:g} of the bound", ylim=(1e-7, 2), xlabel="step n")
     axes.set_ylabel(r"$|v_k(n)\,/\,v_k(0)|$")
 

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from normscope.papers.chai2020.cells.scaled_inputs import scale_channels
-from normscope.papers.shared import side_by_side
 
 SETTING = ["scaling", "correlation"]
 RUN = [*SETTING, "seed"]
@@ -11,9 +10,11 @@ RUN = [*SETTING, "seed"]
 
 def eigenvalues(table: pd.DataFrame) -> pd.DataFrame:
     """Each eigenvalue of each run and the scaled blocks' own: scaling, correlation, seed, index, measured, own."""
-    rows, measures = scale_channels.rows(table), ("eigenvalue", "block_eigenvalue")
-    found = side_by_side(rows, measures, [*RUN, "index"])
-    return found.rename(columns={"eigenvalue": "measured", "block_eigenvalue": "own"})
+    measured, own = (
+        scale_channels.rows(table, measure=measure)[[*RUN, "index", "value"]].rename(columns={"value": name})
+        for measure, name in (("eigenvalue", "measured"), ("block_eigenvalue", "own"))
+    )
+    return measured.merge(own).sort_values([*RUN, "index"])
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
