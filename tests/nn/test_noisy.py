@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
+from torch.utils.checkpoint import checkpoint
 
 import normscope as ns
 from normscope.errors import InputError
@@ -109,3 +110,29 @@ def test_a_deep_copy_carries_the_generators_state() -> None:
     layer(x)
     twin = copy.deepcopy(layer)
     assert torch.equal(layer(x), twin(x))
+
+
+def test_no_noise_is_kept_for_the_backward_pass() -> None:
+    x = torch.randn(6, 3, 4, requires_grad=True)
+    saved: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        ns.nn.NoisyNorm(3)(x)
+    assert all(tensor.numel() <= 3 or tensor.data_ptr() == x.data_ptr() for tensor in saved)
+
+
+def test_a_checkpointed_layer_with_a_generator_of_its_own_has_the_gradient_of_its_first_forward() -> None:
+    found = []
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        norm = ns.nn.NoisyNorm(3, generator=torch.Generator().manual_seed(3))
+        x = torch.randn(8, 3, 4, requires_grad=True)
+        y = checkpoint(norm, x, use_reentrant=False) if checkpointed else norm(x)
+        y.square().sum().backward()
+        found.append((y.detach(), x.grad, norm.weight.grad))
+    for plain, recomputed in zip(*found, strict=True):
+        assert torch.equal(plain, recomputed)

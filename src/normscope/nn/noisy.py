@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -54,23 +56,48 @@ class NoisyNorm(ChannelNorm):
         if not self.training:
             return z
         wide = at_least_single(z)
-        of_scales, of_shifts = self._sources(wide.device)
-        return (_scales(wide, of_scales) * wide + _shifts(wide, of_shifts)).to(z.dtype)
+        if not is_eager():
+            if self.generator is not None:
+                raise InputError("under vmap or torch.compile NoisyNorm's generator must be None.")
+            return (_scales(wide, None) * wide + _shifts(wide, None)).to(z.dtype)
+        home = None if self.generator is None else self.generator.device
+        seeds = torch.randint(2**62, (2,), generator=self.generator, device=home).tolist()
+        scaled: Tensor = _Scale.apply(wide, seeds[0])  # type: ignore[no-untyped-call]
+        return (scaled + _shifts(wide, _seeded(wide, seeds[1]))).to(z.dtype)
 
     def with_running_moments(self, x: Tensor) -> Tensor:
         """The output at inference, without noise."""
         return batch_norm(x, *self._running_moments(), self.weight, self.bias, False, 0.0, self.eps)
 
-    def _sources(self, device: torch.device) -> tuple[torch.Generator | None, torch.Generator | None]:
-        """Generators on ``device`` for the scales and for the shifts, seeded from the layer's own generator."""
-        if not is_eager():
-            if self.generator is not None:
-                raise InputError("under vmap or torch.compile NoisyNorm's generator must be None.")
-            return None, None
-        home = None if self.generator is None else self.generator.device
-        seeds = torch.randint(2**62, (2,), generator=self.generator, device=home).tolist()
-        first, second = (torch.Generator(device).manual_seed(seed) for seed in seeds)
-        return first, second
+
+class _Scale(torch.autograd.Function):
+    """``s z``, which is its own derivative.
+
+    The backward pass draws the noise again from the seed of the forward pass. So no noise is kept, and a checkpointed
+    layer with a generator of its own, which draws another seed when it is recomputed, has the gradient of its first
+    forward pass.
+    """
+
+    @staticmethod
+    def forward(z: Tensor, seed: int) -> Tensor:
+        return _scales(z, _seeded(z, seed)) * z
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, ctx.seed = inputs
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _Scale.apply(grad, ctx.seed), None  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int, None], z: Tensor, seed: int) -> tuple[Tensor, int]:
+        z = z.movedim(in_dims[0], 0)
+        return _scales(z[0], _seeded(z, seed)) * z, 0
+
+
+def _seeded(like: Tensor, seed: int) -> torch.Generator:
+    return torch.Generator(like.device).manual_seed(seed)
 
 
 def _scales(z: Tensor, generator: torch.Generator | None) -> Tensor:
