@@ -171,3 +171,18 @@ def test_a_cells_parameter_must_be_a_frozen_dataclass(hint):
     function.__annotations__ = types[hint]
     with pytest.raises(TypeError, match="one parameter, annotated with a frozen dataclass"):
         cell(name=f"samples.hint {hint}", version=1)(function).cell(Numbers(1.0))
+
+
+def test_functions_of_one_factory_cannot_be_cells_of_one_name():
+    def make(value):
+        @cell(name="samples.closure", version=1)
+        def closure(config: Numbers):
+            rows = Rows()
+            rows.add("number", value)
+            return rows.table()
+
+        return closure
+
+    make(1.0)
+    with pytest.raises(TypeError, match=r"two cells are named 'samples\.closure'"):
+        make(2.0)

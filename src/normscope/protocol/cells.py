@@ -190,6 +190,12 @@ def cell(
         known = _KNOWN.setdefault(name, function)
         if (known.module, known._run.__qualname__) != (run.__module__, run.__qualname__):
             raise TypeError(f"two cells are named {name!r}: in {known.module} and in {run.__module__}")
+        if known is not function and getattr(known._run, "__code__", None) is getattr(
+            run, "__code__", function
+        ):
+            raise TypeError(
+                f"two cells are named {name!r}: a function that is made anew each time cannot be a cell"
+            )
         _KNOWN[name] = function
         return function
 
