@@ -92,6 +92,29 @@ def test_a_plan_holds_the_finished_rounds_and_the_first_with_new_cells(ran, opti
     assert (starts(reproduction.plan().reused), reproduction.plan().new) == (list(range(ROUNDS)), {})
 
 
+def test_a_plan_counts_a_shared_cell_in_each_experiments_part_and_once_in_all(ran, options):
+    first = Reproduction([Searching()], options)
+    runner.run(first.plan(), options.folder.store, None, None, None)
+    plan = Reproduction([trial.EXPERIMENT, Searching()], options).plan()
+    numbers, search = plan.parts[trial.ID], plan.parts["trial.search"]
+    assert (starts(plan.reused), starts(plan.new)) == ([0], list(range(1, trial.CELLS)))
+    assert (starts(numbers.reused), starts(numbers.new)) == ([0], list(range(1, trial.CELLS)))
+    assert (starts(search.reused), starts(search.new)) == ([0], [])
+
+
+def test_an_experiment_without_finished_cells_is_estimated_by_those_of_the_others(ran, options):
+    Reproduction([Searching()], options).run()
+    other = dataclasses.replace(
+        trial.EXPERIMENT,
+        id="trial.other",
+        list_cells=lambda profile: [trial.count_from.cell(trial.Number(100))],
+    )
+    plan = Reproduction([other, Searching()], options).plan()
+    assert plan.parts["trial.other"].estimate == plan.estimate
+    assert plan.estimate.measured
+    assert plan.parts["trial.search"].estimate.seconds == 0
+
+
 def test_a_run_asks_round_by_round_until_the_experiment_wants_no_more(ran, options):
     (result,) = Reproduction([Searching()], options).run()
     assert ran == list(range(ROUNDS))

@@ -71,6 +71,17 @@ def reproduce(
     return result
 
 
+@dataclasses.dataclass(frozen=True)
+class ReproductionPlan(Plan):
+    """The cells that a run would find and those that it would run, in all and by experiment.
+
+    Attributes:
+        parts: every experiment's own cells, by its name; a cell that several experiments share is in each one's.
+    """
+
+    parts: Mapping[str, Plan] = dataclasses.field(default_factory=dict)
+
+
 class Reproduction:
     """Several experiments that are run together, so that every core is busy and a shared cell runs once.
 
@@ -105,7 +116,7 @@ class Reproduction:
         first = (experiment.cells(self.options.scale, empty_table()) for experiment in self.experiments)
         return {name for cells in first for cell in cells for name in cell.data}
 
-    def plan(self, *, offline: bool = False) -> Plan:
+    def plan(self, *, offline: bool = False) -> ReproductionPlan:
         """The first round that has new cells, as :meth:`run` would run it; earlier rounds' cells count as reused.
 
         Planning changes nothing.
@@ -116,14 +127,25 @@ class Reproduction:
         Raises:
             InputError: when a data set has fewer training images than a cell needs, or the check refuses the run.
         """
+        requests = [_Request(experiment) for experiment in self.experiments]
         rounds = []
-        for plan in self._rounds([_Request(experiment) for experiment in self.experiments], offline=offline):
+        for plan in self._rounds(requests, offline=offline):
             rounds.append(plan)
             if plan.new:
                 break
+        last = rounds[-1]
         reused = {key: cell for plan in rounds for key, cell in plan.reused.items()}
         set_aside = sum(plan.set_aside for plan in rounds)
-        return dataclasses.replace(rounds[-1], reused=reused, set_aside=set_aside)
+        parts = {request.experiment.id: self._part(request, reused, last.new) for request in requests}
+        return ReproductionPlan(reused, last.new, last.workers, last.estimate, set_aside, parts)
+
+    def _part(self, request: _Request, reused: Mapping[str, Cell], new: Mapping[str, Cell]) -> Plan:
+        """One experiment's part of a plan; its time goes by the finished cells of all experiments."""
+        own = {key: cell for key, cell in new.items() if key in request.cells}
+        plan = runner.plan({**reused, **own}, self._store, self._workers, fresh=self.options.fresh)
+        return dataclasses.replace(
+            plan, reused={key: cell for key, cell in reused.items() if key in request.cells}
+        )
 
     def run(self, observer: Observer | None = None) -> list[Result]:
         """Run the missing cells, judge the claims, and write every experiment's folder, the scorecard and the page.

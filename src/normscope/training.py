@@ -25,7 +25,7 @@ from normscope.nn import module_kinds
 from normscope.protocol import Rows
 
 DIVERGENCE_LIMIT = 1e3
-_VALIDATION_BATCH = 500
+VALIDATION_BATCH = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ def record(
     def after_epoch(epoch: int, loss: float) -> None:
         assert validation is not None
         rows.add("train_loss", loss, epoch=epoch)
-        error = error_rate(model, validation.in_order(_VALIDATION_BATCH))
+        error = error_rate(model, validation.in_order(VALIDATION_BATCH))
         rows.add("validation_error", error, epoch=epoch)
 
     divergence = train(

@@ -36,6 +36,12 @@ def test_the_scorecard_is_exported_as_csv_and_latex(folder, command, tmp_path):
     assert r"\texttt{chai2020.fig6}, quick scale" in manuscript.read_text(encoding="ascii")
 
 
+def test_verbose_adds_the_test_of_every_claim_after_the_lines(folder, command):
+    short, long = command("report", folder)[1], command("report", folder, "--verbose")[1]
+    assert (short.count("  Test: "), long.count("  Test: ")) == (0, 3)
+    assert long.splitlines()[:4] == short.splitlines()[:4]
+
+
 def test_a_dash_prints_the_export_and_nothing_else(folder, command):
     status, out, _ = command("report", folder, "--csv", "-")
     assert status == 0

@@ -1,6 +1,7 @@
 """The main job as a user types it, on real digits."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from normscope.papers import catalogue
-from normscope.protocol import Claim, ClaimRule
+from normscope.protocol import Claim, ClaimRule, Verdict
 
 pytestmark = pytest.mark.xdist_group("finished")  # one process of xdist makes the shared run
 FIG6 = ("reproduce", "chai2020.fig6")
@@ -40,7 +41,11 @@ def test_it_writes_scorecard_page_table_and_figures(finished):
     rows = json.loads((finished / "scorecard.json").read_text())
     assert {row["claim"] for row in rows} == {"amplify-equals-batchnorm", "amplified", "suppress-stays"}
     assert all(row["experiment"] == "chai2020.fig6" and row["scale"] == "quick" for row in rows)
-    assert all(isinstance(row["holds"], bool) and row["seeds"] == 3 and row["measured"] for row in rows)
+    seeds = table(finished)["seed"].nunique()
+    for row in rows:
+        assert row["holds"] is Verdict(row["verdict"]).holds
+        assert set(row["interval"]) <= set(row["measured"]) != set()
+        assert row["seeds"] == seeds
     assert "chai2020.fig6" in (finished / "report.html").read_text()
     assert (finished / "chai2020.fig6" / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (finished / "chai2020.fig6" / "figure.svg").read_bytes()
@@ -55,18 +60,37 @@ def test_again_it_finds_every_cell_and_trains_nothing(finished, command):
     assert cells(finished) == before
 
 
-def test_a_dry_run_lists_found_and_new_cells_and_writes_nothing(finished, partly, command, tmp_path):
+def test_a_dry_run_counts_each_experiments_cells_and_writes_nothing(finished, partly, command, tmp_path):
     before = sorted(partly.rglob("*"))
     status, output, _ = command(*FIG6, "--out", partly, "--dry-run")
-    lines = output.splitlines()
+    (line, estimate) = output.splitlines()
     assert status == 0
-    assert sum(line.startswith("new ") for line in lines) == 12
-    assert sum(line.startswith("found ") for line in lines) == len(cells(finished)) - 12
-    assert "12 to run" in lines[-1]
-    assert "disk" in lines[-1]
+    found = len(cells(finished)) - 12
+    assert re.fullmatch(rf"chai2020\.fig6 +{found} found +12 new +about \d+ s *", line)
+    assert estimate.startswith(f"{found} cells found, 12 to run: about ")
+    assert "disk" in estimate
     assert sorted(partly.rglob("*")) == before
     assert command(*FIG6, "--dry-run", cwd=tmp_path)[0] == 0
     assert not (tmp_path / "normscope-runs").exists()
+
+
+def test_a_verbose_dry_run_lists_the_cells_first(finished, partly, command):
+    _, short, _ = command(*FIG6, "--out", partly, "--dry-run")
+    _, output, _ = command(*FIG6, "--out", partly, "--dry-run", "--verbose")
+    lines = output.splitlines()
+    assert lines[-2:] == short.splitlines()
+    assert sum(line.startswith("new ") for line in lines) == 12
+    assert sum(line.startswith("found ") for line in lines) == len(cells(finished)) - 12
+    assert len(lines) == len(cells(finished)) + 2
+
+
+def test_a_dry_run_of_experiments_that_share_cells_says_so(command, tmp_path):
+    output = command("reproduce", "chai2020.fig7", "chai2020.fig8", "--out", tmp_path, "--dry-run")[1]
+    *each, shared, total = output.splitlines()
+    counts = [int(re.search(r"(\d+) new", line)[1]) for line in each]
+    in_all = int(re.search(r"(\d+) to run", total)[1])
+    assert len(counts) == 2
+    assert shared.endswith(f"the lines above count {sum(counts) - in_all} of them again.")
 
 
 def test_a_dry_run_needs_no_data(normscope, tmp_path):
@@ -75,7 +99,7 @@ def test_a_dry_run_needs_no_data(normscope, tmp_path):
         NORMSCOPE_DATA="", NORMSCOPE_CACHE=str(tmp_path),
     )  # fmt: skip
     assert run.returncode == 0
-    assert "440 to run" in run.stdout.splitlines()[-1]
+    assert re.search(r"\d+ to run", run.stdout.splitlines()[-1])
     assert "mnist is not here" in run.stdout.splitlines()[-2]
     assert list(tmp_path.iterdir()) == []
 
@@ -119,12 +143,15 @@ def test_a_failed_cell_is_listed_and_the_exit_status_is_one(finished, command, t
     assert len(json.loads((out / "scorecard.json").read_text())) == 3
 
 
-@pytest.mark.parametrize(("holds", "expected"), [(True, 0), (None, 0), (False, 3)])
-def test_strict_exits_with_three_when_a_claim_does_not_hold(
-    finished, command, monkeypatch, tmp_path, holds, expected
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [(Verdict.HOLDS, 0), (Verdict.UNDECIDED, 0), (Verdict.NOT_JUDGED, 0), (Verdict.FAILS, 3)],
+)
+def test_strict_exits_with_three_only_when_a_claim_does_not_hold(
+    finished, command, monkeypatch, tmp_path, verdict, expected
 ):
     def judge(rule, table):
-        return Claim(rule.id, rule.text, rule.source, rule.expected, {}, holds)
+        return Claim(rule.id, rule.text, rule.source, rule.expected, {}, verdict)
 
     monkeypatch.setattr(ClaimRule, "__call__", judge)
     out = shutil.copytree(finished, tmp_path / "runs")

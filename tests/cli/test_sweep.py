@@ -102,14 +102,16 @@ def test_a_worker_gives_the_bits_that_the_cell_gives_here(place, monkeypatch):
     sys.modules.pop("mine", None)
 
 
-def test_a_dry_run_lists_found_and_new_runs_and_writes_nothing(place, command):
+def test_a_dry_run_counts_the_runs_and_a_verbose_one_lists_them_and_neither_writes_anything(place, command):
     before = sorted(place.rglob("*.parquet"))
-    status, words, _ = command("sweep", *WORDS, "--seeds", "2", "--dry-run")
+    dry = ("sweep", *WORDS, "--seeds", "2", "--dry-run")
+    status, words, _ = command(*dry)
     assert status == 0
-    assert [sum(line.startswith(state) for line in words.splitlines()) for state in ("found ", "new ")] == [
-        4,
-        4,
-    ]
+    count, _ = words.splitlines()
+    assert " ".join(count.split()).startswith("sweep 4 found 4 new about ")
+    lines = command(*dry, "--verbose")[1].splitlines()
+    assert [sum(line.startswith(state) for line in lines) for state in ("found ", "new ")] == [4, 4]
+    assert lines[-2:] == words.splitlines()
     assert sorted(place.rglob("*.parquet")) == before
 
 

@@ -20,7 +20,7 @@ def test_bad_cells_are_listed_each_with_its_reason_and_the_rest_is_run(tmp_path)
         "stopped after 6 s (--cell-timeout)",
         "out of memory: fewer workers leave more for each.",
     ):
-        assert f"{trial.ID}: 1 cell failed: {reason}" in ended.stdout
+        assert f"{trial.ID}: 1 cell failed: {reason}" in " ".join(ended.stdout.split())
     begun = run.begun()
     assert [begun.count(start) for start in range(5)] == [3, 3, 1, 1, 1]
     assert len(Store(out / "cells").keys()) == trial.CELLS - 4

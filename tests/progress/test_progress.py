@@ -111,13 +111,31 @@ def test_a_pipe_gets_lines_while_no_cell_ends_and_one_at_the_end(plan, pipe, mon
     assert re.match(r"20/20 cells .* 1 failed", said[-1])
 
 
-@pytest.mark.parametrize(("elapsed", "pause"), [(0, 5), (100, 5), (600, 10), (36_000, 60)])
+@pytest.mark.parametrize(("elapsed", "pause"), [(0, 10), (20, 10), (100, 50), (36_000, 300)])
 def test_lines_come_ever_rarer_in_a_long_run(plan, monkeypatch, elapsed, pause):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     tally = Tally(plan)
     now[0] = elapsed
     assert lines.pause(tally) == pause
+
+
+def test_a_message_in_a_pipe_is_one_line_however_narrow_the_pipe_is(plan):
+    narrow = Console(file=io.StringIO(), width=40)
+    with progress.watching(progress=True, screen=narrow) as observer:
+        observer.planned(plan)
+        observer.failed(next(iter(plan.new.values())), "a long " * 20)
+    assert len(narrow.file.getvalue().splitlines()) == 2
+
+
+@pytest.mark.parametrize(("columns", "width"), [(None, 80), ("200", 200)])
+def test_the_console_of_a_pipe_has_80_columns_or_those_of_the_environment(
+    monkeypatch, capsys, columns, width
+):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert progress.console().width == width
 
 
 def test_nothing_is_shown_in_a_script_unless_asked_for(capfd):

@@ -2,8 +2,9 @@ import json
 import math
 
 import numpy as np
+import pytest
 
-from normscope.protocol import Judgement, NotJudgedError, claim, empty_table
+from normscope.protocol import Claim, Comparison, Judgement, NotJudgedError, Verdict, claim, empty_table
 
 
 @claim("larger", "One is larger than the other.", "Nobody 2020, Fig. 1", "a > b")
@@ -45,11 +46,70 @@ def test_numbers_that_are_not_finite_are_strings_in_json():
     json.dumps(row, allow_nan=False)
 
 
-def test_only_a_claim_that_does_not_hold_is_discussed():
-    @claim("larger", "", "", "", discussion="Our scale.")
-    def discussed(table):
-        a, b = table["value"]
-        return Judgement({}, a > b, 1, "as seen")
+def comparison(name="a / b", holds: bool | None = True, low=1.1, high=1.3, least=1.0, most=math.inf):
+    return Comparison(name, 1.2, low, high, least, most, holds, seeds=3)
 
-    assert discussed(table(2.0, 1.0)).reason == "as seen"
-    assert discussed(table(1.0, 2.0)).reason == "as seen. Our scale."
+
+def judged(holds, *comparisons):
+    @claim("larger", "", "", "")
+    def rule(table):
+        return Judgement({one.name: one.value for one in comparisons}, holds, 3, "as seen", comparisons)
+
+    return rule(empty_table())
+
+
+def test_a_claim_that_the_seeds_do_not_decide_is_undecided_which_is_not_the_same_as_not_judged():
+    undecided = judged(None, comparison(holds=None))
+    assert (undecided.holds, undecided.verdict) == (None, "undecided")
+    assert unseen(empty_table()).verdict is Verdict.NOT_JUDGED
+
+
+def test_what_was_measured_of_a_claim_that_is_not_judged_is_reported():
+    @claim("early", "", "", "")
+    def rule(table):
+        raise NotJudgedError("too early", {"a": 1.0}, seeds=4)
+
+    found = rule(empty_table())
+    assert (found.verdict, found.measured, found.seeds, found.reason) == (
+        "not judged",
+        {"a": 1.0},
+        4,
+        "too early",
+    )
+
+
+def test_the_json_row_has_the_word_and_the_interval_of_every_comparison():
+    row = judged(False, comparison(), comparison("c / d", False, 0.1, math.inf)).to_json()
+    assert (row["holds"], row["verdict"]) == (False, "does not hold")
+    assert row["interval"] == {"a / b": [1.1, 1.3], "c / d": [0.1, "inf"]}
+    assert row["interval"].keys() <= row["measured"].keys()
+    json.dumps(row, allow_nan=False)
+    assert judged(None, comparison(holds=None)).to_json()["holds"] is None
+
+
+class TestDeciding:
+    def test_of_a_claim_that_holds_it_is_the_comparison_nearest_to_its_bound(self):
+        wide, near = comparison("wide", least=0.2), comparison("near", least=1.09)
+        below = comparison("below", least=-math.inf, most=1.9)
+        assert judged(True, wide, near, below).deciding is near
+
+    @pytest.mark.parametrize(("holds", "expected"), [(False, "fails"), (None, "open")])
+    def test_otherwise_it_is_the_first_comparison_with_the_claims_verdict(self, holds, expected):
+        found = [
+            comparison("fine"),
+            comparison("open", None),
+            comparison("fails", False),
+            comparison("too", False),
+        ]
+        deciding = judged(holds, *found).deciding
+        assert deciding is not None
+        assert deciding.name == expected
+
+    def test_where_only_the_number_of_comparisons_leaves_it_undecided_it_is_the_one_that_misses(self):
+        deciding = judged(None, comparison("fine"), comparison("misses", False)).deciding
+        assert deciding is not None
+        assert deciding.name == "misses"
+
+    def test_without_comparisons_there_is_none(self):
+        assert judged(True).deciding is None
+        assert Claim("a", "", "", "", {}, Verdict.NOT_JUDGED).deciding is None

@@ -21,25 +21,41 @@ AWKWARD = 'a "quoted"; one, two\nλ_max ≤ 2×10⁻³ & 50 % of {x}_i^2 \\ ~ # 
 def row(**changes):
     fields = {
         "experiment": "p.fig_1", "claim": "a", "text": "t", "source": "s", "expected": "e", "measured": {"x": 1.5},
-        "holds": True, "reason": "", "scale": "quick", "seeds": 3,
+        "holds": True, "verdict": "holds", "interval": {}, "reason": "", "scale": "quick", "seeds": 3,
     }  # fmt: skip
     return fields | changes
+
+
+def older_row(**changes):
+    """A row as it was written before claims had verdicts and intervals."""
+    fields = row(**changes)
+    del fields["verdict"], fields["interval"]
+    return fields
 
 
 def test_csv_keeps_every_field():
     measured = {"λ_min A": 0.1 + 0.2, "b": "inf", AWKWARD: 1.0}
     rows = [
-        row(text=AWKWARD, reason=AWKWARD, measured=measured),
-        row(claim="b", holds=None, measured={}),
-        row(holds=False),
+        row(text=AWKWARD, reason=AWKWARD, measured=measured, interval={AWKWARD: [0.1, "inf"]}),
+        row(claim="b", holds=None, verdict="undecided", measured={}),
+        row(holds=False, verdict="does not hold"),
+        row(holds=None, verdict="not judged"),
     ]
     found = list(csv.DictReader(io.StringIO(to_csv(rows), newline="")))
     for line, given in zip(found, rows, strict=True):
         for column in ("experiment", "claim", "text", "source", "expected", "reason", "scale"):
             assert line[column] == given[column]
         assert json.loads(line["measured"]) == given["measured"]
+        assert json.loads(line["interval"]) == given["interval"]
         assert int(line["seeds"]) == given["seeds"]
-    assert [line["verdict"] for line in found] == ["holds", "not judged", "does not hold"]
+    assert [line["verdict"] for line in found] == ["holds", "undecided", "does not hold", "not judged"]
+
+
+def test_rows_written_before_there_were_verdicts_and_intervals_are_exported():
+    rows = [older_row(), older_row(holds=None)]
+    found = list(csv.DictReader(io.StringIO(to_csv(rows), newline="")))
+    assert [(line["verdict"], line["interval"]) for line in found] == [("holds", "{}"), ("not judged", "{}")]
+    assert to_latex(rows).count(r"\mbox{1.5} \\") == 2
 
 
 def test_pandas_reads_the_csv():
@@ -82,8 +98,9 @@ def test_the_catalogues_claims_are_set_as_they_read():
 def test_the_latex_table_has_a_row_a_claim_grouped_by_experiment():
     rows = [
         row(),
-        row(claim="b", holds=False),
-        row(experiment="q", holds=None, reason="no data", measured={"m": "nan"}),
+        row(claim="b", holds=False, verdict="does not hold"),
+        row(claim="c", holds=None, verdict="undecided", interval={"x": [1.31, 1.63]}),
+        row(experiment="q", holds=None, verdict="not judged", reason="no data", measured={"m": "nan"}),
     ]
     text = to_latex(rows)
     assert text.count(r"\multicolumn{3}{@{}l}{\texttt{") == 2
@@ -91,10 +108,13 @@ def test_the_latex_table_has_a_row_a_claim_grouped_by_experiment():
     assert [mark for mark in re.findall(r"& (\S+) & ", text) if mark != "Holds"] == [
         r"$\checkmark$",
         r"$\times$",
+        "?",
         "--",
     ]
     assert r"\emph{Note:} no data" in text
     assert r"\mbox{NaN}" in text
+    assert r"\mbox{1.5} \mbox{{[}1.31, 1.63]}" in text
+    assert "?~undecided" in text
 
 
 def latex_is_here():
@@ -108,6 +128,7 @@ def latex_is_here():
 def test_pdflatex_sets_the_table(tmp_path):
     rows = [
         row(text=AWKWARD, reason="[a]", measured={AWKWARD: "-inf"}),
+        row(holds=None, verdict="undecided", measured={"error A": 0.1}, interval={"error A": [0.05, "inf"]}),
         row(text="*b", experiment=AWKWARD, source=EVERYTHING),
     ]
     (tmp_path / "card.tex").write_text(

@@ -5,13 +5,17 @@ from collections import Counter
 
 import pytest
 
+from normscope.protocol import Verdict
 from normscope.report.page import Chapter, Section, render
 
+HOLDS, FAILS, UNDECIDED, NOT_JUDGED = Verdict
 
-def claim(name="a", **changes):
+
+def claim(name="a", verdict=FAILS, **changes):
     fields = {
         "experiment": "p.fig1", "claim": name, "text": "Norms <b>help</b>.", "source": "P 2020", "expected": "a > b",
-        "measured": {"a": 2.0, "b": "inf"}, "holds": False, "reason": "", "scale": "quick", "seeds": 3,
+        "measured": {"a": 2.0, "b": "inf"}, "holds": verdict.holds, "verdict": str(verdict), "interval": {},
+        "reason": "", "scale": "quick", "seeds": 3,
     }  # fmt: skip
     return fields | changes
 
@@ -72,12 +76,19 @@ class Outline(html.parser.HTMLParser):
 
 
 def test_the_page_goes_from_the_paper_over_question_method_figure_and_claims_to_what_did_not_hold(tmp_path):
-    claims = [claim("bad", text="Bad.", reason="Our scale."), claim("good", text="Good.", holds=True)]
+    claims = [
+        claim("open", UNDECIDED, text="Open.", reason="Few seeds."),
+        claim("bad", text="Bad.", reason="Our scale."),
+        claim("unseen", NOT_JUDGED, text="Unseen.", reason="No rows."),
+        claim("good", HOLDS, text="Good."),
+    ]
     text = Outline(page(tmp_path, section(tmp_path, claims=claims))).text
     parts = (
         "On Norms", "P. Author. Journal, 2020.", "They help.", "Overview", "Do norms help?", "We look.", "A caption.",
-        "What holds", "Good.", "a > b", "Measured, 3 seeds", "What did not hold", "Bad.", "Our scale.", "digits",
-        "What did not hold, taken together", "Bad.", "Our scale.", "Made with", "torch",
+        "What holds", "Good.", "a > b", "Measured, 3 seeds", "What did not hold", "Bad.", "Our scale.",
+        "What the seeds do not decide", "Open.", "Few seeds.", "What was not judged", "Unseen.", "No rows.", "digits",
+        "What did not hold, taken together", "Bad.", "Our scale.", "What the seeds do not decide", "Open.",
+        "Few seeds.", "What was not judged", "Unseen.", "No rows.", "Made with", "torch",
     )  # fmt: skip
     place = 0
     for part in parts:
@@ -103,10 +114,10 @@ def test_every_link_leads_to_an_anchor_on_the_page_and_every_anchor_is_unique(tm
 
 
 def test_every_claim_has_one_article_and_one_mark_in_the_overview(tmp_path):
-    claims = [claim(name, holds=holds) for name, holds in (("a", True), ("b", False), ("c", None))]
+    claims = [claim(name, verdict) for name, verdict in zip("abcd", Verdict, strict=True)]
     text = page(tmp_path, section(tmp_path, claims=claims))
-    assert Outline(text).tags["article"] == 3
-    for name in "abc":
+    assert Outline(text).tags["article"] == 4
+    for name in "abcd":
         assert text.count(f'<article class="claim" id="p.fig1.{name}">') == 1
         marks = re.search(r'<span class="marks">.*', text).group()
         assert marks.count(f'href="#p.fig1.{name}"') == 1
@@ -123,6 +134,27 @@ def test_the_page_loads_no_other_file(tmp_path):
 def test_every_figure_has_a_description_for_screen_readers(tmp_path):
     (image,) = Outline(page(tmp_path, section(tmp_path))).images
     assert image["alt"] == "Fig. 1, measured here: a title. Enlarge."
+
+
+@pytest.mark.parametrize(("points", "is_wide"), [(331.2, False), (662.4, True), (993.6, True)])
+def test_a_figure_of_several_panels_scrolls_in_its_frame_by_keyboard_too(tmp_path, points, is_wide):
+    drawn = section(tmp_path)
+    drawn.figure.write_text(f'<?xml version="1.0"?>\n<svg\n width="{points}pt" height="244.8pt"></svg>')
+    text = page(tmp_path, drawn)
+    (frame,) = re.findall(r'<div class="frame".*?>', text)
+    assert ('tabindex="0" role="group" aria-label="Fig. 1; scrolls sideways' in frame) is is_wide
+    assert ("Scroll the figure sideways" in text) is is_wide
+    if is_wide:
+        natural, least = map(int, re.search(r"--natural: (\d+)px; --least: (\d+)px", frame).groups())
+        assert natural == round(points * 96 / 72)
+        assert 8 * 96 / 72 * least / natural >= 9  # pixels of the smallest text, which has 8 points
+
+
+def test_figures_are_dark_on_a_dark_screen_and_unchanged_in_print(tmp_path):
+    style = page(tmp_path, section(tmp_path))
+    assert style.count("filter:") == 1
+    dark = style.index("@media screen and (prefers-color-scheme: dark)")
+    assert "invert(1)" in style[dark : style.index("\n}", dark)]
 
 
 def test_a_large_drawing_is_replaced_by_its_bitmap(tmp_path):
@@ -183,18 +215,40 @@ def test_experiments_without_claims_have_no_verdicts(tmp_path):
 @pytest.mark.parametrize(
     ("verdicts", "words"),
     [
-        ((True, False), "1 holds 1 does not hold 0 not judged"),
-        ((False, False, None, None), "0 hold 2 do not hold 2 not judged"),
+        ((HOLDS, FAILS), "1 holds 1 does not hold On Norms"),
+        (
+            (FAILS, FAILS, UNDECIDED, NOT_JUDGED, NOT_JUDGED),
+            "2 do not hold 1 undecided 2 not judged On Norms",
+        ),
     ],
 )
 def test_the_head_counts_the_verdicts(tmp_path, verdicts, words):
-    claims = [claim(str(number), holds=holds) for number, holds in enumerate(verdicts)]
+    claims = [claim(str(number), verdict) for number, verdict in enumerate(verdicts)]
     assert words in Outline(page(tmp_path, section(tmp_path, claims=claims))).text
 
 
-def test_where_all_claims_hold_the_end_says_so(tmp_path):
-    text = page(tmp_path, section(tmp_path, claims=[claim(holds=True)]))
-    assert "Every claim that could be judged holds here." in text
+@pytest.mark.parametrize(
+    ("verdicts", "is_said"),
+    [((HOLDS,), True), ((HOLDS, UNDECIDED), True), ((HOLDS, FAILS), False), ((NOT_JUDGED,), False)],
+)
+def test_where_all_decided_claims_hold_the_end_says_so(tmp_path, verdicts, is_said):
+    claims = [claim(str(number), verdict) for number, verdict in enumerate(verdicts)]
+    text = page(tmp_path, section(tmp_path, claims=claims))
+    assert ("Every claim that could be decided holds here." in text) is is_said
+
+
+def test_a_number_has_its_interval_beside_it(tmp_path):
+    judged = claim(measured={"a": 1.463, "b": 2.0}, interval={"a": [1.3149, 1.6301]})
+    text = page(tmp_path, section(tmp_path, claims=[judged]))
+    assert "<td>1.46 <span>[1.31, 1.63]</span></td>" in text
+    assert "<td>2</td>" in text
+    assert "a 1.46 [1.31, 1.63], b 2" in Outline(text).text  # in "taken together"
+
+
+def test_claims_written_before_there_were_verdicts_and_intervals_are_shown(tmp_path):
+    older = claim()
+    del older["verdict"], older["interval"]
+    assert "1 does not hold" in Outline(page(tmp_path, section(tmp_path, claims=[older]))).text
 
 
 def test_letters_and_numbers_are_typeset(tmp_path):

@@ -1,11 +1,33 @@
 import pytest
 
-from normscope.report.scorecard import measured_numbers, verdict
+from normscope.protocol import Verdict
+from normscope.report.scorecard import measured_numbers, tally, verdict
+
+HOLDS, FAILS, UNDECIDED, NOT_JUDGED = Verdict
 
 
-def test_verdicts_in_words():
-    verdicts = [verdict({"holds": holds}) for holds in (True, False, None)]
-    assert verdicts == ["holds", "does not hold", "not judged"]
+@pytest.mark.parametrize("word", Verdict)
+def test_the_verdict_of_a_row_is_its_word(word):
+    assert verdict({"holds": word.holds, "verdict": str(word)}) is word
+
+
+def test_a_row_written_before_there_were_verdicts_has_the_one_that_its_holds_says():
+    assert [verdict({"holds": holds}) for holds in (True, False, None)] == [HOLDS, FAILS, NOT_JUDGED]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        (
+            [HOLDS, FAILS, UNDECIDED, NOT_JUDGED],
+            ["1 holds", "1 does not hold", "1 undecided", "1 not judged"],
+        ),
+        ([NOT_JUDGED, FAILS, FAILS, HOLDS, HOLDS, NOT_JUDGED], ["2 hold", "2 do not hold", "2 not judged"]),
+        ([], []),
+    ],
+)
+def test_a_tally_counts_in_words_and_leaves_out_what_no_claim_has(verdicts, words):
+    assert list(tally(verdicts).values()) == words
 
 
 @pytest.mark.parametrize(
@@ -30,4 +52,27 @@ def test_verdicts_in_words():
     ],
 )
 def test_numbers_in_words_have_four_digits_and_shares_are_in_percent(name, value, words):
-    assert measured_numbers({name: value}) == [(name, words.replace(" ", "\N{NO-BREAK SPACE}"))]
+    (number,) = measured_numbers({"measured": {name: value}, "interval": {}})
+    assert number == (name, words.replace(" ", "\N{NO-BREAK SPACE}"), "")
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "words"),
+    [
+        ("A / B", (1.4632, 1.3149, 1.6301), "1.46 [1.31, 1.63]"),
+        ("a", (1.0003, 1.0001, 1.0006), "1.0003 [1.0001, 1.0006]"),
+        ("a", (1.0, 1.0, 1.0), "1 [1, 1]"),
+        ("a", (2.0, 1.5, "inf"), "2 [1.5, ∞]"),
+        ("a", (0.1, "-inf", 0.3), "0.1 [−∞, 0.3]"),
+        ("error A", (0.0375, 0.031, 0.0441), "3.75 % [3.1 %, 4.41 %]"),
+    ],
+)
+def test_a_number_with_an_interval_has_the_digits_that_tell_it_from_the_ends(name, numbers, words):
+    value, *ends = numbers
+    (number,) = measured_numbers({"measured": {name: value}, "interval": {name: ends}})
+    assert number.words.replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+def test_a_row_written_before_there_were_intervals_has_none():
+    (number,) = measured_numbers({"measured": {"a": 1.5}})
+    assert (number.words, number.interval) == ("1.5", "")

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from normscope.papers import catalogue
@@ -20,7 +22,7 @@ def folder(tmp_path):
     rows = [
         {
             "experiment": id, "claim": "a", "text": "t", "source": "s", "expected": "e", "measured": {}, "holds": None,
-            "reason": "r", "scale": "quick", "seeds": 0,
+            "verdict": "undecided", "interval": {}, "reason": "r", "scale": "quick", "seeds": 0,
         }
         for id in ("chai2020.fig6", "chai2020.fig7")
     ]  # fmt: skip
@@ -50,6 +52,14 @@ def test_a_section_joins_the_experiments_words_with_its_stored_results(folder):
     assert (first.scale, first.settings, first.failures) == ("quick", {"data": "digits"}, {"a cell": "slow"})
     assert (first.figure, first.bitmap) == (folder.experiment("chai2020.fig6").figure, None)
     assert (last.claims, last.figure) == ([], None)
+
+
+def test_a_scorecard_written_before_there_were_verdicts_and_intervals_is_shown(folder):
+    rows = folder.scorecard.read()
+    for row in rows:
+        del row["verdict"], row["interval"]
+    folder.scorecard.path.write_text(json.dumps([{**rows[0], "holds": False}, *rows[1:]]))
+    assert "<b>1</b> does not hold" in page.render(folder)
 
 
 def test_experiments_that_are_missing_or_cannot_be_read_are_named(folder):

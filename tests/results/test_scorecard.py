@@ -14,8 +14,16 @@ def scorecard(tmp_path):
 def row(experiment="p.fig1", claim="a", holds=True, scale="quick"):
     return {
         "experiment": experiment, "claim": claim, "text": "t", "source": "s", "expected": "e",
-        "measured": {"x": 1.5}, "holds": holds, "reason": "", "scale": scale, "seeds": 3,
+        "measured": {"x": 1.5}, "holds": holds, "verdict": "holds" if holds else "does not hold",
+        "interval": {"x": [1.0, "inf"]}, "reason": "", "scale": scale, "seeds": 3,
     }  # fmt: skip
+
+
+def older_row(**changes):
+    """A row as it was written before claims had verdicts and intervals."""
+    fields = row(**changes)
+    del fields["verdict"], fields["interval"]
+    return fields
 
 
 def test_without_a_file_there_are_no_rows(scorecard):
@@ -35,6 +43,22 @@ def test_new_rows_replace_those_of_the_same_claim_and_keep_the_others(scorecard)
 def test_rows_are_listed_in_the_given_order_of_experiments(scorecard):
     scorecard.update([row("p.fig2"), row("other"), row("p.fig1")], ["p.fig1", "p.fig2"])
     assert [r["experiment"] for r in scorecard.read()] == ["p.fig1", "p.fig2", "other"]
+
+
+def test_the_fields_of_a_row_are_the_documented_ones_in_order(scorecard):
+    scorecard.update([{**row(), "more": 1}], [])
+    assert list(scorecard.read()[0]) == [
+        "experiment", "claim", "text", "source", "expected", "measured", "holds", "verdict", "interval", "reason",
+        "scale", "seeds",
+    ]  # fmt: skip
+
+
+def test_rows_of_an_older_file_are_read_and_kept_as_they_are(scorecard):
+    older = [older_row(), older_row(claim="b", holds=None)]
+    scorecard.path.write_text(json.dumps(older))
+    assert scorecard.read() == older
+    scorecard.update([row()], ["p.fig1"])
+    assert scorecard.read() == [row(), older_row(claim="b", holds=None)]
 
 
 @pytest.mark.parametrize("content", ["not json", "{}[", '[{"experiment": 1}]', "[1]", "7"])

@@ -1,10 +1,10 @@
-"""What the command line prints besides the progress of a run: downloads, plans, scorecards, paths."""
+"""What the command line prints besides the progress of a run and the scorecard: downloads, plans, failures, paths."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 from rich.text import Text
 
-from normscope.progress import console, counted, plan_sentence
-from normscope.report.scorecard import measured_numbers
+from normscope.progress import console, counted, duration, plan_sentence
 
 if TYPE_CHECKING:
-    from normscope.protocol import Result
+    from normscope.reproduction import ReproductionPlan
     from normscope.runner import Plan
-
-_MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}
 
 
 @contextlib.contextmanager
@@ -47,48 +44,49 @@ def download() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def show_plan(plan: Plan) -> None:
-    """Print every cell of a plan, the data sets that are missing, and the estimate."""
+def show_plan(plan: ReproductionPlan, *, verbose: bool = False) -> None:
+    """Print each experiment's number of cells and their time, the data sets that are missing, and the estimate.
+
+    Args:
+        plan: the plan.
+        verbose: first print every cell, too.
+    """
     from normscope import data
 
+    def say(words: str) -> None:
+        screen.print(words, markup=False, soft_wrap=not screen.is_terminal)
+
     screen = console()
-    for state, cells in (("found", plan.reused), ("new", plan.new)):
-        for cell in cells.values():
-            screen.print(f"{state:5}  {cell.describe()}", markup=False, soft_wrap=True)
+    if verbose:
+        for state, cells in (("found", plan.reused), ("new", plan.new)):
+            for cell in cells.values():
+                say(f"{state:5}  {cell.describe()}")
+    _show_parts(plan.parts)
+    asked = sum(len(part.reused) + len(part.new) for part in plan.parts.values())
+    if repeated := asked - len(plan.reused) - len(plan.new):
+        say(f"Experiments share cells: the lines above count {repeated:,} of them again.")
     for name in sorted({name for cell in plan.new.values() for name in cell.data}):
         is_here, where = data.available(name)
         if not is_here:
-            screen.print(f"{name} is {where}", markup=False, soft_wrap=True)
-    screen.print(plan_sentence(plan))
+            say(f"{name} is {where}")
+    say(plan_sentence(plan))
 
 
-def show_scorecard(results: Sequence[Result]) -> None:
-    """Print the claims with their verdicts and measured numbers, then notes and failures."""
-    screen = console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("claim", ratio=3)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("measured", ratio=4)
-    for result in results:
-        for claim in result.claims:
-            mark, color = _MARKS[claim.holds]
-            numbers = ", ".join(f"{name} {value}" for name, value in measured_numbers(claim.measured))
-            table.add_row(
-                Text(f"{result.id} {claim.id}"),
-                Text(f"{mark} {claim.verdict}", style=color),
-                Text("; ".join(filter(None, (numbers, claim.reason)))),
-            )
-    screen.print(table)
-    for result in results:
-        for note in result.notes:
-            screen.print(f"{result.id}: {note}", markup=False)
-        show_failures(result.failures, f"{result.id}: ")
+def _show_parts(parts: Mapping[str, Plan]) -> None:
+    table = Table.grid(padding=(0, 3))
+    table.add_column(no_wrap=True)
+    for _ in range(3):
+        table.add_column(justify="right", no_wrap=True)
+    for name, part in parts.items():
+        time = f"about {duration(max(1.0, part.estimate.seconds))}" if part.new else ""
+        table.add_row(Text(name), f"{len(part.reused):,} found", f"{len(part.new):,} new", time)
+    console().print(table)
 
 
-def show_failures(failures: Mapping[str, str], prefix: str = "") -> None:
+def show_failures(failures: Mapping[str, str]) -> None:
     """Print every error with the number of cells that it stopped."""
     for error, count in Counter(failures.values()).items():
-        console().print(f"{prefix}{counted(count, 'cell')} failed: {error}", markup=False)
+        console().print(f"{counted(count, 'cell')} failed: {error}", markup=False)
 
 
 def show_absent(absent: Mapping[str, str]) -> None:

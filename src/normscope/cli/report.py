@@ -22,9 +22,13 @@ def command(
             metavar="FILE", help="Also write the scorecard as a LaTeX table; - prints only the table."
         ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every number, test and reason of each claim.")
+    ] = False,
 ) -> None:
     """Judge and draw stored results again, and write scorecard and page; nothing is run."""
     from normscope.cli import display
+    from normscope.cli.scorecard import show_scorecard
     from normscope.errors import InputError
     from normscope.report import export
     from normscope.results import ResultsFolder, page
@@ -48,6 +52,6 @@ def command(
     if _STDOUT in exports:
         return
     if any(result.claims for result in results):
-        display.show_scorecard(results)
+        show_scorecard(results, verbose=verbose)
     display.show_absent(page.absent(results_folder))
     display.show_paths(results_folder.scorecard.path, results_folder.page, *exports)

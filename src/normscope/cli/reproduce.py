@@ -24,15 +24,23 @@ def command(
     fresh: Fresh = False,
     dry_run: DryRun = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a claim does not hold.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Show every number, test and reason of each claim; with --dry-run, every cell.",
+        ),
+    ] = False,
 ) -> None:
     """Reproduce figures and tables of the papers and check their claims on this machine.
 
     Finished cells are kept: after an interruption, the same command runs only the missing ones.
     """
     from normscope.cli import display
+    from normscope.cli.scorecard import show_scorecard
     from normscope.options import RunOptions
     from normscope.papers import catalogue
-    from normscope.protocol import Scale
+    from normscope.protocol import Scale, Verdict
     from normscope.reproduction import Reproduction
     from normscope.results import ResultsFolder
 
@@ -40,10 +48,11 @@ def command(
     options = RunOptions(
         folder, Scale.parse(scale), workers, cell_timeout, fresh=fresh, engine=engine, ray_address=ray_address
     )
-    results = run_or_list(Reproduction(catalogue.load(patterns), options), dry_run=dry_run)
-    display.show_scorecard(results)
+    reproduction = Reproduction(catalogue.load(patterns), options)
+    results = run_or_list(reproduction, dry_run=dry_run, verbose=verbose)
+    show_scorecard(results, verbose=verbose)
     display.show_paths(folder.scorecard.path, folder.page)
     if any(result.failures for result in results):
         raise typer.Exit(ExitStatus.CELL_FAILED)
-    if strict and any(claim.holds is False for result in results for claim in result.claims):
+    if strict and any(claim.verdict is Verdict.FAILS for result in results for claim in result.claims):
         raise typer.Exit(ExitStatus.CLAIM_FAILED)

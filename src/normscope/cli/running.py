@@ -33,21 +33,21 @@ CellTimeout = Annotated[
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run every cell again, finished or not.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="List the cells and estimate time and disk space; run nothing.")
+    bool, typer.Option("--dry-run", help="Count the cells and estimate time and disk space; run nothing.")
 ]
 
 
-def run_or_list(reproduction: Reproduction, *, dry_run: bool) -> list[Result]:
+def run_or_list(reproduction: Reproduction, *, dry_run: bool, verbose: bool) -> list[Result]:
     """Download the data sets that are missing, then run and show the progress.
 
-    A dry run lists the plan instead and ends the command.
+    A dry run shows the plan instead, every cell of it when ``verbose``, and ends the command.
     """
     from normscope.cli import display
     from normscope.cli.data import fetch_missing
     from normscope.progress import watching
 
     if dry_run:
-        display.show_plan(reproduction.plan(offline=True))
+        display.show_plan(reproduction.plan(offline=True), verbose=verbose)
         raise typer.Exit
     fetch_missing(reproduction.datasets())
     with watching(progress=True) as observer:

@@ -67,6 +67,7 @@ def command(
     cell_timeout: CellTimeout = None,
     fresh: Fresh = False,
     dry_run: DryRun = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run: list every cell.")] = False,
 ) -> None:
     """Train networks with norms at several learning rates: table, figure, page.
 
@@ -93,7 +94,7 @@ def command(
         probe=probe or (), batch=batch, images=images, optimizer=optimizer, lr_for=lr_for, other_lr=other_lr,
         image_size=image_size, layer=layer,
     )  # fmt: skip
-    (result,) = run_or_list(reproduction, dry_run=dry_run)
+    (result,) = run_or_list(reproduction, dry_run=dry_run, verbose=verbose)
     _show_summary(result)
     display.show_failures(result.failures)
     stored = folder.experiment(name)

@@ -11,18 +11,22 @@ from normscope.progress._ticking import ticking
 from normscope.progress.display import Display
 from normscope.progress.tally import Tally
 
-_SECONDS = 5.0
-_LONGEST_SECONDS = 60.0
-_SHARE = 1 / 60
+_SECONDS = 10.0
+_LONGEST_SECONDS = 300.0
+_SHARE = 1 / 2
 
 
 @contextlib.contextmanager
 def printed_lines(screen: Console) -> Iterator[Display]:
-    """A line every five seconds, whether or not a cell has ended; after five minutes fewer, down to one a minute."""
-    display = Display(
-        lambda words, style: screen.print(words, markup=False),
-        ended=lambda tally: screen.print(tally.describe(), markup=False),
-    )
+    """A line after ten seconds, whether or not a cell has ended, then ever fewer: down to one in five minutes.
+
+    A message is one line, however long: programs that read a log go by lines.
+    """
+
+    def say(words: str) -> None:
+        screen.print(words, markup=False, soft_wrap=True)
+
+    display = Display(lambda words, style: say(words), ended=lambda tally: say(tally.describe()))
     seen: Tally | None = None
 
     def tick() -> float:
@@ -30,7 +34,7 @@ def printed_lines(screen: Console) -> Iterator[Display]:
         nonlocal seen
         tally = display.tally
         if tally is not None and tally is seen and tally.done < tally.total:
-            screen.print(tally.describe(), markup=False)
+            say(tally.describe())
         seen = tally
         return pause(tally)
 

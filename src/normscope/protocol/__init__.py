@@ -6,18 +6,27 @@ holds all of these. Nothing here imports torch or matplotlib.
 """
 
 from normscope.protocol.cells import Cell, CellFunction, canonical_config, cell, known_cell
-from normscope.protocol.claims import VERDICTS, Claim, ClaimRule, Claims, Judgement, NotJudgedError, claim
+from normscope.protocol.claims import (
+    Claim,
+    ClaimRule,
+    Claims,
+    Comparison,
+    Judgement,
+    NotJudgedError,
+    Verdict,
+    claim,
+)
 from normscope.protocol.experiment import Experiment, FixedExperiment, Profile, Result, Scale
 from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
 __all__ = [
     "COLUMNS",
-    "VERDICTS",
     "Cell",
     "CellFunction",
     "Claim",
     "ClaimRule",
     "Claims",
+    "Comparison",
     "Experiment",
     "FixedExperiment",
     "Judgement",
@@ -26,6 +35,7 @@ __all__ = [
     "Result",
     "Rows",
     "Scale",
+    "Verdict",
     "canonical_config",
     "cell",
     "claim",

@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-VERDICTS: Mapping[bool | None, str] = {True: "holds", False: "does not hold", None: "not judged"}
-"""The words for ``holds``: true, false, or null where the claim could not be judged."""
+class Verdict(enum.StrEnum):
+    """What a run says of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    UNDECIDED = "undecided"
+    NOT_JUDGED = "not judged"
+
+    @property
+    def holds(self) -> bool | None:
+        """True or false; ``None`` for a claim that is undecided or not judged."""
+        return {Verdict.HOLDS: True, Verdict.FAILS: False}.get(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A number over seeds, the interval that it is known to, and the range in which a claim wants it.
+
+    Attributes:
+        name: what the number is, such as ``"error Baseline / BatchNorm"``.
+        value: the number.
+        low: lower end of its 95 % interval over seeds.
+        high: upper end of that interval.
+        least: lower end of the range that the claim wants; minus infinity or 0 where it wants none.
+        most: upper end of that range; infinity where it wants none.
+        holds: true where the whole interval is in the range, false where the whole interval is outside, else ``None``.
+        seeds: the number of seeds.
+        enough: an estimate of the number of seeds that would decide it; ``None`` when it is decided, or unknown.
+        strict: whether the ends of the range are outside it.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    least: float
+    most: float
+    holds: bool | None
+    seeds: int
+    enough: int | None = None
+    strict: bool = False
+
+    @property
+    def margin(self) -> float:
+        """How far the interval is inside the range, in units of the interval's width; it may be infinite."""
+        inside = min(self.low - self.least, self.most - self.high)
+        return inside / (self.high - self.low) if self.high > self.low else math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +71,10 @@ class Claim:
         source: where the source makes it, such as ``"Chai et al. 2020, Fig. 6"``.
         expected: the comparison that decides it.
         measured: the numbers compared, by name.
-        holds: whether it holds; ``None`` when it could not be judged.
+        verdict: whether it holds here.
         reason: why it could not be judged, why it may not hold, or what else a reader should know.
         seeds: the number of seeds that the numbers are medians over.
+        comparisons: the comparisons that were decided by an interval over seeds; each is in ``measured`` by its name.
     """
 
     id: str
@@ -35,38 +82,81 @@ class Claim:
     source: str
     expected: str
     measured: Mapping[str, float]
-    holds: bool | None
+    verdict: Verdict
     reason: str = ""
     seeds: int = 0
+    comparisons: Sequence[Comparison] = ()
 
     @property
-    def verdict(self) -> str:
-        """``"holds"``, ``"does not hold"`` or ``"not judged"``."""
-        return VERDICTS[self.holds]
+    def holds(self) -> bool | None:
+        """Whether it holds; ``None`` when it is undecided or not judged."""
+        return self.verdict.holds
+
+    @property
+    def deciding(self) -> Comparison | None:
+        """The comparison that decided the verdict; ``None`` for a claim that no interval decided.
+
+        Of a claim that does not hold or is undecided it is the first comparison that says so; of one that holds, the
+        comparison that came closest to its bound.
+        """
+        if self.verdict is Verdict.HOLDS:
+            return min(self.comparisons, key=lambda one: one.margin, default=None)
+        wanted = [one for one in self.comparisons if one.holds is self.holds]
+        others = [one for one in self.comparisons if not one.holds]
+        return next(iter([*wanted, *others, *self.comparisons]), None)
 
     def to_json(self) -> dict[str, Any]:
         """The claim as JSON values, non-finite numbers as strings."""
-        fields = dataclasses.asdict(self)
-        fields["claim"] = fields.pop("id")
-        fields["measured"] = {
-            name: float(value) if math.isfinite(value) else str(float(value))
-            for name, value in self.measured.items()
+        intervals = {one.name: [_json_number(one.low), _json_number(one.high)] for one in self.comparisons}
+        return {
+            "claim": self.id,
+            "text": self.text,
+            "source": self.source,
+            "expected": self.expected,
+            "measured": {name: _json_number(value) for name, value in self.measured.items()},
+            "holds": self.holds,
+            "verdict": str(self.verdict),
+            "interval": intervals,
+            "reason": self.reason,
+            "seeds": self.seeds,
         }
-        return fields
+
+
+def _json_number(value: float) -> float | str:
+    return float(value) if math.isfinite(value) else str(float(value))
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What a claim's rule finds: the measured numbers, whether the claim holds, and the number of seeds."""
+    """What a claim's rule finds.
+
+    Attributes:
+        measured: the numbers, by name.
+        holds: whether the claim holds; ``None`` when the seeds do not decide it.
+        seeds: the number of seeds.
+        reason: what a reader should know.
+        comparisons: the comparisons that were decided by an interval.
+    """
 
     measured: Mapping[str, float]
     holds: bool | None
     seeds: int
     reason: str = ""
+    comparisons: Sequence[Comparison] = ()
 
 
 class NotJudgedError(Exception):
-    """Raised inside a claim's rule when the table cannot decide it; the message says why."""
+    """Raised inside a claim's rule when the table cannot decide it; the message says why.
+
+    Args:
+        message: the reason.
+        measured: numbers that are reported all the same, by name.
+        seeds: the number of seeds that they are of.
+    """
+
+    def __init__(self, message: str, measured: Mapping[str, float] | None = None, seeds: int = 0) -> None:
+        super().__init__(message)
+        self.measured, self.seeds = measured or {}, seeds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +166,6 @@ class ClaimRule:
     Attributes:
         id, text, source, expected: as in :class:`Claim`.
         judge: the comparison, a function of the table.
-        discussion: what is known of why it may not hold: our reading, our scale, or the source. It becomes part of
-            the reason of a claim that does not hold.
     """
 
     id: str
@@ -85,27 +173,32 @@ class ClaimRule:
     source: str
     expected: str
     judge: Callable[[pd.DataFrame], Judgement]
-    discussion: str = ""
 
     def __call__(self, table: pd.DataFrame) -> Claim:
         """The claim, judged on a table."""
+        comparisons: Sequence[Comparison] = ()
         try:
             found = self.judge(table)
         except NotJudgedError as missing:
-            found = Judgement({}, None, 0, str(missing))
-        holds = None if found.holds is None else bool(found.holds)
-        remarks = (found.reason, self.discussion if holds is False else "")
-        reason = ". ".join(remark for remark in remarks if remark)
+            verdict, reason = Verdict.NOT_JUDGED, str(missing)
+            measured, seeds = missing.measured, missing.seeds
+        else:
+            verdict = Verdict.UNDECIDED if found.holds is None else _DECIDED[bool(found.holds)]
+            measured, seeds, reason = found.measured, found.seeds, found.reason
+            comparisons = found.comparisons
         return Claim(
-            self.id, self.text, self.source, self.expected, found.measured, holds, reason, found.seeds
+            self.id, self.text, self.source, self.expected, measured, verdict, reason, seeds, comparisons
         )
 
 
+_DECIDED = {True: Verdict.HOLDS, False: Verdict.FAILS}
+
+
 def claim(
-    id: str, text: str, source: str, expected: str, discussion: str = ""
+    id: str, text: str, source: str, expected: str
 ) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
     """The decorator that makes a function of the table into the :class:`ClaimRule` of a claim."""
-    return lambda judge: ClaimRule(id, text, source, expected, judge, discussion)
+    return lambda judge: ClaimRule(id, text, source, expected, judge)
 
 
 class Claims:
@@ -122,13 +215,13 @@ class Claims:
         self.rules: list[ClaimRule] = []
 
     def __call__(
-        self, id: str, text: str, expected: str, discussion: str = "", *, at: str = ""
+        self, id: str, text: str, expected: str, *, at: str = ""
     ) -> Callable[[Callable[[pd.DataFrame], Judgement]], ClaimRule]:
         """The decorator; ``at`` adds the place within the source, such as ``"eq. 6"``."""
         source = f"{self.source}, {at}" if at else self.source
 
         def register(judge: Callable[[pd.DataFrame], Judgement]) -> ClaimRule:
-            self.rules.append(ClaimRule(id, text, source, expected, judge, discussion))
+            self.rules.append(ClaimRule(id, text, source, expected, judge))
             return self.rules[-1]
 
         return register

@@ -9,14 +9,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from normscope.protocol import Verdict
 from normscope.report.latex import escape
-from normscope.report.scorecard import measured_numbers, verdict
+from normscope.report.scorecard import MeasuredNumber, measured_numbers, verdict
 
 CSV_COLUMNS = (
-    "experiment", "claim", "verdict", "measured", "expected", "text", "source", "reason", "scale", "seeds",
+    "experiment", "claim", "verdict", "measured", "interval", "expected", "text", "source", "reason", "scale", "seeds",
 )  # fmt: skip
 
-_MARKS = {True: r"$\checkmark$", False: r"$\times$", None: "--"}
+_MARKS = {
+    Verdict.HOLDS: r"$\checkmark$", Verdict.FAILS: r"$\times$", Verdict.UNDECIDED: "?", Verdict.NOT_JUDGED: "--",
+}  # fmt: skip
 
 _HEAD = r"""% The scorecard of a normscope run. In the preamble: \usepackage{amssymb,array,booktabs,longtable}
 \begingroup
@@ -30,7 +33,8 @@ Claim & Holds & Measured \\
 \endhead
 \bottomrule
 \addlinespace
-\multicolumn{3}{@{}l}{\footnotesize $\checkmark$~holds, $\times$~does not hold, --~not judged} \\
+\multicolumn{3}{@{}l}{\footnotesize $\checkmark$~holds, $\times$~does not hold, ?~undecided, --~not judged} \\
+\multicolumn{3}{@{}l}{\footnotesize [low, high]: the 95\,\% interval over seeds} \\
 \endlastfoot
 """
 _FOOT = r"""\end{longtable}
@@ -41,8 +45,8 @@ _FOOT = r"""\end{longtable}
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """A scorecard as CSV, one line a claim.
 
-    The field ``measured`` is a JSON object of the measured numbers by name, unrounded; non-finite numbers are strings,
-    as in ``scorecard.json``.
+    The field ``measured`` is a JSON object of the measured numbers by name, unrounded, and ``interval`` one of the 95 %
+    intervals over seeds, ``[low, high]``, by the same names; non-finite numbers are strings, as in ``scorecard.json``.
 
     Args:
         rows: the scorecard, from :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or from the file.
@@ -51,8 +55,10 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        measured = json.dumps(row["measured"], ensure_ascii=False)
-        fields = {**row, "verdict": verdict(row), "measured": measured}
+        measured, interval = (
+            json.dumps(row.get(field, {}), ensure_ascii=False) for field in ("measured", "interval")
+        )
+        fields = {**row, "verdict": verdict(row), "measured": measured, "interval": interval}
         writer.writerow({column: fields[column] for column in CSV_COLUMNS})
     return text.getvalue()
 
@@ -84,8 +90,10 @@ def _latex_row(row: Mapping[str, Any]) -> str:
     )
     if row["reason"]:
         claim += rf"\newline \emph{{Note:}} {escape(row['reason'])}"
-    numbers = measured_numbers(row["measured"])
-    measured = r" \newline ".join(
-        rf"{escape(name)} \hspace*{{\fill}}\mbox{{{escape(value)}}}" for name, value in numbers
-    )
-    return rf"{claim} & {_MARKS[row['holds']]} & {measured} \\" "\n"
+    measured = r" \newline ".join(_latex_number(number) for number in measured_numbers(row))
+    return rf"{claim} & {_MARKS[verdict(row)]} & {measured} \\" "\n"
+
+
+def _latex_number(number: MeasuredNumber) -> str:
+    words = " ".join(rf"\mbox{{{escape(part)}}}" for part in (number.value, number.interval) if part)
+    return rf"{escape(number.name)} \hspace*{{\fill}}{words}"

@@ -10,13 +10,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normscope.protocol import VERDICTS
-from normscope.report.scorecard import measured_numbers, verdict
+from normscope.protocol import Verdict
+from normscope.report.scorecard import MARKS, measured_numbers, tally, verdict
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+_HEADINGS = {
+    Verdict.HOLDS: "What holds",
+    Verdict.FAILS: "What did not hold",
+    Verdict.UNDECIDED: "What the seeds do not decide",
+    Verdict.NOT_JUDGED: "What was not judged",
+}
 _HEAVY_BYTES = 1_500_000
+_SVG_WIDTH = re.compile(rb'<svg[^>]*\swidth="([\d.]+)pt"')
+_PIXELS_PER_POINT = 96 / 72
 _SUBSCRIPT = re.compile(r"([α-ωΑ-Ω])_(\w+)")
 _APOSTROPHE = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_]|\b|\s|$)")
 
@@ -107,11 +115,16 @@ def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        verdict=verdict, measured=measured_numbers, image=_image, anchor=_anchor, typeset=_typeset
-    )
-    return templates.get_template("report.html").render(
-        chapters=chapters, environment=environment, verdicts=VERDICTS
-    )
+        verdict=verdict, tally=tally, judged=_judged, measured=measured_numbers, image=_image, width=_width,
+        anchor=_anchor, typeset=_typeset,
+    )  # fmt: skip
+    templates.globals.update(marks=MARKS, headings=_HEADINGS, Verdict=Verdict)
+    return templates.get_template("report.html").render(chapters=chapters, environment=environment)
+
+
+def _judged(rows: Sequence[Mapping[str, Any]], wanted: Verdict) -> list[Mapping[str, Any]]:
+    """The rows of one verdict."""
+    return [row for row in rows if verdict(row) is wanted]
 
 
 def _image(section: Section) -> str:
@@ -121,6 +134,14 @@ def _image(section: Section) -> str:
     if section.bitmap is not None and image.stat().st_size > _HEAVY_BYTES:
         image, kind = section.bitmap, "png"
     return f"data:image/{kind};base64," + base64.b64encode(image.read_bytes()).decode()
+
+
+def _width(section: Section) -> int:
+    """The width of a section's figure at its own size, in CSS pixels; 0 when the SVG file does not say it."""
+    assert section.figure is not None
+    with section.figure.open("rb") as file:
+        found = _SVG_WIDTH.search(file.read(2048))
+    return round(float(found[1]) * _PIXELS_PER_POINT) if found else 0
 
 
 def _anchor(name: str) -> str:

@@ -1,50 +1,109 @@
-"""The words for a row of the scorecard: its verdict and its measured numbers, as people read them."""
+"""The words for a row of the scorecard: its verdict, its measured numbers and their intervals, as people read them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from normscope.protocol import VERDICTS
+from normscope.protocol import Verdict
+
+MARKS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.UNDECIDED: "?", Verdict.NOT_JUDGED: "–"}
+"""The sign of each verdict, in the order in which verdicts are listed."""
 
 _SHARES = ("error", "accuracy")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DIGITS = 4
+_INTERVAL_DIGITS = range(3, 7)
 
 
-def verdict(row: Mapping[str, Any]) -> str:
-    """The verdict of a row: ``"holds"``, ``"does not hold"`` or ``"not judged"``."""
-    return VERDICTS[row["holds"]]
+class MeasuredNumber(NamedTuple):
+    """A measured number in words.
+
+    Attributes:
+        name: what it is.
+        value: the number.
+        interval: its 95 % interval over seeds, such as ``"[1.31, 1.63]"``; empty for a number without one.
+    """
+
+    name: str
+    value: str
+    interval: str = ""
+
+    @property
+    def words(self) -> str:
+        """The number, followed by its interval where it has one."""
+        return f"{self.value} {self.interval}".rstrip()
 
 
-def measured_numbers(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Pairs of a name and its number in words: four significant digits, and shares in percent.
+def verdict(row: Mapping[str, Any]) -> Verdict:
+    """The verdict of a row.
+
+    A row that was written before claims could be undecided has no verdict; its ``holds`` says it.
+    """
+    older = {True: Verdict.HOLDS, False: Verdict.FAILS, None: Verdict.NOT_JUDGED}
+    return Verdict(row["verdict"]) if "verdict" in row else older[row["holds"]]
+
+
+def tally(verdicts: Iterable[Verdict]) -> dict[Verdict, str]:
+    """The number of claims of each verdict in words, such as ``"22 hold"``; a verdict that no claim has is left out."""
+    counts = Counter(verdicts)
+    plural = {Verdict.HOLDS: "hold", Verdict.FAILS: "do not hold"}
+    return {
+        word: f"{count} {plural.get(word, word) if count > 1 else word}"
+        for word in MARKS
+        if (count := counts[word])
+    }
+
+
+def measured_numbers(row: Mapping[str, Any]) -> list[MeasuredNumber]:
+    """The measured numbers of a row in words: four significant digits, and shares in percent.
 
     A number is a share when its name begins with the word ``error`` or ``accuracy`` and is not a ratio (``A / B``).
+    A number with an interval has three digits, or as many as tell it from the interval's ends.
 
     Args:
-        measured: numbers by name; non-finite ones may be texts, as ``scorecard.json`` has them.
+        row: a row of the scorecard; non-finite numbers may be texts, as ``scorecard.json`` has them. A row that was
+            written before claims had intervals has none.
     """
-    return [(name, _in_words(name, float(value))) for name, value in measured.items()]
+    intervals = row.get("interval", {})
+    return [
+        with_interval(name, float(value), *map(float, intervals[name]))
+        if name in intervals
+        else MeasuredNumber(name, in_words(name, float(value)))
+        for name, value in row["measured"].items()
+    ]
 
 
-def _in_words(name: str, value: float) -> str:
+def with_interval(name: str, value: float, low: float, high: float) -> MeasuredNumber:
+    """The number of that name with the interval from ``low`` to ``high``, as :func:`measured_numbers` writes it."""
+    numbers = (value, low, high)
+    for digits in _INTERVAL_DIGITS:
+        words = [in_words(name, number, digits) for number in numbers]
+        if len(set(words)) == len(set(numbers)):
+            break
+    return MeasuredNumber(name, words[0], f"[{words[1]}, {words[2]}]")
+
+
+def in_words(name: str, value: float, digits: int = _DIGITS) -> str:
+    """The number of that name with so many significant digits, as :func:`measured_numbers` writes it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if name.partition(" ")[0] in _SHARES and "/" not in name:
-        return f"{_four_digits(100 * value)}\N{NO-BREAK SPACE}%"
-    return _four_digits(value)
+        return f"{_rounded(100 * value, digits)}\N{NO-BREAK SPACE}%"
+    return _rounded(value, digits)
 
 
-def _four_digits(value: float) -> str:
-    """Four significant digits: written out from 0.0001 to 999,999, and with a power of ten outside that range."""
-    mantissa, exponent = f"{value:.3e}".split("e")
+def _rounded(value: float, digits: int) -> str:
+    """Significant digits: written out from 0.0001 to 999,999, and with a power of ten outside that range."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = int(exponent)
     if -4 <= power < 6:
-        digits = f"{value:,.{max(0, 3 - power)}f}"
-        return _trim(digits).replace("-", "−")
+        written = f"{value:,.{max(0, digits - 1 - power)}f}"
+        return _trim(written).replace("-", "−")
     return f"{_trim(mantissa)}×10{str(power).translate(_SUPERSCRIPTS)}".replace("-", "−")
 
 

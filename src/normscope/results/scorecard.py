@@ -11,8 +11,11 @@ from normscope.errors import InputError
 from normscope.results.files import write_text
 
 _FIELDS = (
-    "experiment", "claim", "text", "source", "expected", "measured", "holds", "reason", "scale", "seeds",
+    "experiment", "claim", "text", "source", "expected", "measured", "holds", "verdict", "interval", "reason", "scale",
+    "seeds",
 )  # fmt: skip
+_NEWER_FIELDS = {"verdict", "interval"}
+"""Fields that rows of older files lack."""
 
 
 class Scorecard:
@@ -26,14 +29,15 @@ class Scorecard:
         self.path = path
 
     def read(self) -> list[dict[str, Any]]:
-        """All rows; none when there is no file yet.
+        """All rows; none when there is no file yet. Rows of older files may lack ``verdict`` and ``interval``.
 
         Raises:
             InputError: when the file cannot be read or is not a scorecard.
         """
         try:
             rows = json.loads(self.path.read_text(encoding="utf-8"))
-            if not all(isinstance(row, dict) and set(_FIELDS) <= set(row) for row in rows):
+            needed = set(_FIELDS) - _NEWER_FIELDS
+            if not all(isinstance(row, dict) and needed <= set(row) for row in rows):
                 raise ValueError("rows lack fields")
         except (FileNotFoundError, NotADirectoryError):
             return []

@@ -5,35 +5,14 @@ import math
 
 import pandas as pd
 import pytest
+from chai_tables import LAWS, power_rows
 
 from normscope.papers.chai2020.cells.lenet import VARIANTS, EarlySpectrum
 from normscope.papers.chai2020.cells.powers import channel_power
 from normscope.papers.chai2020.fig5 import EXPERIMENT, amplify_raises, batchnorm_to_one, suppress_lowers
 from normscope.protocol import NotJudgedError, Scale, empty_table
 
-LAWS = {
-    "none": lambda p: p,
-    "batch": lambda p: 1.0,
-    "amplify": lambda p: max(p, 1.0),
-    "suppress": lambda p: min(p, 1.0),
-}
 RULES = {"batch": batchnorm_to_one, "amplify": amplify_raises, "suppress": suppress_lowers}
-
-
-def power_rows(powers=(0.1, 0.9, 1.1, 8.0), out=None, variance=lambda power: power, norms=VARIANTS):
-    """Channels of the given powers; ``out`` is the power after each norm, by default what its law says."""
-    rows = []
-    for norm in norms:
-        law = out or LAWS[norm]
-        for seed in range(2):
-            for step in (0, 5):
-                run = {"function": channel_power.name, "norm": norm, "rate": 1.0, "seed": seed, "step": step}
-                for channel, power in enumerate(powers):
-                    found = {"power_in": power, "variance_in": variance(power), "power_out": law(power)}
-                    for measure, value in found.items():
-                        where = {"layer": "conv1", "channel": channel, **run}
-                        rows.append({"measure": measure, "value": value, **where})
-    return pd.DataFrame(rows)
 
 
 def test_the_papers_laws_bear_every_claim_out():

@@ -5,18 +5,21 @@ A patch is a block vector, one block a channel, so R is made of blocks. Multiply
 each channel's are scaled by its own a_c². This is how normalization, which scales channels, acts on eigenvalues.
 """
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
 from normscope.papers.chai2020.cells.scaled_inputs import SCALINGS, scale_channels
 from normscope.papers.chai2020.profiles import CORRELATIONS, FIG4
 from normscope.papers.chai2020.readings.scaled_inputs import RUN, SETTING, distances, eigenvalues
-from normscope.papers.shared import Findings, combinations, seed_count, side_by_side
-from normscope.protocol import Claims, FixedExperiment, Judgement, NotJudgedError, select
+from normscope.papers.shared import Findings, Samples, combinations, contrasts, seed_count, side_by_side
+from normscope.protocol import Claims, FixedExperiment, Judgement, select
 from normscope.report import plots
 from normscope.report.captions import MEDIAN_BAND
 
 claim = Claims("Chai et al. 2020, §3.2")
+_EQUAL = 1.25
 
 
 @claim(
@@ -35,7 +38,7 @@ def blocks_scale(table: pd.DataFrame) -> Judgement:
 
 @claim(
     "decorrelated",
-    "Where the channels are completely decorrelated, each channel's eigenvalues are scaled exactly by its a_c².",
+    "Decorrelated channels have their eigenvalues scaled exactly by their own a_c².",
     "in every run without correlation: every eigenvalue of R equals the blocks' own times a_c², to a relative 1e-6 "
     "(of 1e-7 of the largest where it is smaller than that)",
 )
@@ -50,26 +53,24 @@ def decorrelated(table: pd.DataFrame) -> Judgement:
 
 @claim(
     "mixture",
-    "With correlated channels the eigenvalues are scaled by a mixture of all channels' factors; the more the channels "
-    "are decorrelated, the closer they come to their own channel's.",
+    "Correlated channels have their eigenvalues scaled by a mixture of all channels' factors; the more they are "
+    "decorrelated, the closer these come to their own channel's.",
     "for both sets of factors: at the real correlation the largest eigenvalue is off by more than a factor 1.25, and "
     "the eigenvalues' distance to the scaled blocks' own falls with every step of decorrelation",
 )
 def mixture(table: pd.DataFrame) -> Judgement:
     runs = distances(table)
-    medians = runs.groupby(SETTING)["value"].median().unstack("scaling")
-    if missing := [f"{share:g}" for share in CORRELATIONS if share not in medians.index]:
-        raise NotJudgedError(f"no runs at correlation {', '.join(missing)}")
     tops = select(eigenvalues(table), correlation=1.0).groupby(["scaling", "seed"])[["measured", "own"]].max()
     found = Findings()
-    for name, words in SCALINGS.items():
-        if name not in medians:
-            raise NotJudgedError(f"no runs with factors {words}")
-        falling = medians[name].sort_index()
-        top = float((tops["measured"] / tops["own"]).loc[name].median())
-        found.measure({f"λ_max / blocks' own, {words}": top})
-        found.measure({f"distance at {share:g}, {words}": falling[share] for share in (1.0, 0.5, 0.0)})
-        found.compare(top > 1.25 and bool((falling.diff()[1:] > 0).all()), seed_count(runs, *SETTING))
+    for scaling, words in SCALINGS.items():
+        names = {share: f"at {share:g}" for share in CORRELATIONS}
+        by_share = Samples.of(f"distance, {words},", runs, names, "correlation", scaling=scaling)
+        top = tops.loc[scaling]
+        found.compare(
+            contrasts.ratio(f"λ_max / blocks' own, {words}", top["measured"], top["own"], least=_EQUAL)
+        )
+        found.compare(*by_share.order(*itertools.pairwise(sorted(names))))
+        found.measure(by_share.named(0.0, 0.5, 1.0))
     return found.judgement()
 
 

@@ -7,31 +7,42 @@ baseline's, and Suppress's, stay small. The smallest eigenvalue bounds the slowe
 
 import pandas as pd
 
-from normscope.papers.chai2020.cells.lenet import VARIANTS, early_spectrum
+from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS, early_spectrum
 from normscope.papers.chai2020.profiles import FIG6
+from normscope.papers.chai2020.readings import gates
+from normscope.papers.chai2020.readings.gates import GATED, report_gate
 from normscope.papers.chai2020.readings.lenet import by_variant, early_eigenvalues
-from normscope.papers.shared import Medians, combinations, draw_lines
-from normscope.protocol import Claims, FixedExperiment, Judgement
+from normscope.papers.shared import Findings, Profile, Samples, combinations, draw_lines
+from normscope.protocol import Cell, Claims, FixedExperiment, Judgement
 from normscope.report import plots
 from normscope.report.captions import MEDIAN_BAND
 
 claim = Claims("Chai et al. 2020, §3.3, Fig. 6")
 
 
-def _smallest(table: pd.DataFrame) -> Medians:
-    return by_variant(early_eigenvalues(table, "lambda_min"), rate=0.01)
+_LOW = 0.01
+
+
+def _smallest(table: pd.DataFrame) -> Samples:
+    return by_variant("λ_min", early_eigenvalues(table, "lambda_min"), rate=_LOW)
+
+
+def _equals(table: pd.DataFrame, norm: str) -> Judgement:
+    """Whether a gated variant has the smallest eigenvalue of the one that it is while its gate does not act."""
+    smallest, other = _smallest(table), GATED[norm]
+    found = Findings(smallest.named(other, norm))
+    found.compare(smallest.ratio(norm, other, least=0.8, most=1.2))
+    report_gate(found, table, norm, _LOW, STEPS)
+    return found.judgement()
 
 
 @claim(
     "amplify-equals-batchnorm",
-    "At low learning rates BN_Amplify amplifies the smallest eigenvalue as BatchNorm does.",
+    "BN_Amplify amplifies the smallest eigenvalue as BatchNorm does, at low learning rates.",
     "at rate 0.01: λ_min of BN_Amplify within 20 % of BatchNorm's",
 )
 def amplify_equals_batchnorm(table: pd.DataFrame) -> Judgement:
-    smallest = _smallest(table)
-    ratio = smallest["amplify"] / smallest["batch"]
-    measured = {**smallest.named("λ_min"), "BN_Amplify / BatchNorm": ratio}
-    return Judgement(measured, abs(ratio - 1) <= 0.2, smallest.seeds)
+    return _equals(table, "amplify")
 
 
 @claim(
@@ -41,9 +52,9 @@ def amplify_equals_batchnorm(table: pd.DataFrame) -> Judgement:
 )
 def amplified(table: pd.DataFrame) -> Judgement:
     smallest = _smallest(table)
-    batch, amplify = (smallest[norm] / smallest["none"] for norm in ("batch", "amplify"))
-    measured = {"BatchNorm / Baseline": batch, "BN_Amplify / Baseline": amplify}
-    return Judgement(measured, batch >= 2 and amplify >= 2, smallest.seeds)
+    found = Findings(smallest.named("none", "batch", "amplify"))
+    found.compare(*(smallest.ratio(norm, "none", least=2) for norm in ("batch", "amplify")))
+    return found.judgement()
 
 
 @claim(
@@ -52,9 +63,13 @@ def amplified(table: pd.DataFrame) -> Judgement:
     "at rate 0.01: λ_min of BN_Suppress within 20 % of Baseline's",
 )
 def suppress_stays(table: pd.DataFrame) -> Judgement:
-    smallest = _smallest(table)
-    ratio = smallest["suppress"] / smallest["none"]
-    return Judgement({"BN_Suppress / Baseline": ratio}, abs(ratio - 1) <= 0.2, smallest.seeds)
+    return _equals(table, "suppress")
+
+
+def list_cells(profile: Profile) -> list[Cell]:
+    """Early spectra of every variant, rate and seed, and the gates at the low rate."""
+    spectra = combinations(early_spectrum, profile, norm=VARIANTS, rate=profile.rates)
+    return [*spectra, *gates.list_cells(profile, _LOW)]
 
 
 def draw(table: pd.DataFrame) -> plots.Figure:
@@ -84,7 +99,7 @@ EXPERIMENT = FixedExperiment(
         "at the upper edge, and the line stops."
     ),
     profiles=FIG6,
-    list_cells=lambda profile: combinations(early_spectrum, profile, norm=VARIANTS, rate=profile.rates),
+    list_cells=list_cells,
     rules=claim.rules,
     draw=draw,
 )

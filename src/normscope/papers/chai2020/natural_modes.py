@@ -22,8 +22,8 @@ SLOW, BELOW, ABOVE = SHARES
 
 @claim(
     "modes-decay",
-    "In the eigenbasis of the input's autocorrelation each mode of the weight error decays on its own, by the same "
-    "factor at every step.",
+    "Each mode of the weight error decays on its own, by the same factor at every step, in the eigenbasis of the "
+    "input's autocorrelation.",
     "every mode of every run equals (1 − ηMλ_k)ⁿ v_k(0) to a relative 1e-6 (of 1e-7 of the whole weight error where it "
     "is smaller than that)",
     at="eq. 6",

@@ -4,9 +4,10 @@
   which steps of it are recorded.
 * ``profiles``: the settings of an experiment at each scale, and in words.
 * ``tables``: measures as columns, diverged runs filled in, errors by epoch.
-* ``medians``: medians over seeds that know their names and their number of seeds.
-* ``estimates``: numbers over seeds with bootstrap intervals. ``curves``: statistics of error curves.
-* ``findings``: collects what a claim finds that compares several things.
+* ``samples``: a number of each variant and seed, with medians and comparisons of variants.
+* ``contrasts``: comparisons of numbers over seeds, and the intervals that decide them. ``findings``: a claim's
+  comparisons, numbers and remarks, and the verdict.
+* ``curves``: statistics of error curves.
 * ``panels``: a line a variant against the rate or the epoch; the rest of the look is :mod:`normscope.report.plots`.
 
 A claim itself stays explicit code in the figure's file.

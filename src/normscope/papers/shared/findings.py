@@ -1,55 +1,116 @@
-"""Collects what a claim finds that compares several things, such as the same variants at several rates."""
+"""Collects what a claim finds, and decides it: every comparison must hold.
+
+A claim of several comparisons *holds* where each does at 95 %. It *does not hold* where one of them misses its range at
+a level shared out among all (Bonferroni): among six comparisons without any effect, one in seven claims would have one
+that misses at 95 % by chance. Anything between is *undecided*.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
-from normscope.papers.shared.estimates import Estimate, Pairs, fewest_seeds, ordered, overlapping
-from normscope.protocol import Judgement
+from normscope.papers.shared.contrasts import CONFIDENCE, MOST_SEEDS, Contrast
+from normscope.protocol import Comparison, Judgement
+from normscope.report.scorecard import in_words
+
+_MOST_EXPLAINED = 3
+"""Of the comparisons that keep a claim from holding; the measured numbers have the intervals of all."""
 
 
 class Findings:
-    """The numbers, comparisons and remarks of one claim; it holds when every comparison does.
+    """The numbers, comparisons and remarks of one claim.
 
     Example:
+        >>> error = {0: 0.020, 1: 0.022, 2: 0.021}
         >>> found = Findings()
-        >>> found.measure({"error at 0.1": 0.02})
-        >>> found.compare(0.02 < 0.03, seeds=5)
+        >>> found.compare(ratio("error A / B", error, {seed: 2 * one for seed, one in error.items()}, most=1.0))
         >>> found.judgement().holds
         True
     """
 
-    def __init__(self) -> None:
-        self.comparisons: list[bool] = []
-        self._measured: dict[str, float] = {}
-        self._seeds: list[int] = []
+    def __init__(self, measured: Mapping[str, float] | None = None) -> None:
+        self._measured: dict[str, float] = dict(measured or {})
+        self._contrasts: list[Contrast] = []
         self._remarks: list[str] = []
+        self._identity = ""
 
     def measure(self, numbers: Mapping[str, float]) -> None:
         """Report numbers, by name."""
         self._measured |= numbers
 
-    def compare(self, holds: bool, seeds: int, remark: str = "") -> None:
-        """Add a comparison: whether it holds, over how many seeds, and what a reader should know of it."""
-        self.comparisons.append(bool(holds))
-        self._seeds.append(seeds)
-        self.remark(remark)
-
-    def compare_order(self, pairs: Pairs, estimates: Mapping[str, Estimate], when: str = "") -> None:
-        """Compare estimates: the first of every pair must be smaller; the remark says how many intervals overlap.
-
-        Args:
-            pairs: names of the estimates compared.
-            estimates: by name.
-            when: what the remark begins with, such as ``"at rate 0.1 "``.
-        """
-        self.compare(ordered(pairs, estimates), fewest_seeds(estimates), when + overlapping(pairs, estimates))
+    def compare(self, *contrasts: Contrast) -> None:
+        """Add comparisons that must hold, and report their numbers."""
+        self._contrasts += contrasts
+        self._measured |= {contrast.name: contrast.value for contrast in contrasts}
 
     def remark(self, text: str) -> None:
         """Add to the reason; an empty remark adds nothing."""
         if text:
             self._remarks.append(text)
 
+    def identical(self, why: str) -> None:
+        """Say that what is compared is the same by construction: a claim that holds then holds by identity."""
+        self._identity = why
+
     def judgement(self) -> Judgement:
-        """What was found: every comparison must hold; the seeds are the fewest of any comparison."""
-        return Judgement(self._measured, all(self.comparisons), min(self._seeds), "; ".join(self._remarks))
+        """What was found. The seeds are the fewest of any comparison.
+
+        Raises:
+            NotJudgedError: when a comparison has fewer than two seeds.
+        """
+        comparisons = [contrast.comparison() for contrast in self._contrasts]
+        holds = self._decide(comparisons)
+        identity = f"holds by identity: {self._identity}" if holds and self._identity else self._identity
+        reason = "; ".join(filter(None, [*self._explain(comparisons, holds), identity, *self._remarks]))
+        seeds = min(one.seeds for one in comparisons)
+        return Judgement(self._measured, holds, seeds, reason, comparisons)
+
+    def _decide(self, comparisons: Sequence[Comparison]) -> bool | None:
+        if all(one.holds for one in comparisons):
+            return True
+        shared_out = 1 - (1 - CONFIDENCE) / len(comparisons)
+        fails = any(contrast.decide(shared_out) is False for contrast in self._contrasts)
+        return False if fails else None
+
+    def _explain(self, comparisons: Sequence[Comparison], holds: bool | None) -> list[str]:
+        """Sentences on the comparisons that keep the claim from holding."""
+        if holds:
+            return []
+        others = [one for one in comparisons if not one.holds]
+        blamed = [one for one in others if one.holds is holds or holds is None]
+        sentences = [explain(one) for one in blamed[:_MOST_EXPLAINED]]
+        if rest := len(blamed) - len(sentences):
+            sentences.append(f"the same goes for {rest} more of the {len(comparisons)} comparisons")
+        if holds is None and any(one.holds is False for one in others):
+            sentences.append(
+                f"one of {len(comparisons)} comparisons misses its bound that far by chance in more than 1 of 20 runs"
+            )
+        return sentences
+
+
+def explain(comparison: Comparison) -> str:
+    """A comparison that does not hold, or is undecided, in a sentence."""
+    name, seeds = comparison.name, comparison.seeds
+    value, low, high = (in_words(name, one) for one in (comparison.value, comparison.low, comparison.high))
+    wanted = _range(comparison)
+    sentence = f"{name} is {value}, over {seeds} seeds between {low} and {high}, and must be {wanted}"
+    if comparison.holds is None:
+        enough = comparison.enough
+        sentence += f"; about {enough} seeds would decide it" if enough else f"; {_undecidable(comparison)}"
+    return sentence
+
+
+def _range(comparison: Comparison) -> str:
+    name, least, most = comparison.name, comparison.least, comparison.most
+    if least == -math.inf:
+        return f"{'below' if comparison.strict else 'at most'} {in_words(name, most)}"
+    if most == math.inf:
+        return f"{'above' if comparison.strict else 'at least'} {in_words(name, least)}"
+    return f"from {in_words(name, least)} to {in_words(name, most)}"
+
+
+def _undecidable(comparison: Comparison) -> str:
+    if math.inf in (comparison.high, -comparison.low):
+        return "some seeds diverged, so that more seeds cannot be estimated"
+    return f"more than {MOST_SEEDS:,} seeds would decide it"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from normscope.papers.shared.estimates import Estimate
+from normscope.papers.shared.contrasts import Contrast
 from normscope.papers.shared.tables import CHANCE_ERROR
 from normscope.report import plots
 from normscope.report.plots import Look, Panel
@@ -20,9 +19,6 @@ NORM_LOOKS = {
     "amplify": Look(plots.ORANGE, "^", ":"),
 }
 """The norms' looks, in the order of legends. Each has its own marker and dashes, so that figures read in greyscale."""
-
-_SOLID = {"+": "P", "x": "X"}
-"""Takes the place of a marker that cannot be hollow."""
 
 
 def draw_lines(
@@ -62,26 +58,27 @@ def epoch_axis(axes: Panel) -> None:
     plots.whole_numbers(axes.xaxis)
 
 
-def draw_estimates(
+def draw_contrasts(
     axes: Panel,
-    estimates: Sequence[Mapping[str, Estimate]],
+    contrasts: Sequence[Mapping[str, Contrast]],
     names: Mapping[str, str],
     looks: Mapping[str, Look],
 ) -> None:
-    """One row per variant, from top to bottom as in the legend: a marker and an interval for each of its estimates.
+    """One row per variant, from top to bottom as in the legend: a marker and its 95 % interval for each contrast.
 
     Args:
         axes: the panel.
-        estimates: by variant; those of the first mapping are drawn full, those of the others hollow.
+        contrasts: by variant; those of the first mapping are drawn full, those of the others hollow. One of a single
+            seed has no interval and is left out.
         names: the variants' names.
-        looks: the variants, in the order of the rows.
+        looks: the variants, in the order of the rows; one that no mapping has gets no row.
     """
-    for order, found in enumerate(estimates):
-        shift = 0.22 * (order - (len(estimates) - 1) / 2)
+    looks = {name: look for name, look in looks.items() if any(name in found for found in contrasts)}
+    for order, found in enumerate(contrasts):
+        shift = 0.22 * (order - (len(contrasts) - 1) / 2)
         for row, (variant, look) in enumerate(looks.items()):
-            if variant in found:
-                one = found[variant]
-                solid = dataclasses.replace(look, marker=_SOLID.get(look.marker, look.marker))
-                plots.interval(axes, row + shift, (one.low, one.value, one.high), solid, hollow=order > 0)
-    axes.set_ylim(len(looks) - 0.5, -0.5)
+            if variant in found and found[variant].seeds > 1:
+                low, high = found[variant].interval()
+                plots.interval(axes, row + shift, (low, found[variant].value, high), look, hollow=order > 0)
+    axes.set_ylim(max(len(looks), 1) - 0.5, -0.5)
     axes.set_yticks(range(len(looks)), [names[variant] for variant in looks])

@@ -37,9 +37,13 @@ class Profile:
 
     def describe(self) -> dict[str, str]:
         """The settings in words."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        shown = {name: listed(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+        shown = self.shown()
         return {name: text.format(**shown) for name, text in self.words.items()}
+
+    def shown(self) -> dict[str, object]:
+        """The fields that the words may name, with tuples as lists of numbers."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: listed(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def listed(values: tuple[float, ...]) -> str:

@@ -5,6 +5,8 @@ This module imports torch: only a running cell imports it.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +63,25 @@ class TrainingRun(Generic[Network]):
         return training.record(
             rows, self.model, self.optimizer, batches, validation, max_steps=max_steps, after_step=after_step
         )
+
+    def upcoming_batches(self, step: int, count: int) -> list[tuple[Tensor, Tensor]]:
+        """The ``count`` batches that come after ``step`` steps; training goes on beyond its last epoch if need be."""
+        per_epoch = len(self.images) // self._settings.batch
+        skipped, first = divmod(step, per_epoch)
+        epochs = skipped + math.ceil((first + count) / per_epoch)
+        seeded = seeded_epochs(self.images, epochs, self._settings.batch, self._settings.seed)
+        following = itertools.islice(seeded, skipped, None)
+        return list(itertools.islice(itertools.chain.from_iterable(following), first, first + count))
+
+    def test_labels(self) -> Tensor:
+        """The labels of the test images, in the file's order."""
+        return self._test_images.labels
+
+    @torch.no_grad()
+    def test_logits(self, model: nn.Module) -> Tensor:
+        """The logits of every test image in evaluation mode; the model is left in that mode."""
+        model.eval()
+        return torch.cat([model(x) for x, _ in self._test_images.in_order(training.VALIDATION_BATCH)])
 
 
 def drawn_images(name: str, count: int, size: int, generator: torch.Generator) -> Tensor:

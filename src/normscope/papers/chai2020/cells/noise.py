@@ -1,65 +1,35 @@
-"""The cells of §4: Fig. 9's arrangements trained with and without noise, and their steps compared with NLMS's.
+"""The cells of Fig. 10: an arrangement trained with noise, and how far noise moves an arrangement that trains quietly.
 
-Set-up (§4.3): the fully connected layer stays as it was drawn; norm, NLMS and noise are on the second convolution
-only. Everything else is the recipe of Figs. 6 to 8: both convolutions' weights take the swept rate, their biases and
-the norm 0.1. For a seed every arrangement starts from the same weights and sees the same batches and, where there is
-noise, the same draws of it. The power that NLMS divides by is the mean over a channel's block of the patch, which puts
-it on batch normalization's scale (eq. 10), or the sum, as eqs. 7 to 9 write it: both are run.
+Set-up and arrangements: :mod:`normscope.papers.chai2020.cells.arrangements`.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import functools
-from typing import TYPE_CHECKING, Literal
+import itertools
+import math
+from typing import TYPE_CHECKING
 
+from normscope.papers.chai2020.cells.arrangements import ARRANGEMENTS, NOISE_SEED, start
 from normscope.papers.chai2020.cells.lenet import training_seconds
-from normscope.papers.shared.steps import ever_rarer
 from normscope.protocol import Rows, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from torch import Tensor
 
     from normscope.networks import LeNet
     from normscope.papers.shared.training_run import TrainingRun
 
+CHANCE_ERROR = 0.9
+"""The error that a disturbed run counts with when it has diverged."""
 
-@dataclasses.dataclass(frozen=True)
-class Arrangement:
-    """What is done to the second convolution.
+_ROUNDING = 1e-12
+"""Logits that differ by less from image to image, in units of themselves, are those of a dead network."""
 
-    Attributes:
-        label: its name in figures and on the scorecard, the paper's where it has one.
-        norm: the norm's spec.
-        place: where the norm goes.
-        normalizer: NLMS's norm, or None for the plain weight gradient.
-        power: NLMS's power over a channel's block of the patch.
-    """
-
-    label: str
-    norm: str = "none"
-    place: Literal["after", "prior"] = "after"
-    normalizer: Literal["l1", "l2"] | None = None
-    power: Literal["mean", "sum"] = "mean"
-
-
-ARRANGEMENTS = {
-    "baseline": Arrangement("Baseline"),
-    "batch": Arrangement("BatchNorm", norm="batch"),
-    "prior": Arrangement("BN_Prior", norm="batch", place="prior"),
-    "nlms_l1": Arrangement("NLMS_L1", normalizer="l1"),
-    "nlms_l2": Arrangement("NLMS_L2", normalizer="l2"),
-    "nlms_l1_sum": Arrangement("NLMS_L1 sum", normalizer="l1", power="sum"),
-    "nlms_l2_sum": Arrangement("NLMS_L2 sum", normalizer="l2", power="sum"),
-}
-"""Fig. 9's arrangements, NLMS in both readings of its power."""
-
-LABELS = {name: arrangement.label for name, arrangement in ARRANGEMENTS.items()}
-
-PLAIN = ("baseline", "batch", "prior")
-"""The arrangements that take plain steps, which §4 compares with NLMS's."""
-
-_NOISE_SEED = 1_000_000
+_DRAW_STRIDE = 10_000_000
+"""Between the noise seeds of two draws, so that no two of any run and draw are the same."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,22 +48,59 @@ class NoiseTraining:
 
 
 @dataclasses.dataclass(frozen=True)
-class StepComparison:
-    """The first epoch of such a run without noise, each step compared with NLMS's."""
+class NoiseAmplification:
+    """A quiet training run, and runs of a few steps with noise from some of its states.
+
+    ``states`` are numbers of steps after which noise is tried; the end of the run is always one more. From each state
+    ``draws`` draws of the noise are tried at each of the levels ``noises``, over ``span`` steps.
+    """
 
     arrangement: str
     rate: float
     seed: int
     data: str
     images: int
+    epochs: int
+    states: tuple[int, ...]
+    noises: tuple[float, ...]
+    draws: int
+    span: int = 40
     batch: int = 64
     fixed_rate: float = 0.1
 
+    def measured_states(self) -> list[int]:
+        """The states that the run reaches, in steps; the last is its end."""
+        last = self.epochs * (self.images // self.batch)
+        return [*(state for state in self.states if state < last), last]
+
+
+def displacement(noise: float) -> str:
+    """The name of the measure D at a noise."""
+    return f"displacement at noise {noise:g}"
+
+
+def rise(noise: float) -> str:
+    """The name of the measure R at a noise."""
+    return f"rise at noise {noise:g}"
+
+
+def _per_image(arrangement: str, noise: bool) -> float:
+    """Seconds of training for an image."""
+    nlms = ARRANGEMENTS[arrangement].normalizer is not None
+    return 2.1e-4 if nlms else 1.6e-4 if noise else 1.4e-4
+
 
 def _training_cost(config: NoiseTraining) -> float:
-    nlms = ARRANGEMENTS[config.arrangement].normalizer is not None
-    per_image = 2.1e-4 if nlms else 1.6e-4 if config.noise else 1.4e-4
+    per_image = _per_image(config.arrangement, config.noise > 0)
     return training_seconds(config.data, config.images, config.epochs, per_image)
+
+
+def _amplification_cost(config: NoiseAmplification) -> float:
+    images = config.span * config.batch
+    branch = training_seconds(config.data, images, 1, _per_image(config.arrangement, noise=True)) - 0.3
+    branches = len(config.measured_states()) * (1 + len(config.noises) * config.draws)
+    per_image = _per_image(config.arrangement, noise=False)
+    return training_seconds(config.data, config.images, config.epochs, per_image) + branches * branch
 
 
 @cell(name="normscope.papers.chai2020.noise:train_arrangement", version=1, cost=_training_cost)
@@ -103,59 +110,87 @@ def train_arrangement(config: NoiseTraining) -> pa.Table:
     Rows: those of :func:`normscope.training.record`. Validation is on every test image.
     """
     rows = Rows()
-    _run(config, config.noise).record(rows, config.epochs, validate=True)
+    start(config, config.noise).record(rows, config.epochs, validate=True)
     return rows.table()
 
 
-@cell(
-    name="normscope.papers.chai2020.noise:compare_steps",
-    version=1,
-    cost=lambda run: 0.3 + 1.4e-4 * run.images + 0.03 * len(compared_steps(run.images // run.batch)),
-)
-def compare_steps(config: StepComparison) -> pa.Table:
-    """How close each plain step of the second convolution is to NLMS's from the same input and local error.
+@cell(name="chai2020.noise_amplification", version=1, cost=_amplification_cost)
+def noise_amplification(config: NoiseAmplification) -> pa.Table:
+    """Train quietly; from some states go on for a few steps with and without noise, on the same batches.
 
-    Rows, by the number of steps taken before: ``cosine_mean`` and ``cosine_sum``, the cosine similarity between the
-    plain weight step ``Σ e·x`` and NLMS_L2's ``Σ e·x/(ε + ‖x‖²)`` in both readings of the power, x the convolution's
-    own input; ``length``, the plain step's length over NLMS's (``mean``); ``cosine_raw`` for BN_Prior, where NLMS's x
-    is what enters the norm instead; with a norm ``gain_distance`` and ``bias_distance``, the root mean squares over
-    channels of γ − 1 and of β. Also ``diverged`` as in :func:`train_arrangement`.
+    With ``z`` the logits of the test images in evaluation mode after the steps without noise, and ``z'`` after the
+    same steps with noise,
+
+        D = rms(z' − z) / rms(z − z̄),    R = error' − error,
+
+    where ``z̄`` is the mean of each logit over the images. Either is per draw of the noise. A disturbed run that
+    diverges has an infinite D and the error of a guess; so has every run from a dead network, whose logits are the same
+    for all images.
+
+    Rows: those of :func:`normscope.training.record` for the quiet run, validated after every epoch on every test image;
+    by state (``step``) and draw (``index``) ``displacement at noise …``, D, and ``rise at noise …``, R, a share of all
+    images; by state ``quiet_error``, after the steps without noise. States that a diverged run did not reach have none.
     """
-    from normscope.papers.chai2020.cells.step_watch import StepWatch
-
-    run = _run(config)
-    watch = StepWatch(run.model)
-    wanted = set(compared_steps(len(run.images) // config.batch))
+    run = start(config)
     rows = Rows()
+    states = config.measured_states()
 
-    def compare(step: int, loss: float) -> None:
-        if step - 1 in wanted:
-            for measure, value in watch.compare().items():
-                rows.add(measure, value, step=step - 1)
+    def disturb(step: int, loss: float = math.nan) -> None:
+        if step in states:
+            _measure_amplification(rows, run, config, step)
 
-    run.record(rows, 1, after_step=compare)
+    run.record(rows, config.epochs, validate=True, after_step=disturb)
     return rows.table()
 
 
-def compared_steps(count: int) -> tuple[int, ...]:
-    """Which of an epoch's ``count`` steps are compared, from 0: the first fifty, then ten a doubling, and the last."""
-    return ever_rarer(count, dense=50, per_doubling=10)
+def _measure_amplification(
+    rows: Rows, run: TrainingRun[LeNet], config: NoiseAmplification, step: int
+) -> None:
+    """Add D and R of every noise and draw from the run's present state; the run is left as it is."""
+    batches = run.upcoming_batches(step, config.span)
+    labels = run.test_labels()
+    quiet = _logits_after(run, batches, config)
+    if quiet is None:
+        rows.add("quiet_error", CHANCE_ERROR, step=step)
+        return
+    spread = (quiet - quiet.mean(0)).square().mean().sqrt().item()
+    is_dead = spread <= _ROUNDING * quiet.abs().max().item()
+    quiet_error = _error(quiet, labels)
+    rows.add("quiet_error", quiet_error, step=step)
+    for noise, draw in itertools.product(config.noises, range(config.draws)):
+        seed = NOISE_SEED + config.seed + _DRAW_STRIDE * (draw + 1)
+        noisy = _logits_after(run, batches, config, noise, seed)
+        moved, error = math.inf, CHANCE_ERROR
+        if noisy is not None and not is_dead:
+            moved, error = (noisy - quiet).square().mean().sqrt().item() / spread, _error(noisy, labels)
+        rows.add(displacement(noise), moved, step=step, index=draw)
+        rows.add(rise(noise), error - quiet_error, step=step, index=draw)
 
 
-def _run(config: NoiseTraining | StepComparison, noise: float = 0.0) -> TrainingRun[LeNet]:
-    """The arrangement's run with its seed's weights, and its seed's noise where there is any."""
+def _logits_after(
+    run: TrainingRun[LeNet],
+    batches: list[tuple[Tensor, Tensor]],
+    config: NoiseAmplification,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Tensor | None:
+    """The test images' logits after a copy of the run's model has trained on the batches; ``None`` if it diverged."""
     import torch
 
+    from normscope import training
     from normscope.nn import AdaptiveConv2d
     from normscope.papers.chai2020.cells import recipe
 
-    arrangement = ARRANGEMENTS[config.arrangement]
-    second = functools.partial(
-        AdaptiveConv2d,
-        normalizer=arrangement.normalizer,
-        power=arrangement.power,
-        error_noise=noise,
-        generator=torch.Generator().manual_seed(_NOISE_SEED + config.seed),
-    )
-    where = {"norm": arrangement.norm, "place": arrangement.place, "layers": [2], "conv": {2: second}}
-    return recipe.start(config, train_output=False, **where)
+    model = copy.deepcopy(run.model)
+    assert isinstance(model.conv2, AdaptiveConv2d)
+    model.conv2.error_noise, model.conv2.generator = noise, torch.Generator().manual_seed(seed)
+    first_rate = ARRANGEMENTS[config.arrangement].first_rate
+    optimizer = recipe.optimizer(model, config, train_output=False, first_rate=first_rate)
+    if training.train(model, optimizer, [batches]) is not None:
+        return None
+    logits = run.test_logits(model).double()
+    return logits if logits.isfinite().all() else None
+
+
+def _error(logits: Tensor, labels: Tensor) -> float:
+    return (logits.argmax(1) != labels).double().mean().item()

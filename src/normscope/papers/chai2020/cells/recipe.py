@@ -27,16 +27,28 @@ def lenet(seed: int, **network: Any) -> networks.LeNet:
         return networks.lenet(image=IMAGE, **network)
 
 
-def start(settings: Any, train_output: bool = True, **network: Any) -> TrainingRun[networks.LeNet]:
+def start(
+    settings: Any, train_output: bool = True, first_rate: float | None = None, **network: Any
+) -> TrainingRun[networks.LeNet]:
     """A run of the LeNet with the recipe's optimiser, before its first step.
 
     Args:
         settings: the cell's configuration, with the fields ``rate`` and ``fixed_rate`` besides those of a
             :class:`~normscope.papers.shared.training_run.TrainingRun`.
         train_output: whether the fully connected layer is trained too.
+        first_rate: the learning rate of the first convolution's weights; None for the swept rate.
         network: arguments of :func:`normscope.networks.lenet`.
     """
     model = lenet(settings.seed, **network)
-    frozen = [] if train_output else model.fc.parameters()
-    groups = training.convolution_groups(model, settings.rate, settings.fixed_rate, frozen)
-    return TrainingRun(settings, model, torch.optim.SGD(groups, lr=settings.rate, foreach=True), IMAGE)
+    return TrainingRun(settings, model, optimizer(model, settings, train_output, first_rate), IMAGE)
+
+
+def optimizer(
+    model: networks.LeNet, settings: Any, train_output: bool = True, first_rate: float | None = None
+) -> torch.optim.SGD:
+    """Plain SGD with the recipe's rates for a LeNet; the arguments are those of :func:`start`."""
+    frozen = [] if train_output else list(model.fc.parameters())
+    first = [model.get_parameter("conv1.weight")] if first_rate is not None else []
+    groups = training.convolution_groups(model, settings.rate, settings.fixed_rate, [*frozen, *first])
+    apart = [{"params": first, "lr": first_rate}] if first else []
+    return torch.optim.SGD([*groups, *apart], lr=settings.rate, foreach=True)

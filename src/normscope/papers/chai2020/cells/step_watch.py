@@ -24,6 +24,18 @@ Power = Literal["mean", "sum"]
 NLMS = functools.partial(AdaptiveConv2d, bias=False, normalizer="l2")
 
 
+def power_variation(x: Tensor, kernel: tuple[int, int]) -> Tensor:
+    """The coefficient of variation of the patches' power: over samples and positions, the mean over channels.
+
+    Args:
+        x: a convolution's input, (N, C, H, W).
+        kernel: height and width of its patches.
+    """
+    powers = torch.nn.functional.avg_pool2d(x.square(), kernel, stride=1)
+    variance, mean = torch.var_mean(powers, (0, 2, 3), correction=0)
+    return (variance.sqrt() / mean).mean()
+
+
 class StepWatch:
     """Keeps the input, the local error and the norm's parameters of the second convolution's last step.
 
@@ -41,6 +53,7 @@ class StepWatch:
         self._weight = conv.weight
         height, width = conv.kernel_size
         shape = (conv.in_channels, conv.out_channels, (height, width))
+        self._kernel = (height, width)
         self._norms = [norm for norm in (model.before2, model.norm2) if isinstance(norm, BatchNorm)]
         self._prior = isinstance(model.before2, BatchNorm)
         with training.seeded(0):  # their weights do not matter: NLMS's step depends on input and error alone
@@ -49,7 +62,7 @@ class StepWatch:
         conv.register_forward_hook(self._keep_point)
 
     def compare(self) -> dict[str, float]:
-        """The last step's measures, as the rows of :func:`~normscope.papers.chai2020.cells.noise.compare_steps`."""
+        """The last step's measures, by the names of the rows of ``cells.step_comparison.compare_steps``."""
         if self._weight.grad is None:
             raise InputError("no step has been taken yet.")
         plain = self._weight.grad.flatten()
@@ -59,12 +72,26 @@ class StepWatch:
             "cosine_sum": cosine_similarity(plain, self._nlms(self._input, "sum"), dim=0),
             "length": plain.norm() / update.norm(),
         }
+        measured["power_variation"] = power_variation(self._input, self._kernel)
         if self._prior:
-            measured["cosine_raw"] = cosine_similarity(plain, self._nlms(self._raw, "mean"), dim=0)
+            measured["cosine_before_norm"] = self._cosine_before_norm()
         for gain, bias in self._affine:
             measured["gain_distance"] = (gain - 1).square().mean().sqrt()
             measured["bias_distance"] = bias.square().mean().sqrt()
         return {name: value.item() for name, value in measured.items()}
+
+    def _cosine_before_norm(self) -> Tensor:
+        """The cosine in the space of weights on the input before the norm, ``V = W γ/σ_c``, which BN_Prior implies.
+
+        With ``x̂ = γ (x − μ_c)/σ_c + β`` a step ΔW of the weights is a step ``ΔW γ/σ_c`` of V; NLMS descends on V from
+        the input x − μ_c.
+        """
+        assert self._weight.grad is not None
+        variance, mean = torch.var_mean(self._raw, (0, 2, 3), correction=0)
+        (gain, _), *_ = self._affine or [(torch.ones_like(mean), mean)]
+        scale = (gain / (variance + self._norms[0].eps).sqrt()).view(1, -1, 1, 1)
+        centered = self._raw - mean.view(1, -1, 1, 1)
+        return cosine_similarity((self._weight.grad * scale).flatten(), self._nlms(centered, "mean"), dim=0)
 
     def _nlms(self, x: Tensor, power: Power) -> Tensor:
         """NLMS_L2's weight gradient from input ``x`` and the step's local error; it does not depend on the weights."""

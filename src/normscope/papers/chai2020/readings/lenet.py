@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS, early_spectrum, train_lenet
-from normscope.papers.shared import Medians, at_last_epoch, errors_by_epoch, filled
+from normscope.papers.shared import Samples, at_last_epoch, errors_by_epoch, filled
 
 _RUN = ["norm", "rate", "seed"]
 
@@ -31,10 +31,10 @@ def early_eigenvalues(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     return filled(rows, rows[wanted], _RUN, math.inf)
 
 
-def by_variant(runs: pd.DataFrame, **conditions: Any) -> Medians:
-    """The medians of the paper's four variants among the runs that meet the conditions.
+def by_variant(unit: str, runs: pd.DataFrame, **conditions: Any) -> Samples:
+    """The paper's four variants among the runs that meet the conditions; ``unit`` says what the numbers are.
 
     Raises:
         NotJudgedError: when a variant has no such run.
     """
-    return Medians.of(runs, VARIANTS, **conditions)
+    return Samples.of(unit, runs, VARIANTS, **conditions)

@@ -1,0 +1,233 @@
+"""The scorecard on the terminal: a line per claim; with ``--verbose`` then everything that is known of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from normscope.progress import console, counted
+from normscope.protocol import Verdict
+from normscope.report.scorecard import (
+    MARKS,
+    MeasuredNumber,
+    in_words,
+    measured_numbers,
+    tally,
+    with_interval,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from normscope.protocol import Claim, Result
+
+_COLORS = {
+    Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNDECIDED: "yellow", Verdict.NOT_JUDGED: "cyan",
+}  # fmt: skip
+_DIGITS = 3
+_GAP = 2
+_WIDE_COLUMNS = 120
+_LEAST_TEXT_COLUMNS = 48
+"""A wide terminal shows the name of a claim's number where it leaves the claim's sentence this much."""
+_MOST_LINES = 43
+"""A scorecard is at most this long, so that with the paths of its files it fits 45 lines, unless it has more claims."""
+_LEAST_REMARK_LINES = 4
+_FEW = 2
+
+
+def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
+    """Print the tally, a line per claim, notes and failures, and the tally again.
+
+    Args:
+        results: what is shown, in that order.
+        verbose: after the lines, print each claim's sentence, source, test, numbers and reason; leave out nothing.
+    """
+    screen = console()
+    names = _names([result.id for result in results])
+    summary = _summary([claim.verdict for result in results for claim in result.claims])
+    screen.print(summary, style="bold")
+    for line in _claim_lines(results, names, screen.width):
+        screen.print(line, no_wrap=True, overflow="ellipsis")
+    room = max(_MOST_LINES - 3 - sum(len(result.claims) for result in results), _LEAST_REMARK_LINES)
+    if verbose:
+        room = sys.maxsize
+        for row in (row for result in results for row in result.scorecard()):
+            _show_details(screen, row)
+        screen.print()
+    for remark in _remark_lines(_remarks(results, verbose=verbose), screen.width, room):
+        screen.print(Text(remark))
+    screen.print(summary, style="bold")
+    if not verbose:
+        screen.print(Text(_hint(results)), style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _names(ids: Sequence[str]) -> dict[str, str]:
+    """The names to show: those of one paper without the paper's name."""
+    papers = {paper for paper, dot, _ in (id.partition(".") for id in ids) if dot}
+    return {id: id.partition(".")[2] or id if len(papers) == 1 else id for id in ids}
+
+
+def _summary(verdicts: Sequence[Verdict]) -> str:
+    words = tally(verdicts)
+    if Verdict.HOLDS in words and Verdict.FAILS in words:
+        words[Verdict.FAILS] = words[Verdict.FAILS].removesuffix(" hold")  # "22 hold, 3 do not"
+    return ", ".join(words.values())
+
+
+def _hint(results: Sequence[Result]) -> str:
+    has_interval = any(claim.comparisons for result in results for claim in result.claims)
+    brackets = "[low, high]: 95 % interval over seeds; " if has_interval else ""
+    return f"{brackets}--verbose shows numbers and reasons."
+
+
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """A claim's line: mark and experiment, the sentence, and the number that decided it, with its name."""
+
+    verdict: Verdict
+    experiment: str
+    is_first: bool
+    sentence: str
+    number_name: str
+    number: str
+
+    @classmethod
+    def of(cls, claim: Claim, experiment: str, *, is_first: bool) -> _Line:
+        """The line of a claim; without a deciding comparison its first number is shown."""
+        name, number = "", ""
+        if (one := claim.deciding) is not None:
+            name, number = one.name, with_interval(one.name, one.value, one.low, one.high).words
+        elif claim.measured:
+            name, value = next(iter(claim.measured.items()))
+            number = in_words(name, value, _DIGITS)
+        return cls(claim.verdict, experiment, is_first, claim.text, name, number)
+
+    def right(self, room: int) -> str:
+        """The number, with its name where the two fit into ``room`` columns."""
+        named = f"{self.number_name}{' ' * _GAP}{self.number}"
+        return named if self.number and cell_len(named) <= room else self.number
+
+
+def _claim_lines(results: Sequence[Result], names: Mapping[str, str], width: int) -> list[Text]:
+    """The lines of all claims, none wider than ``width``, with the numbers at the right edge."""
+    lines = [
+        _Line.of(claim, names[result.id], is_first=number == 0)
+        for result in results
+        for number, claim in enumerate(result.claims)
+    ]
+    name_columns = max((cell_len(line.experiment) for line in lines), default=0)
+    room = width - name_columns - 2 * _GAP
+    name_room = room - _LEAST_TEXT_COLUMNS - _GAP if width >= _WIDE_COLUMNS else 0
+    rights = [line.right(name_room) for line in lines]
+    wanted = [
+        cell_len(line.sentence) + _GAP + cell_len(right) for line, right in zip(lines, rights, strict=True)
+    ]
+    edge = min(room, max(wanted, default=0))
+    return [_text(line, right, name_columns, edge) for line, right in zip(lines, rights, strict=True)]
+
+
+def _text(line: _Line, right: str, name_columns: int, edge: int) -> Text:
+    """A line whose sentence and number take ``edge`` columns."""
+    room = edge - cell_len(right) - (_GAP if right else 0)
+    sentence = _shortened(line.sentence, room)
+    label, number = right.removesuffix(line.number), line.number
+    return Text.assemble(
+        (MARKS[line.verdict], _COLORS[line.verdict]),
+        (f" {line.experiment:{name_columns}}", "bold" if line.is_first else "dim"),
+        f"{'':{_GAP}}{sentence}",
+        " " * (edge - cell_len(sentence) - cell_len(right)) if right else "",
+        (label, "dim"),
+        number,
+    )
+
+
+def _shortened(sentence: str, columns: int) -> str:
+    """The sentence, cut at a word's end where it is longer than so many columns."""
+    return textwrap.shorten(sentence, max(1, columns), placeholder="…", break_on_hyphens=False)
+
+
+def _wrapped(text: str, columns: int, indent: int = 0) -> list[str]:
+    """The text in lines of at most so many columns, broken between words only: a path or an option stays whole."""
+    margin = " " * indent
+    return textwrap.wrap(
+        text, columns, initial_indent=margin, subsequent_indent=margin,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _remarks(results: Sequence[Result], *, verbose: bool) -> list[str]:
+    """The errors, each with the number of cells that it stopped, then the notes; each once, with its experiments.
+
+    Unless ``verbose``, many experiments are counted rather than named.
+    """
+    stopped: dict[str, Counter[str]] = defaultdict(Counter)
+    noted: dict[str, list[str]] = defaultdict(list)
+    for result in results:
+        for error in result.failures.values():
+            stopped[error][result.id] += 1
+        for note in result.notes:
+            noted[note].append(result.id)
+
+    def at(where: Collection[str]) -> str:
+        if verbose or len(where) <= _FEW:
+            return ", ".join(where)
+        return "all experiments" if len(where) == len(results) else f"{len(where)} experiments"
+
+    errors = [
+        f"{at(counts)}: {counted(counts.total(), 'cell')} failed: {error}"
+        for error, counts in stopped.items()
+    ]
+    return errors + [f"{at(where)}: {note}" for note, where in noted.items()]
+
+
+def _remark_lines(remarks: Sequence[str], width: int, room: int) -> list[str]:
+    """The remarks in at most ``room`` lines: whole where they fit, else a line each, else only the first ones."""
+    whole = [line for remark in remarks for line in _wrapped(remark, width)]
+    if len(whole) <= room:
+        return whole
+    cut = [_shortened(remark, width) for remark in remarks]
+    if len(cut) <= room:
+        return cut
+    left_out = len(cut) - room + 1
+    return [*cut[: room - 1], f"and {left_out:,} more: see --verbose or the page"]
+
+
+def _show_details(screen: Console, row: Mapping[str, Any]) -> None:
+    """Print everything that a row of the scorecard says."""
+    word = Verdict(row["verdict"])
+    screen.print()
+    screen.print(
+        Text.assemble(
+            (f"{MARKS[word]} {word}", _COLORS[word]), (f"  {row['experiment']} {row['claim']}", "bold")
+        )
+    )
+    lines = _wrapped(f"{row['text']} ({row['source']})", screen.width, _GAP)
+    lines += _wrapped(f"Test: {row['expected']}", screen.width, _GAP)
+    if row["measured"]:
+        seeds = f", {counted(row['seeds'], 'seed')}" if row["seeds"] else ""
+        brackets = " [95 % interval over seeds]" if row["interval"] else ""
+        lines += _wrapped(f"Measured{seeds}{brackets}:", screen.width, _GAP)
+        lines += _number_lines(measured_numbers(row), screen.width)
+    lines += _wrapped(row["reason"], screen.width, _GAP)
+    screen.print(Text("\n".join(lines)))
+
+
+def _number_lines(numbers: Sequence[MeasuredNumber], width: int) -> list[str]:
+    """The numbers below each other; a name that is too long for its column takes several lines."""
+    value_columns = max(cell_len(number.value) for number in numbers)
+    interval_columns = max(cell_len(number.interval) for number in numbers)
+    room = width - 3 * _GAP - value_columns - interval_columns - 1
+    name_columns = min(max(cell_len(number.name) for number in numbers), max(room, 1))
+    lines = []
+    for number in numbers:
+        *above, last = _wrapped(number.name, name_columns) or [""]
+        line = f"{last:{name_columns}}{'':{_GAP}}{number.value:>{value_columns}} {number.interval}"
+        lines += [f"{'':{2 * _GAP}}{part}".rstrip() for part in (*above, line)]
+    return lines

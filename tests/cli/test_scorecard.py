@@ -1,0 +1,210 @@
+"""The scorecard on the terminal, with made-up results."""
+
+import dataclasses
+import itertools
+import re
+
+import pandas as pd
+import pytest
+
+from normscope.cli.scorecard import show_scorecard
+from normscope.protocol import Claim, Comparison, Result, Scale, Verdict
+
+HOLDS, FAILS, UNDECIDED, NOT_JUDGED = Verdict
+SENTENCE = "Where the channels are completely decorrelated, each channel's eigenvalues are scaled exactly by a factor"
+NAMES = (
+    "natural_modes", "channel_scaling", "fig5", "fig6", "fig7", "fig8", "fig10", "pmd",
+)  # fmt: skip
+
+
+def comparison(name="error A / B", value=1.4632, low=1.3149, high=1.6301, holds=True):
+    return Comparison(name, value, low, high, 0.0, 2.0, holds, seeds=5)
+
+
+def claim(id="a", verdict=HOLDS, text=SENTENCE, measured=None, comparisons=(), reason=""):
+    measured = (
+        {"steps": 7.0, **{one.name: one.value for one in comparisons}} if measured is None else measured
+    )
+    return Claim(id, text, "P 2020, Fig. 1", "a > b", measured, verdict, reason, 5, comparisons)
+
+
+def result(id="p.fig1", *claims, failures=(), notes=()):
+    failed = {f"cell {number}": error for number, error in enumerate(failures)}
+    return Result(id, Scale.QUICK, pd.DataFrame(), claims, failed, {}, None, tuple(notes))
+
+
+@pytest.fixture
+def shown(capsys, monkeypatch):
+    """Prints a scorecard; returns its lines."""
+
+    def show(*results, columns=80, **options):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        show_scorecard(results, **options)
+        return capsys.readouterr().out.splitlines()
+
+    return show
+
+
+def whole_paper():
+    """36 claims in 8 experiments, each with two notes and failed cells."""
+    numbers = [
+        comparison(value=1.2345e-12, low=-1.2345e-11, high=1.2345e-11),
+        comparison("displacement of the logits, NLMS_L2 / BN_Prior at rate 1"),
+        comparison("accuracy A", 0.5, 0.25, float("inf")),
+    ]
+    made = itertools.cycle(
+        claim(verdict=verdict, text=SENTENCE[:length], comparisons=[number] if number else ())
+        for length in (12, 60, None)
+        for number in (*numbers, None)
+        for verdict in Verdict
+    )
+    counts = (5, 4, 5, 4, 5, 4, 5, 4)
+    notes = [f"Cells of mixed versions: {SENTENCE}.", "A note of everyone."]
+    errors = [f"RuntimeError: {SENTENCE}", "stopped after 1 s", "another"]
+    return [
+        result(f"p.{name}", *itertools.islice(made, count), notes=[*notes, name], failures=errors)
+        for name, count in zip(NAMES, counts, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_a_paper_of_36_claims_fits_its_screen(shown, columns):
+    lines = shown(*whole_paper(), columns=columns)
+    assert sum(line[:1] in "✓✗?–" for line in lines) == 36
+    assert len(lines) + 2 <= 45  # with the paths of scorecard and page
+    assert max(map(len, lines)) <= columns
+
+
+def test_the_tally_is_above_and_below_the_lines(shown):
+    verdicts = [HOLDS] * 22 + [FAILS] * 3 + [UNDECIDED] * 5 + [NOT_JUDGED] * 4
+    lines = shown(result("p.fig1", *(claim(verdict=verdict) for verdict in verdicts)))
+    assert lines[0] == lines[-2] == "22 hold, 3 do not, 5 undecided, 4 not judged"
+    assert "--verbose" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        ((HOLDS, FAILS), "1 holds, 1 does not"),
+        ((FAILS, FAILS, NOT_JUDGED), "2 do not hold, 1 not judged"),
+        ((HOLDS, UNDECIDED), "1 holds, 1 undecided"),
+    ],
+)
+def test_the_tally_in_words(shown, verdicts, words):
+    assert shown(result("p.fig1", *(claim(verdict=verdict) for verdict in verdicts)))[0] == words
+
+
+@pytest.mark.parametrize(
+    ("judged", "line"),
+    [
+        (claim(text="Norms help."), "✓ fig1  Norms help.  7"),
+        (claim(text="Norms help.", measured={}), "✓ fig1  Norms help."),
+        (
+            claim(
+                verdict=FAILS,
+                text="Norms help.",
+                comparisons=[comparison("b"), comparison("c", 3, 2, 4, False)],
+            ),
+            "✗ fig1  Norms help.  3 [2, 4]",
+        ),
+        (
+            claim(verdict=UNDECIDED, text="Norms help.", comparisons=[comparison(holds=None)]),
+            "? fig1  Norms help.  1.46 [1.31, 1.63]",
+        ),
+        (claim(verdict=NOT_JUDGED, text="Norms help.", measured={"a": 1.23456}), "– fig1  Norms help.  1.23"),
+    ],
+)
+def test_a_line_has_mark_experiment_sentence_and_the_number_that_decided(shown, judged, line):
+    assert shown(result("p.fig1", judged))[1] == line
+
+
+def test_a_long_sentence_is_cut_at_a_words_end_and_numbers_end_at_the_right_edge(shown):
+    lines = shown(result("p.fig1", claim(), claim(comparisons=[comparison()])))[1:3]
+    assert [len(line) for line in lines] == [80, 80]
+    for line in lines:
+        sentence = re.fullmatch(r"✓ fig1  (.*)…  +[\d.]+( \[.*\])?", line)[1]
+        assert SENTENCE.startswith(f"{sentence} ")
+        assert len(sentence) > 40
+
+
+def test_a_wide_screen_shows_the_numbers_name_where_it_fits(shown):
+    fitting, too_long = comparison(), comparison("a name that is longer than it should be, and then some")
+    lines = [
+        shown(result("p.fig1", claim(comparisons=[one])), columns=columns)[1]
+        for one, columns in ((fitting, 119), (fitting, 120), (too_long, 120))
+    ]
+    assert [one.name in line for one, line in zip((fitting, fitting, too_long), lines, strict=True)] == [
+        False,
+        True,
+        False,
+    ]
+    assert all(line.endswith(" 1.46 [1.31, 1.63]") for line in lines)
+
+
+def test_experiments_of_one_paper_have_short_names_and_those_of_several_their_own(shown):
+    one = [result("p.fig1", claim(text="A.")), result("p.fig2", claim(text="B.")), result("sweep")]
+    assert [line[:8] for line in shown(*one)[1:3]] == ["✓ fig1  ", "✓ fig2  "]
+    assert [line[:10] for line in shown(*one, result("q.fig1", claim()))[1:4]] == [
+        "✓ p.fig1  ",
+        "✓ p.fig2  ",
+        "✓ q.fig1  ",
+    ]
+
+
+def test_an_error_and_a_note_of_several_experiments_are_printed_once(shown):
+    results = [
+        result("p.fig1", claim(), failures=["slow", "slow"], notes=["Old."]),
+        result("p.fig2", claim(), failures=["slow"], notes=["Old."]),
+        result("p.fig3", claim(), notes=["Old."]),
+    ]
+    assert shown(*results)[4:6] == ["p.fig1, p.fig2: 3 cells failed: slow", "all experiments: Old."]
+
+
+def test_notes_are_whole_where_they_fit_and_else_cut_and_counted(shown):
+    def remarks(claims, notes):
+        claims, notes = [claim()] * claims, [f"{number}: {SENTENCE}" for number in range(notes)]
+        return shown(result("p.fig1", *claims, notes=notes))[len(claims) + 1 : -2]
+
+    whole = " ".join(f"p.fig1: {number}: {SENTENCE}" for number in range(9))
+    assert " ".join(remarks(1, 9)) == whole
+    cut = remarks(36, 4)
+    assert len(cut) == 4
+    assert all(line.endswith("…") for line in cut)
+    assert remarks(36, 9)[-1] == "and 6 more: see --verbose or the page"
+
+
+def test_verbose_adds_everything_about_each_claim_after_the_lines(shown):
+    judged = claim(
+        verdict=UNDECIDED, comparisons=[comparison(holds=None)], reason="About 9 seeds would decide it."
+    )
+    notes = [f"{SENTENCE} {number}" for number in range(9)]
+    results = [result("p.fig1", judged, notes=notes)]
+    short, long = shown(*results), shown(*results, verbose=True)
+    assert long[:2] == short[:2]
+    words = " ".join(" ".join(long[2:]).split())
+    for part in (
+        f"? undecided p.fig1 a {SENTENCE} (P 2020, Fig. 1) Test: a > b",
+        "Measured, 5 seeds [95 % interval over seeds]: steps 7 error A / B 1.46 [1.31, 1.63]",
+        "About 9 seeds would decide it.",
+        *notes,
+    ):
+        assert part in words
+    assert max(map(len, long)) <= 80
+    assert long[-1] == short[0]
+
+
+def test_text_that_looks_like_markup_is_printed_as_it_is(shown):
+    text = "[red]a[/red] [/b]"
+    results = [
+        result("p.fig1", claim(text=text, measured={text: 1.0}, reason=text), notes=[text], failures=[text])
+    ]
+    for options in ({}, {"verbose": True}):
+        lines = shown(*results, **options)
+        assert text in lines[1]
+        assert f"p.fig1: {text}" in lines
+
+
+def test_old_results_without_comparisons_have_no_word_on_brackets(shown):
+    judged = claim(comparisons=[comparison()])
+    assert "[low, high]" in shown(result("p.fig1", judged))[-1]
+    assert "[low, high]" not in shown(result("p.fig1", dataclasses.replace(judged, comparisons=())))[-1]
