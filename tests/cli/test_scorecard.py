@@ -111,7 +111,7 @@ def test_the_tally_in_words(shown, verdicts, words):
             claim(verdict=UNDECIDED, text="Norms help.", comparisons=[comparison(holds=None)]),
             "? fig1  Norms help.  1.46 [1.31, 1.63]",
         ),
-        (claim(verdict=NOT_JUDGED, text="Norms help.", measured={"a": 1.23456}), "– fig1  Norms help.  1.23"),
+        (claim(verdict=NOT_JUDGED, text="Norms help.", measured={"a": 1.23456}), "– fig1  Norms help."),
     ],
 )
 def test_a_line_has_mark_experiment_sentence_and_the_number_that_decided(shown, judged, line):

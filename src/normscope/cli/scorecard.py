@@ -100,11 +100,11 @@ class _Line:
 
     @classmethod
     def of(cls, claim: Claim, experiment: str, *, is_first: bool) -> _Line:
-        """The line of a claim; without a deciding comparison its first number is shown."""
+        """The line of a claim; without a deciding comparison its first number is shown, unless nothing was judged."""
         name, number = "", ""
         if (one := claim.deciding) is not None:
             name, number = one.name, with_interval(one.name, one.value, one.low, one.high).words
-        elif claim.measured:
+        elif claim.measured and claim.verdict is not Verdict.NOT_JUDGED:
             name, value = next(iter(claim.measured.items()))
             number = in_words(name, value, _DIGITS)
         return cls(claim.verdict, experiment, is_first, claim.text, name, number)

@@ -35,7 +35,7 @@ FIGS_6_TO_8 = at_scales(
         "training": "batch 64, plain SGD on cross-entropy; the rate is the convolution weights' alone, everything "
         "else stays at 0.1",
     },
-    quick=Profile("mnist5k", 3_000, 4, epochs=3, rates=(*CURVE_RATES, 4.0, 10.0)),
+    quick=Profile("mnist5k", 3_000, 3, epochs=3, rates=(*CURVE_RATES, 4.0, 10.0)),
     laptop=Profile("mnist", 10_000, 3, epochs=10, rates=(*CURVE_RATES, 2.0, 4.0, 10.0)),
     paper=Profile(
         "mnist", 60_000, 5, epochs=20, rates=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 7.0, 10.0)
@@ -121,7 +121,7 @@ FIG10 = at_scales(
         "noise": "{noises} × the local error's standard deviation; 1 in the curves with noise",
         "noise amplification": "{draws} draws over 40 steps, from {where}",
     },
-    quick=NoiseProfile("mnist5k", 640, 3, epochs=8, rates=NOISE_RATES, noises=(1.0,), draws=2, reading_seeds=0),
+    quick=NoiseProfile("mnist5k", 640, 3, epochs=8, rates=NOISE_RATES, noises=(1.0,), draws=1, reading_seeds=0),
     laptop=NoiseProfile("mnist", 20_000, 5, epochs=12, rates=NOISE_RATES, noises=(1.0, 3.0), states=(1_000,)),
     paper=NoiseProfile(
         "mnist", 60_000, 5, epochs=40, rates=NOISE_RATES, noises=(1.0, 3.0), states=(1_000, 4_000),
