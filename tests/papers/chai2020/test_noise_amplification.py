@@ -156,11 +156,12 @@ def test_a_branch_that_diverges_has_an_infinite_d_and_the_error_of_a_guess(name)
     assert len(values(found, "validation_error")) == 2
 
 
-def test_a_quiet_branch_that_diverges_has_an_error_and_no_d():
+def test_from_a_state_whose_quiet_steps_diverge_every_draw_has_an_infinite_d():
     """Baseline at rate 30: the first step is taken, the next ones in the branch lead nowhere."""
     found = noise_amplification(changed(arrangement="baseline", rate=30.0))
     assert values(found, "quiet_error") == [0.9]
-    assert not any(name.startswith(("displacement", "rise")) for name in found.to_pandas()["measure"])
+    assert set(values(found, D)) == {math.inf}
+    assert set(values(found, R)) == {0.0}
     assert len(values(found, "diverged")) == 1
 
 

@@ -119,13 +119,6 @@ class TestAmplification:
         found = amplification(join(well, late), ["prior"], 0.1, 1.0)["prior"]
         assert found[1] == math.inf
 
-    @pytest.mark.xfail(reason="D is then that of the earlier state, 0.1, as of a run that went well")
-    def test_is_infinite_where_the_steps_beyond_the_runs_end_diverge_without_noise(self):
-        """The run itself has ended by then, and has no row that says so; the state has an error and no draws."""
-        run = amplification_rows(*PRIOR, 0, [0.1] * 10, {500: {1.0: [0.1, 0.1]}})
-        ends = run.iloc[[0]].assign(measure="quiet_error", epoch=math.nan, step=1000, value=0.9)
-        assert amplification(join(run, ends), ["prior"], 0.1, 1.0)["prior"].tolist() == [math.inf]
-
     def test_of_an_arrangement_on_which_a_noise_was_not_tried_does_not_exist(self):
         """At laptop scale noise 3 is tried on the paper's five alone; D of the readings has no number there."""
         with pytest.raises(NotJudgedError, match="NLMS_L2, sum"):

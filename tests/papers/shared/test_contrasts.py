@@ -54,7 +54,7 @@ class TestInterval:
             make("x", {0: 2.0}, {0: 1.0}).interval()
 
     def test_no_seed_with_a_number_is_refused(self):
-        with pytest.raises(NotJudgedError, match="x: no seed has a number"):
+        with pytest.raises(NotJudgedError, match="x: no seed has finite numbers"):
             ratio("x", {0: math.inf, 1: math.nan}, {0: math.inf, 1: 1.0})
 
 

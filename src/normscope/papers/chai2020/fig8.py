@@ -41,11 +41,15 @@ def stability(table: pd.DataFrame) -> Judgement:
         raise NotJudgedError(f"Baseline and BN_Amplify do not both fail up to rate {highest:g}")
     rate = breaking or highest
     errors = by_variant("error", runs, rate=rate)
-    measured = {"rate": rate, **errors.named()}
+    found = Findings({"rate": rate, **errors.named()})
     if breaking is None:
-        reason = f"Baseline and BN_Amplify do not both fail up to rate {highest:g}, whose errors these are"
-        return Judgement(measured, False, errors.seeds, reason)
-    found = Findings(measured)
+        found.remark(
+            f"Baseline and BN_Amplify do not both fail up to rate {highest:g}, whose errors these are"
+        )
+        for norm in ("none", "amplify"):
+            name = f"error {VARIANTS[norm]} over all seeds"
+            found.compare(contrasts.level(name, errors[norm], least=_FAILED))
+        return found.judgement()
     for norm in ("batch", "suppress"):
         best_rate = runs[runs["norm"] == norm].groupby("rate")["value"].median().idxmin()
         best = by_variant("error", runs, rate=best_rate)

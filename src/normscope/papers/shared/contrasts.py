@@ -186,7 +186,7 @@ def _groups(name: str, first: pd.Series[Any], second: pd.Series[Any] | None = No
             groups = [first[common] - second[common]]
     arrays = tuple(group.dropna().to_numpy(dtype=np.float64) for group in groups)
     if not all(map(len, arrays)):
-        raise NotJudgedError(f"{name}: no seed has a number for it")
+        raise NotJudgedError(f"{name}: no seed has finite numbers to compare")
     return arrays
 
 

@@ -124,8 +124,8 @@ def noise_amplification(config: NoiseAmplification) -> pa.Table:
         D = rms(z' − z) / rms(z − z̄),    R = error' − error,
 
     where ``z̄`` is the mean of each logit over the images. Either is per draw of the noise. A disturbed run that
-    diverges has an infinite D and the error of a guess; so has every run from a dead network, whose logits are the same
-    for all images.
+    diverges has an infinite D and the error of a guess; so has every run from a state whose quiet steps diverge, or of
+    a dead network, whose logits are the same for all images.
 
     Rows: those of :func:`normscope.training.record` for the quiet run, validated after every epoch on every test image;
     by state (``step``) and draw (``index``) ``displacement at noise …``, D, and ``rise at noise …``, R, a share of all
@@ -150,19 +150,18 @@ def _measure_amplification(
     batches = run.upcoming_batches(step, config.span)
     labels = run.test_labels()
     quiet = _logits_after(run, batches, config)
-    if quiet is None:
-        rows.add("quiet_error", CHANCE_ERROR, step=step)
-        return
-    spread = (quiet - quiet.mean(0)).square().mean().sqrt().item()
-    is_dead = spread <= _ROUNDING * quiet.abs().max().item()
-    quiet_error = _error(quiet, labels)
+    quiet_error, spread = CHANCE_ERROR, 0.0
+    if quiet is not None:
+        spread = (quiet - quiet.mean(0)).square().mean().sqrt().item()
+        quiet_error = _error(quiet, labels)
     rows.add("quiet_error", quiet_error, step=step)
     for noise, draw in itertools.product(config.noises, range(config.draws)):
-        seed = NOISE_SEED + config.seed + _DRAW_STRIDE * (draw + 1)
-        noisy = _logits_after(run, batches, config, noise, seed)
         moved, error = math.inf, CHANCE_ERROR
-        if noisy is not None and not is_dead:
-            moved, error = (noisy - quiet).square().mean().sqrt().item() / spread, _error(noisy, labels)
+        if quiet is not None and spread > _ROUNDING * quiet.abs().max().item():
+            seed = NOISE_SEED + config.seed + _DRAW_STRIDE * (draw + 1)
+            noisy = _logits_after(run, batches, config, noise, seed)
+            if noisy is not None:
+                moved, error = (noisy - quiet).square().mean().sqrt().item() / spread, _error(noisy, labels)
         rows.add(displacement(noise), moved, step=step, index=draw)
         rows.add(rise(noise), error - quiet_error, step=step, index=draw)
 
