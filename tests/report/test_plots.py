@@ -2,7 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from normscope.report.plots import Look, legend_below, median_band, new_figure, rate_axis, show_percent
+from normscope.report.plots import (
+    Look,
+    legend_below,
+    median_band,
+    new_figure,
+    plain_numbers,
+    rate_axis,
+    show_percent,
+)
 
 LOOK = Look("#000000", "o", "--")
 
@@ -60,3 +68,17 @@ def test_axes_write_percents_and_rates_out():
     assert {"2", "50"} <= {label.get_text() for label in axes.get_yticklabels()}
     assert {"0.01", "1", "10"} <= {label.get_text() for label in axes.get_xticklabels()}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a label"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"), [((0.1, 1.0), [0.1, 0.2, 0.5, 1.0]), ((0.01, 1e3), [0.1, 1, 10, 100])]
+)
+def test_plain_numbers_are_few_enough_to_be_read_side_by_side(ends, expected):
+    figure, (axes,) = new_figure(1)
+    axes.set(xscale="log", xlim=ends)
+    plain_numbers(axes.xaxis)
+    figure.canvas.draw()
+    shown = [float(tick.get_text()) for tick in axes.get_xticklabels()]
+    inside = [tick for tick in shown if ends[0] <= tick <= ends[1]]
+    assert set(expected) <= set(inside)
+    assert len(inside) <= 6

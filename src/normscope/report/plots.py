@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -58,6 +59,7 @@ _PANEL_INCHES = (4.6, 3.4)
 _LEGEND_INCHES = 2.3
 _LEGEND_HANDLE_INCHES = 0.6
 _LETTER_INCHES = 0.085
+_DENSE_DECADES = 2.7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,11 +186,21 @@ def whole_numbers(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
-def plain_numbers(axis: Axis, ticks: int | None = None) -> None:
-    """Ticks of a logarithmic axis at 1, 2, 5 of every decade, with the numbers written out."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=ticks))
+def plain_numbers(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2, 5 of every decade, or at 1 of many decades, with the numbers written out."""
+    axis.set_major_locator(_FewTicks())
     axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+class _FewTicks(LogLocator):
+    """1, 2, 5 of every decade while their labels have room beside one another, else 1 of every decade."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        """The ticks of the range that an axis shows."""
+        decades = math.log10(vmax / vmin) if vmin > 0 else 1
+        self.set_params(subs=(1.0, 2.0, 5.0) if decades <= _DENSE_DECADES else (1.0,))
+        return super().tick_values(vmin, vmax)
 
 
 def legend_below(figure: Figure) -> None:

@@ -68,7 +68,7 @@ def draw(table: pd.DataFrame) -> plots.Figure:
         axes.set(xscale="log", xlabel="jitter with noise / without")
         axes.set_title(f"({next(letters)}) jitter, rate {rate:g}")
     for axes in (*rows[2], *rows[3]):
-        plots.plain_numbers(axes.xaxis, ticks=8)
+        plots.plain_numbers(axes.xaxis)
     plots.legend_below(figure)
     return figure
 
