@@ -208,3 +208,11 @@ def test_old_results_without_comparisons_have_no_word_on_brackets(shown):
     judged = claim(comparisons=[comparison()])
     assert "[low, high]" in shown(result("p.fig1", judged))[-1]
     assert "[low, high]" not in shown(result("p.fig1", dataclasses.replace(judged, comparisons=())))[-1]
+
+
+def test_an_end_that_is_just_beyond_the_bound_is_not_rounded_onto_it(shown):
+    one = dataclasses.replace(
+        comparison(value=0.7495, low=0.5601, high=1.0034, holds=None), least=0.0, most=1.0
+    )
+    line = shown(result("p.fig1", claim(verdict=UNDECIDED, text="Norms help.", comparisons=[one])))[1]
+    assert line == "? fig1  Norms help.  0.7495 [0.5601, 1.003]"

@@ -103,7 +103,10 @@ class _Line:
         """The line of a claim; without a deciding comparison its first number is shown, unless nothing was judged."""
         name, number = "", ""
         if (one := claim.deciding) is not None:
-            name, number = one.name, with_interval(one.name, one.value, one.low, one.high).words
+            name, number = (
+                one.name,
+                with_interval(one.name, one.value, one.low, one.high, one.least, one.most).words,
+            )
         elif claim.measured and claim.verdict is not Verdict.NOT_JUDGED:
             name, value = next(iter(claim.measured.items()))
             number = in_words(name, value, _DIGITS)

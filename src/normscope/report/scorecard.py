@@ -76,9 +76,12 @@ def measured_numbers(row: Mapping[str, Any]) -> list[MeasuredNumber]:
     ]
 
 
-def with_interval(name: str, value: float, low: float, high: float) -> MeasuredNumber:
-    """The number of that name with the interval from ``low`` to ``high``, as :func:`measured_numbers` writes it."""
-    numbers = (value, low, high)
+def with_interval(name: str, value: float, low: float, high: float, *bounds: float) -> MeasuredNumber:
+    """The number of that name with the interval from ``low`` to ``high``, as :func:`measured_numbers` writes it.
+
+    It has as many digits as tell it and the ends of its interval from one another, and from the given bounds.
+    """
+    numbers = (value, low, high, *bounds)
     for digits in _INTERVAL_DIGITS:
         words = [in_words(name, number, digits) for number in numbers]
         if len(set(words)) == len(set(numbers)):
