@@ -2,10 +2,12 @@
 
 import dataclasses
 import itertools
+import math
 import re
 
 import pandas as pd
 import pytest
+from rich.cells import cell_len
 
 from normscope.cli.scorecard import show_scorecard
 from normscope.protocol import Claim, Comparison, Result, Scale, Verdict
@@ -18,7 +20,7 @@ NAMES = (
 
 
 def comparison(name="error A / B", value=1.4632, low=1.3149, high=1.6301, holds=True):
-    return Comparison(name, value, low, high, 0.0, 2.0, holds, seeds=5)
+    return Comparison(name, value, low, high, -math.inf, 2.0, holds, seeds=5)
 
 
 def claim(id="a", verdict=HOLDS, text=SENTENCE, measured=None, comparisons=(), reason=""):
@@ -105,11 +107,11 @@ def test_the_tally_in_words(shown, verdicts, words):
                 text="Norms help.",
                 comparisons=[comparison("b"), comparison("c", 3, 2, 4, False)],
             ),
-            "✗ fig1  Norms help.  3 [2, 4]",
+            "✗ fig1  Norms help.  3 [2, 4] ≤ 2",
         ),
         (
             claim(verdict=UNDECIDED, text="Norms help.", comparisons=[comparison(holds=None)]),
-            "? fig1  Norms help.  1.46 [1.31, 1.63]",
+            "? fig1  Norms help.  1.46 [1.31, 1.63] ≤ 2",
         ),
         (claim(verdict=NOT_JUDGED, text="Norms help.", measured={"a": 1.23456}), "– fig1  Norms help."),
     ],
@@ -122,7 +124,7 @@ def test_a_long_sentence_is_cut_at_a_words_end_and_numbers_end_at_the_right_edge
     lines = shown(result("p.fig1", claim(), claim(comparisons=[comparison()])))[1:3]
     assert [len(line) for line in lines] == [80, 80]
     for line in lines:
-        sentence = re.fullmatch(r"✓ fig1  (.*)…  +[\d.]+( \[.*\])?", line)[1]
+        sentence = re.fullmatch(r"✓ fig1  (.*)…  +[\d.]+( \[.*\] ≤ 2)?", line)[1]
         assert SENTENCE.startswith(f"{sentence} ")
         assert len(sentence) > 40
 
@@ -138,7 +140,7 @@ def test_a_wide_screen_shows_the_numbers_name_where_it_fits(shown):
         True,
         False,
     ]
-    assert all(line.endswith(" 1.46 [1.31, 1.63]") for line in lines)
+    assert all(line.endswith(" 1.46 [1.31, 1.63] ≤ 2") for line in lines)
 
 
 def test_experiments_of_one_paper_have_short_names_and_those_of_several_their_own(shown):
@@ -211,8 +213,33 @@ def test_old_results_without_comparisons_have_no_word_on_brackets(shown):
 
 
 def test_an_end_that_is_just_beyond_the_bound_is_not_rounded_onto_it(shown):
-    one = dataclasses.replace(
-        comparison(value=0.7495, low=0.5601, high=1.0034, holds=None), least=0.0, most=1.0
-    )
+    one = dataclasses.replace(comparison(value=0.7495, low=0.5601, high=1.0034, holds=None), most=1.0)
     line = shown(result("p.fig1", claim(verdict=UNDECIDED, text="Norms help.", comparisons=[one])))[1]
-    assert line == "? fig1  Norms help.  0.7495 [0.5601, 1.003]"
+    assert line == "? fig1  Norms help.  0.7495 [0.5601, 1.003] ≤ 1"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"least": 2.0, "most": math.inf}, "≥ 2"),
+        ({"least": 2.0, "most": math.inf, "strict": True}, "> 2"),
+        ({"strict": True}, "< 2"),
+        ({"least": 0.8, "most": 1.25}, "in 0.8…1.25"),
+    ],
+)
+def test_a_line_ends_with_what_the_claim_wants_of_its_number(shown, bounds, words):
+    one = dataclasses.replace(comparison(), **bounds)
+    line = shown(result("p.fig1", claim(text="Norms help.", comparisons=[one])))[1]
+    assert line.endswith(f" 1.46 [1.31, 1.63] {words}")
+
+
+def test_a_claim_that_holds_by_identity_says_so_instead_of_a_number(shown):
+    same = claim(text="Norms help.", comparisons=[comparison()], reason="holds by identity: no gate acted")
+    assert shown(result("p.fig1", same))[1] == "✓ fig1  Norms help.  by identity"
+
+
+def test_a_sentence_of_wide_characters_is_cut_by_its_width(shown):
+    wide = claim(text="規格化 層 " * 30, comparisons=[comparison()])
+    line = shown(result("p.fig1", wide))[1]
+    assert cell_len(line) <= 80
+    assert line.endswith(" 1.46 [1.31, 1.63] ≤ 2")

@@ -2,7 +2,6 @@ import json
 import math
 
 import numpy as np
-import pytest
 
 from normscope.protocol import Claim, Comparison, Judgement, NotJudgedError, Verdict, claim, empty_table
 
@@ -93,17 +92,13 @@ class TestDeciding:
         below = comparison("below", least=-math.inf, most=1.9)
         assert judged(True, wide, near, below).deciding is near
 
-    @pytest.mark.parametrize(("holds", "expected"), [(False, "fails"), (None, "open")])
-    def test_otherwise_it_is_the_first_comparison_with_the_claims_verdict(self, holds, expected):
-        found = [
-            comparison("fine"),
-            comparison("open", None),
-            comparison("fails", False),
-            comparison("too", False),
-        ]
-        deciding = judged(holds, *found).deciding
-        assert deciding is not None
-        assert deciding.name == expected
+    def test_of_a_claim_that_does_not_hold_it_is_the_comparison_furthest_beyond_its_bound(self):
+        found = [comparison("fine"), comparison("near", False, most=1.0), comparison("far", False, most=0.2)]
+        assert judged(False, *found).deciding.name == "far"
+
+    def test_of_an_undecided_claim_it_is_the_first_comparison_that_is_undecided(self):
+        found = [comparison("fine"), comparison("open", None), comparison("too", None)]
+        assert judged(None, *found).deciding.name == "open"
 
     def test_where_only_the_number_of_comparisons_leaves_it_undecided_it_is_the_one_that_misses(self):
         deciding = judged(None, comparison("fine"), comparison("misses", False)).deciding

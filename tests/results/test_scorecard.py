@@ -72,3 +72,17 @@ def test_a_file_that_is_not_a_scorecard_is_named_and_left_alone(scorecard, conte
 def test_no_other_file_is_left_behind(scorecard):
     scorecard.update([row()], [])
     assert [path.name for path in scorecard.path.parent.iterdir()] == ["scorecard.json"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": "maybe"}, {"verdict": None}, {"verdict": "does not hold"}, {"holds": "yes"},
+        {"interval": {"a": ["x", "y"]}}, {"interval": {"a": [1, 2, 3]}}, {"interval": None}, {"interval": [1, 2]},
+        {"measured": [1]}, {"measured": {"a": None}}, {"experiment": 7}, {"reason": None},
+    ],
+)  # fmt: skip
+def test_a_row_with_values_of_another_kind_is_named_as_damage(scorecard, change):
+    scorecard.path.write_text(json.dumps([row() | change]))
+    with pytest.raises(InputError, match=r"scorecard\.json is not a normscope scorecard"):
+        scorecard.read()

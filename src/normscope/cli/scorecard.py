@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from normscope.progress import console, counted
-from normscope.protocol import Verdict
+from normscope.protocol import IDENTITY, Verdict
 from normscope.report.scorecard import (
     MARKS,
     MeasuredNumber,
@@ -26,11 +27,12 @@ from normscope.report.scorecard import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from normscope.protocol import Claim, Result
+    from normscope.protocol import Claim, Comparison, Result
 
 _COLORS = {
     Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNDECIDED: "yellow", Verdict.NOT_JUDGED: "cyan",
 }  # fmt: skip
+_OPEN = (Verdict.UNDECIDED, Verdict.NOT_JUDGED)
 _DIGITS = 3
 _GAP = 2
 _WIDE_COLUMNS = 120
@@ -82,9 +84,17 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def _hint(results: Sequence[Result]) -> str:
-    has_interval = any(claim.comparisons for result in results for claim in result.claims)
-    brackets = "[low, high]: 95 % interval over seeds; " if has_interval else ""
-    return f"{brackets}--verbose shows numbers and reasons."
+    claims = [claim for result in results for claim in result.claims]
+    words = [
+        "[low, high]: 95 % over seeds" if any(claim.comparisons for claim in claims) else "",
+        *(
+            f"{MARKS[verdict]} {verdict}"
+            for verdict in _OPEN
+            if any(claim.verdict is verdict for claim in claims)
+        ),
+        "--verbose: why",
+    ]
+    return "; ".join(filter(None, words))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +113,10 @@ class _Line:
         """The line of a claim; without a deciding comparison its first number is shown, unless nothing was judged."""
         name, number = "", ""
         if (one := claim.deciding) is not None:
-            name, number = (
-                one.name,
-                with_interval(one.name, one.value, one.low, one.high, one.least, one.most).words,
-            )
+            number = with_interval(one.name, one.value, one.low, one.high, one.least, one.most).words
+            name, number = one.name, f"{number} {_wanted(one)}"
+            if claim.reason.startswith(IDENTITY):
+                number = "by identity"
         elif claim.measured and claim.verdict is not Verdict.NOT_JUDGED:
             name, value = next(iter(claim.measured.items()))
             number = in_words(name, value, _DIGITS)
@@ -116,6 +126,16 @@ class _Line:
         """The number, with its name where the two fit into ``room`` columns."""
         named = f"{self.number_name}{' ' * _GAP}{self.number}"
         return named if self.number and cell_len(named) <= room else self.number
+
+
+def _wanted(one: Comparison) -> str:
+    """The range that a claim wants, in signs: ``≤ 1.25``."""
+    least, most = (in_words(one.name, bound, _DIGITS) for bound in (one.least, one.most))
+    if one.least == -math.inf:
+        return f"{'<' if one.strict else '≤'} {most}"
+    if one.most == math.inf:
+        return f"{'>' if one.strict else '≥'} {least}"
+    return f"in {least}…{most}"
 
 
 def _claim_lines(results: Sequence[Result], names: Mapping[str, str], width: int) -> list[Text]:
@@ -152,8 +172,14 @@ def _text(line: _Line, right: str, name_columns: int, edge: int) -> Text:
 
 
 def _shortened(sentence: str, columns: int) -> str:
-    """The sentence, cut at a word's end where it is longer than so many columns."""
-    return textwrap.shorten(sentence, max(1, columns), placeholder="…", break_on_hyphens=False)
+    """The sentence, cut at a word's end where it is wider than so many columns."""
+    words = sentence.split()
+    whole = " ".join(words)
+    if cell_len(whole) <= columns:
+        return whole
+    while words and cell_len(" ".join(words)) + 1 > columns:
+        words.pop()
+    return " ".join(words) + "…" if words else set_cell_size(whole, max(0, columns - 1)).rstrip() + "…"
 
 
 def _wrapped(text: str, columns: int, indent: int = 0) -> list[str]:

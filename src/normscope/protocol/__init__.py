@@ -7,6 +7,7 @@ holds all of these. Nothing here imports torch or matplotlib.
 
 from normscope.protocol.cells import Cell, CellFunction, canonical_config, cell, known_cell
 from normscope.protocol.claims import (
+    IDENTITY,
     Claim,
     ClaimRule,
     Claims,
@@ -21,6 +22,7 @@ from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
 __all__ = [
     "COLUMNS",
+    "IDENTITY",
     "Cell",
     "CellFunction",
     "Claim",

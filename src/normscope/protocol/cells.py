@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.protocol.claims import NotJudgedError
 from normscope.protocol.table import COLUMNS, select
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ class CellFunction(Generic[Config]):
         Raises:
             NotJudgedError: when there are none, saying what is missing.
         """
+        if "function" not in table or not (table["function"] == self.name).any():
+            raise NotJudgedError(f"no rows of {self.name}: no such cell has finished in this folder")
         return select(table, function=self.name, **conditions)
 
     def config_from(self, fields: dict[str, Any]) -> Config:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+IDENTITY = "holds by identity"
+"""What the reason begins with of a claim whose two sides are the same by construction."""
+
+
 class Verdict(enum.StrEnum):
     """What a run says of a claim."""
 
@@ -58,7 +62,7 @@ class Comparison:
     def margin(self) -> float:
         """How far the interval is inside the range, in units of the interval's width; it may be infinite."""
         inside = min(self.low - self.least, self.most - self.high)
-        return inside / (self.high - self.low) if self.high > self.low else math.inf
+        return inside / (self.high - self.low) if self.high > self.low else math.copysign(math.inf, inside)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +100,10 @@ class Claim:
     def deciding(self) -> Comparison | None:
         """The comparison that decided the verdict; ``None`` for a claim that no interval decided.
 
-        Of a claim that does not hold or is undecided it is the first comparison that says so; of one that holds, the
-        comparison that came closest to its bound.
+        Of a claim that is undecided it is the first comparison that says so; of one that holds, the comparison that
+        came closest to its bound; of one that does not, the comparison that is furthest beyond it.
         """
-        if self.verdict is Verdict.HOLDS:
+        if self.verdict in (Verdict.HOLDS, Verdict.FAILS):
             return min(self.comparisons, key=lambda one: one.margin, default=None)
         wanted = [one for one in self.comparisons if one.holds is self.holds]
         others = [one for one in self.comparisons if not one.holds]
@@ -186,6 +190,9 @@ class ClaimRule:
             verdict = Verdict.UNDECIDED if found.holds is None else _DECIDED[bool(found.holds)]
             measured, seeds, reason = found.measured, found.seeds, found.reason
             comparisons = found.comparisons
+            unknown = [name for name, value in measured.items() if math.isnan(value)]
+            if verdict is Verdict.FAILS and unknown and not reason:
+                reason = f"{unknown[0]} is not a number in some run"
         return Claim(
             self.id, self.text, self.source, self.expected, measured, verdict, reason, seeds, comparisons
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from normscope.errors import UnknownNameError
 from normscope.protocol.cells import Cell
-from normscope.protocol.claims import Claim, ClaimRule
+from normscope.protocol.claims import Claim, ClaimRule, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,10 +154,8 @@ class Result:
 
     def __repr__(self) -> str:
         words = [f"{len(self.table):,} rows"]
-        if self.claims:
-            words.append(
-                f"{sum(claim.holds is True for claim in self.claims)} of {len(self.claims)} claims hold"
-            )
+        verdicts = Counter(claim.verdict for claim in self.claims)
+        words += [f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict]]
         if self.failures:
             words.append(f"{len(self.failures)} cells failed")
         return f"<{self.id}: {', '.join(words)}>"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from normscope.errors import InputError
+from normscope.protocol import Verdict
 from normscope.results.files import write_text
 
 _FIELDS = (
@@ -36,14 +37,13 @@ class Scorecard:
         """
         try:
             rows = json.loads(self.path.read_text(encoding="utf-8"))
-            needed = set(_FIELDS) - _NEWER_FIELDS
-            if not all(isinstance(row, dict) and needed <= set(row) for row in rows):
-                raise ValueError("rows lack fields")
+            for row in rows:
+                _check_row(row)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {error.strerror or error}.") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.path} is not a normscope scorecard ({error}); move it away and run again."
             ) from error
@@ -67,3 +67,24 @@ class Scorecard:
         rank = {id: place for place, id in enumerate(order)}
         card = sorted(merged.values(), key=lambda row: rank.get(row["experiment"], len(rank)))
         write_text(self.path, json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _check_row(row: Any) -> None:
+    """Raise an error, in words, when something is not a row of a scorecard."""
+    if not isinstance(row, dict) or not set(_FIELDS) - _NEWER_FIELDS <= set(row):
+        raise ValueError("rows lack fields")
+    name = f"{row['experiment']} {row['claim']}"
+    if not all(isinstance(row[field], str) for field in ("experiment", "claim", "text", "reason")):
+        raise ValueError(f"{name} has a text that is none")
+    holds = row["holds"]
+    if holds not in (True, False, None) or ("verdict" in row and Verdict(row["verdict"]).holds is not holds):
+        raise ValueError(f"the verdict of {name} is not one")
+    ends = [end for interval in row.get("interval", {}).values() for end in _two(interval)]
+    for number in (*row["measured"].values(), *ends):
+        float(number)
+
+
+def _two(interval: Any) -> Any:
+    if not isinstance(interval, list) or len(interval) != 2:
+        raise ValueError("an interval has two ends")
+    return interval

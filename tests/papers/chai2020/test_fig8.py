@@ -79,15 +79,30 @@ class TestStability:
     def test_the_best_rate_may_be_the_breaking_one(self, norm):
         claim = stability(sweep({norm: FINE[norm] / 2}))
         assert claim.verdict is Verdict.HOLDS
-        (level,) = (one for one in claim.comparisons if one.name.endswith("at rate 4"))
+        (level,) = (one for one in claim.comparisons if one.name.endswith("its best, at rate 4"))
         assert (level.value, level.low, level.high) == (1, 1, 1)
 
 
 def test_stability_does_not_hold_when_baseline_and_amplify_never_both_fail():
     claim = stability(sweep({"none": 0.2}))
     assert claim.verdict is Verdict.FAILS
-    assert "up to rate 10" in claim.reason
+    assert "rate 10 is the highest" in claim.reason
     assert claim.measured["error Baseline"] == pytest.approx(0.2, rel=1e-3)
+    assert claim.deciding.name == "error Baseline at rate 10"
+
+
+def test_stability_is_undecided_when_only_some_seeds_of_baseline_fail_at_the_highest_rate():
+    errors = zip(range(3), (0.9, 0.3, 0.9), strict=True)
+    runs = [
+        training_rows(variants([0.5, none], [0.5, 0.03], [0.5, 0.9], [0.5, 0.03]), 10.0, seed)
+        for seed, none in errors
+    ]
+    assert stability(join(*runs)).verdict is Verdict.UNDECIDED
+
+
+def test_networks_that_fail_at_every_rate_are_not_stable():
+    failed = dict.fromkeys(FINE, 0.9)
+    assert stability(sweep(failed, best=failed)).verdict is Verdict.FAILS
 
 
 def test_stability_is_not_judged_when_the_grid_ends_too_early():

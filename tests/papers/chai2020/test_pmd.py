@@ -143,7 +143,7 @@ class TestStaysClose:
         denied = steps(later={1: (0.1, 0.05, 0.01)}, rates=(rate,))
         claim = stays_close(join(steps(rates=(other,)), denied))
         assert claim.verdict is Verdict.FAILS
-        assert claim.reason.startswith(f"kept at {rate:g} is")
+        assert claim.reason.startswith(f"kept at {rate:g}, cosine − 0.8 × at step 0 is")
 
     @pytest.mark.parametrize("cosine", [0.71, 0.73])
     def test_is_undecided_on_seeds_scattered_about_the_bound(self, cosine):

@@ -55,7 +55,7 @@ class TestInterval:
 
     def test_no_seed_with_a_number_is_refused(self):
         with pytest.raises(NotJudgedError, match="x: no seed has finite numbers"):
-            ratio("x", {0: math.inf, 1: math.nan}, {0: math.inf, 1: 1.0})
+            ratio("x", {0: math.nan, 1: math.nan}, {0: 1.0, 1: 1.0})
 
 
 class TestInfinities:
@@ -66,7 +66,7 @@ class TestInfinities:
         assert below("x", by_seed([math.inf] * 3), by_seed([1.0, 2.0, 3.0])).decide() is False
 
     def test_an_infinity_below_the_line_in_every_seed_makes_the_ratio_zero(self):
-        found = below("x", by_seed([1.0, 2.0]), by_seed([math.inf] * 2))
+        found = below("x", by_seed([1.0, 2.0, 3.0]), by_seed([math.inf] * 3))
         assert (found.value, found.interval(), found.decide()) == (0.0, (0.0, 0.0), True)
 
     def test_an_infinity_in_some_seeds_opens_the_interval_on_its_side_only(self):
@@ -81,8 +81,47 @@ class TestInfinities:
         assert (found.decide(), found.comparison().enough) == (None, None)
 
     def test_groups_of_which_one_is_infinite_are_decided(self):
-        found = ratio("x", by_seed([math.inf] * 2), by_seed([1.0, 2.0], first=10), least=2)
+        found = ratio("x", by_seed([math.inf] * 3), by_seed([1.0, 2.0, 3.0], first=10), least=2)
         assert found.decide() is True
+
+    def test_two_seeds_that_diverge_are_not_enough(self):
+        assert ratio("x", by_seed([math.inf] * 2), by_seed([1.0, 2.0]), least=2).decide() is None
+
+    def test_where_both_runs_of_every_seed_diverged_there_is_nothing_to_compare(self):
+        with pytest.raises(NotJudgedError, match="x: both runs of every seed diverged"):
+            ratio("x", by_seed([math.inf] * 3), by_seed([math.inf] * 3))
+
+    def test_two_runs_of_a_seed_that_both_diverged_are_equal(self):
+        one, other = by_seed([math.inf, math.inf, 2.0]), by_seed([math.inf, math.inf, 2.0])
+        assert ratio("x", one, other).interval() == (1.0, 1.0)
+        assert below("x", by_seed([1.0, 1.0, 1.0]), by_seed([1.0, 1.0, math.inf])).decide() is None
+
+    @pytest.mark.parametrize("count", [3, 5])
+    @pytest.mark.parametrize("chance", [0.3, 0.5, 0.7])
+    def test_of_orders_of_runs_that_diverge_by_chance_at_most_one_in_twenty_is_decided(self, count, chance):
+        generator = np.random.default_rng(count)
+        decisions = []
+        for _ in range(TRIALS):
+            pair = [np.exp(0.3 * generator.normal(size=count)) for _ in range(2)]
+            pair = [np.where(generator.random(count) < chance, math.inf, one) for one in pair]
+            if not np.isinf(pair).all():
+                decisions.append(below("x", *map(by_seed, pair)).decide())
+        assert share_decided(decisions) <= 0.07
+
+    def test_the_estimate_is_a_seeds_own_where_infinities_are_on_both_sides(self):
+        assert ratio(
+            "x", by_seed([math.inf, 1.0, 2.0]), by_seed([1.0, math.inf, 1.0])
+        ).value == pytest.approx(2.0)
+
+
+class TestBadNumbers:
+    def test_a_ratio_of_a_negative_number_is_not_judged(self):
+        with pytest.raises(NotJudgedError, match="x: a ratio needs positive numbers"):
+            ratio("x", {0: -0.1, 1: 0.7}, {0: 0.7, 1: 0.7})
+
+    def test_a_seed_that_is_not_a_number_is_left_out_and_counted(self):
+        found = ratio("x", {0: math.nan, 1: 1.0, 2: 1.1}, by_seed([1.0] * 3))
+        assert (found.seeds, found.left_out) == (2, 1)
 
 
 class TestDecision:

@@ -7,6 +7,7 @@ divides out the very gain that the paper speaks of; so the noise amplification D
 of quiet runs (:func:`normscope.papers.chai2020.cells.noise.noise_amplification`).
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -57,60 +58,57 @@ def _measured(table: pd.DataFrame, rate: float) -> dict[str, float]:
     return {**found.named(), **rises(table, PAPERS_FIVE, rate, PAPER_NOISE)}
 
 
-def _check_trained(table: pd.DataFrame, *rates: float) -> None:
-    """Refuse to judge networks that have not trained long enough; what was measured is reported all the same."""
+def _judged(table: pd.DataFrame, found: Findings) -> Judgement:
+    """The judgement; on networks that have not trained long enough it is none, and its numbers are reported.
+
+    Raises:
+        NotJudgedError: when they have not.
+    """
     if (steps := trained_steps(table)) < FEWEST_STEPS:
-        measured = {
-            f"{name} at {rate:g}" if len(rates) > 1 else name: value
-            for rate in rates
-            for name, value in _measured(table, rate).items()
-        }
-        seeds = amplification(table, PAPERS_FIVE, rates[0], PAPER_NOISE).seeds
-        reason = (
-            f"after {steps:,} steps of training it is too early to tell: {FEWEST_STEPS:,} or more are needed"
-        )
-        raise NotJudgedError(reason, measured, seeds)
+        needed = f"{FEWEST_STEPS:,} or more are needed, so take a larger scale"
+        reason = f"after {steps:,} steps of training it is too early to tell: {needed}"
+        raise NotJudgedError(reason, found.measured, found.seeds)
+    return found.judgement()
 
 
 def _judge_order(table: pd.DataFrame, pairs: Iterable[tuple[str, str]], rate: float) -> Judgement:
     """Whether D puts the first of every pair below the second at the paper's noise; beside it, at stronger noise."""
-    _check_trained(table, rate)
     found = Findings(_measured(table, rate))
     found.compare(*amplification(table, PAPERS_FIVE, rate, PAPER_NOISE).order(*pairs))
     for noise in noise_levels(table):
         if noise <= PAPER_NOISE:
             continue
-        stronger = amplification(table, PAPERS_FIVE, rate, noise).order(*pairs)
-        held = sum(contrast.decide() is True for contrast in stronger)
-        found.remark(f"at noise {noise:g} {held} of {len(stronger)} comparisons hold")
-    return found.judgement()
+        with contextlib.suppress(NotJudgedError):
+            stronger = amplification(table, PAPERS_FIVE, rate, noise).order(*pairs)
+            held = sum(contrast.decide() is True for contrast in stronger)
+            found.remark(f"at noise {noise:g} {held} of {len(stronger)} comparisons hold")
+    return _judged(table, found)
 
 
 def _claim_orders(rate: float, word: str) -> None:
     """What Fig. 10 says of the noise amplification at one of its rates."""
     claim(
         f"most-sensitive-{word}-rate",
-        f"Baseline and BatchNorm amplify noise the most, at rate {rate:g}.",
+        f"At rate {rate:g} Baseline and BatchNorm amplify noise the most.",
         f"at rate {rate:g}, noise 1: D of Baseline and of BatchNorm above BN_Prior's, NLMS_L1's and NLMS_L2's; {_D}",
     )(lambda table: _judge_order(table, _MOST, rate))
     claim(
         f"least-sensitive-{word}-rate",
-        f"NLMS_L2 amplifies noise the least, at rate {rate:g}.",
+        f"At rate {rate:g} NLMS_L2 amplifies noise the least.",
         f"at rate {rate:g}, noise 1: D of NLMS_L2 below that of the four others; {_D}",
     )(lambda table: _judge_order(table, _LEAST, rate))
     claim(
         f"prior-near-nlms-{word}-rate",
-        f"BN_Prior comes close to NLMS_L2 in how little noise it passes on, at rate {rate:g}.",
+        f"At rate {rate:g} BN_Prior comes close to NLMS_L2 in how little noise it passes on.",
         f"at rate {rate:g}, noise 1: D of BN_Prior within a factor 2 of NLMS_L2's; {_D}",
     )(lambda table: _judge_near(table, rate))
 
 
 def _judge_near(table: pd.DataFrame, rate: float) -> Judgement:
-    _check_trained(table, rate)
     samples = amplification(table, PAPERS_FIVE, rate, PAPER_NOISE)
     found = Findings(samples.named("prior", "nlms_l2"))
     found.compare(samples.ratio("prior", "nlms_l2", least=1 / _NEAR, most=_NEAR))
-    return found.judgement()
+    return _judged(table, found)
 
 
 for _rate, _word in zip(NOISE_RATES, ("low", "high"), strict=True):
@@ -129,13 +127,12 @@ def _settled(errors: pd.DataFrame, names: Iterable[str], rate: float) -> Samples
     "at both rates, without noise: mean error over the last fifth of the epochs, BatchNorm above BN_Prior",
 )
 def batchnorm_settles_higher(table: pd.DataFrame) -> Judgement:
-    _check_trained(table, *NOISE_RATES)
     errors, found = error_curves(table), Findings()
     for rate in NOISE_RATES:
         ends = _settled(errors, ("batch", "prior"), rate)
         found.measure(ends.named())
         found.compare(*ends.order(("prior", "batch")))
-    return found.judgement()
+    return _judged(table, found)
 
 
 def _report_curves(table: pd.DataFrame, word: str, statistic: curves.Statistic) -> Judgement:
@@ -187,7 +184,9 @@ def _judge_reading(table: pd.DataFrame, reading: Mapping[str, str]) -> Judgement
         table: the experiment's table.
         reading: the arrangements that the reading changes, with the names that they have in it.
     """
-    _check_trained(table, *NOISE_RATES)
+    run = set(noise_amplification.rows(table)["arrangement"])
+    if not run.issuperset(reading.values()):
+        raise NotJudgedError("this reading was not run at this scale")
     errors, found = error_curves(table), Findings()
     for rate in NOISE_RATES:
         same = rate == FIXED_RATE and set(reading.values()) <= set(FIRST_FIXED)
@@ -201,7 +200,7 @@ def _judge_reading(table: pd.DataFrame, reading: Mapping[str, str]) -> Judgement
         found.measure(at_rate.named())
         pairs = dict.fromkeys((*_MOST, *_LEAST))
         found.compare(*at_rate.order(*((names[low], names[high]) for low, high in pairs)))
-    judgement = found.judgement()
+    judgement = _judged(table, found)
     held = sum(one.holds is True for one in judgement.comparisons)
     missed = sum(one.holds is False for one in judgement.comparisons)
     count = f"{held} of {len(judgement.comparisons)} comparisons agree with the paper, against it: {missed}"
@@ -212,7 +211,7 @@ def _claim_reading(id: str, words: str, reading: Mapping[str, str], place: str =
     """That Fig. 10 is reproduced in one reading of what the paper leaves open."""
     claim(
         id,
-        f"Fig. 10 as a whole, {words}: NLMS trains as far as Baseline and passes on the least noise.",
+        f"{words}: NLMS trains as far as Baseline and passes on the least noise (Fig. 10 as a whole).",
         "at both rates: error of NLMS_L1 and of NLMS_L2, settled without noise, at most 1.25× Baseline's; D at noise 1 "
         "of Baseline and of BatchNorm above BN_Prior's, NLMS_L1's and NLMS_L2's, and NLMS_L2's the least",
         at=place,
@@ -224,10 +223,10 @@ def _reading(arrangements: Iterable[str]) -> dict[str, str]:
     return {name.rpartition("_")[0]: name for name in arrangements}
 
 
-_claim_reading("power-as-mean", "power as mean", {}, "eq. 10")
-_claim_reading("power-as-sum", "power as sum", _reading(SUM), "eqs. 7 to 9")
+_claim_reading("power-as-mean", "Power as mean", {}, "eq. 10")
+_claim_reading("power-as-sum", "Power as sum", _reading(SUM), "eqs. 7 to 9")
 _claim_reading("large-eps", "ε = 1", _reading(LARGE_EPS))
-_claim_reading("first-at-fixed-rate", "first convolution at 0.1", _reading(FIRST_FIXED))
+_claim_reading("first-at-fixed-rate", "First convolution at 0.1", _reading(FIRST_FIXED))
 
 
 def list_cells(profile: NoiseProfile) -> list[Cell]:

@@ -67,7 +67,9 @@ def mixture(table: pd.DataFrame) -> Judgement:
         by_share = Samples.of(f"distance, {words},", runs, names, "correlation", scaling=scaling)
         top = tops.loc[scaling]
         found.compare(
-            contrasts.ratio(f"λ_max / blocks' own, {words}", top["measured"], top["own"], least=_EQUAL)
+            contrasts.ratio(
+                f"λ_max / blocks' own, {words}", top["measured"], top["own"], least=_EQUAL, strict=True
+            )
         )
         found.compare(*by_share.order(*itertools.pairwise(sorted(names))))
         found.measure(by_share.named(0.0, 0.5, 1.0))

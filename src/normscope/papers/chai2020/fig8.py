@@ -10,8 +10,16 @@ import pandas as pd
 from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS, early_spectrum, train_lenet
 from normscope.papers.chai2020.profiles import FIGS_6_TO_8
 from normscope.papers.chai2020.readings.lenet import by_variant, early_eigenvalues, final_errors
-from normscope.papers.shared import Findings, Profile, combinations, contrasts, draw_lines, error_axis
-from normscope.protocol import Cell, Claims, FixedExperiment, Judgement, NotJudgedError
+from normscope.papers.shared import (
+    Contrast,
+    Findings,
+    Profile,
+    combinations,
+    contrasts,
+    draw_lines,
+    error_axis,
+)
+from normscope.protocol import Cell, Claims, FixedExperiment, Judgement, NotJudgedError, select
 from normscope.report import plots
 from normscope.report.captions import MEDIAN_BAND
 
@@ -19,42 +27,59 @@ claim = Claims("Chai et al. 2020, §3.3, Fig. 8")
 _FAILED, _NEAR_BEST, _HIGHEST_RATE = 0.5, 1.5, 10.0
 
 
-def _breaking_rate(runs: pd.DataFrame) -> float | None:
-    """The smallest rate at which Baseline's and Amplify's median errors are both above 50 %."""
-    for rate in sorted(runs["rate"].unique()):
-        errors = by_variant("error", runs, rate=rate)
-        if min(errors.median("none"), errors.median("amplify")) > _FAILED:
-            return float(rate)
-    return None
+def _rates(runs: pd.DataFrame) -> list[float]:
+    """The rates at which every variant has finished runs, ascending.
+
+    Raises:
+        NotJudgedError: when there are none.
+    """
+    if missing := [name for norm, name in VARIANTS.items() if norm not in set(runs["norm"])]:
+        raise NotJudgedError(f"no finished run of {', '.join(missing)}")
+    variants = runs.groupby("rate")["norm"].nunique()
+    if not (variants == len(VARIANTS)).any():
+        raise NotJudgedError("at no rate has every variant a finished run")
+    return sorted(float(rate) for rate in variants[variants == len(VARIANTS)].index)
+
+
+def _failures(runs: pd.DataFrame, rate: float) -> list[Contrast]:
+    """That Baseline and Amplify end above 50 % error at a rate."""
+    errors = by_variant("error", runs, rate=rate)
+    return [
+        contrasts.level(f"error {VARIANTS[norm]} at rate {rate:g}", errors[norm], least=_FAILED)
+        for norm in ("none", "amplify")
+    ]
 
 
 @claim(
     "stability",
     "BatchNorm and BN_Suppress remain stable where Baseline and BN_Amplify become unstable.",
     "at the smallest rate where Baseline and BN_Amplify end above 50 % error: BatchNorm and BN_Suppress within 1.5× of "
-    "their own best error over the rates",
+    "their own best error over the rates, and that below 50 %",
 )
 def stability(table: pd.DataFrame) -> Judgement:
     runs = final_errors(table)
-    breaking, highest = _breaking_rate(runs), float(runs["rate"].max())
+    rates = _rates(runs)
+    breaks = (rate for rate in rates if all(one.decide() for one in _failures(runs, rate)))
+    breaking, highest = next(breaks, None), rates[-1]
     if breaking is None and highest < _HIGHEST_RATE:
-        raise NotJudgedError(f"Baseline and BN_Amplify do not both fail up to rate {highest:g}")
-    rate = breaking or highest
+        raise NotJudgedError(f"Baseline and BN_Amplify do not both fail for certain up to rate {highest:g}")
+    rate = highest if breaking is None else breaking
     errors = by_variant("error", runs, rate=rate)
     found = Findings({"rate": rate, **errors.named()})
+    found.compare(*_failures(runs, rate))
     if breaking is None:
         found.remark(
-            f"Baseline and BN_Amplify do not both fail up to rate {highest:g}, whose errors these are"
+            f"rate {rate:g} is the highest, and Baseline and BN_Amplify do not both fail for certain"
         )
-        for norm in ("none", "amplify"):
-            name = f"error {VARIANTS[norm]} over all seeds"
-            found.compare(contrasts.level(name, errors[norm], least=_FAILED))
         return found.judgement()
     for norm in ("batch", "suppress"):
-        best_rate = runs[runs["norm"] == norm].groupby("rate")["value"].median().idxmin()
-        best = by_variant("error", runs, rate=best_rate)
+        medians = runs[runs["norm"] == norm].groupby("rate")["value"].median()
+        best_rate = float(medians.index.to_numpy()[medians.argmin()])
+        best = select(runs, norm=norm, rate=best_rate).set_index("seed")["value"]
         name = f"error {VARIANTS[norm]} / its best, at rate {best_rate:g}"
-        found.compare(contrasts.ratio(name, errors[norm], best[norm], most=_NEAR_BEST))
+        found.compare(contrasts.ratio(name, errors[norm], best, most=_NEAR_BEST))
+        found.compare(contrasts.level(f"error {VARIANTS[norm]}, its best", best, most=_FAILED))
+        found.remark(f"the best rate of {VARIANTS[norm]} is {rate:g} itself" if best_rate == rate else "")
     return found.judgement()
 
 
@@ -66,15 +91,18 @@ def stability(table: pd.DataFrame) -> Judgement:
 )
 def largest_eigenvalue(table: pd.DataFrame) -> Judgement:
     runs = early_eigenvalues(table, "lambda_max")
-    finite = runs.groupby("rate")["value"].agg(lambda values: bool(np.isfinite(values).all()))
+    everywhere = runs[runs["rate"].isin(_rates(runs))]
+    finite = everywhere.groupby("rate")["value"].agg(lambda values: bool(np.isfinite(values).all()))
     if not finite.any():
-        raise NotJudgedError("at no rate is λ_max finite after 5 steps for every variant and seed")
+        raise NotJudgedError(f"at no rate is λ_max finite after {STEPS} steps for every variant and seed")
     rate = float(finite[finite].index.max())
     largest = by_variant("λ_max", runs, rate=rate)
     found = Findings({"rate": rate, **largest.named()})
     found.compare(*largest.order(("suppress", "none"), ("suppress", "amplify")))
     above = [f"{other:g}" for other in finite.index if other > rate]
-    found.remark(f"at rates of {' and '.join(above)} runs diverged within {STEPS} steps" if above else "")
+    if above:
+        rates = " and ".join(above)
+        found.remark(f"at rates of {rates} runs diverged within {STEPS} steps, which is shown but not judged")
     return found.judgement()
 
 

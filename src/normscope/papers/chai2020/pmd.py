@@ -49,7 +49,7 @@ def closest_at_first_step(table: pd.DataFrame) -> Judgement:
         found.measure(before.named(after=", both on the input before the norm"))
     for other in ("baseline", "batch"):
         name = f"cosine BN_Prior − {LABELS[other]}"
-        found.compare(contrasts.difference(name, cosines["prior"], cosines[other], least=0.0))
+        found.compare(contrasts.difference(name, cosines["prior"], cosines[other], least=0.0, strict=True))
     return found.judgement()
 
 
@@ -100,7 +100,9 @@ def stays_close(table: pd.DataFrame) -> Judgement:
         kept, after = (steps[here & chosen].groupby("seed")["cosine_mean"].mean() for chosen in (near, ~near))
         if kept.empty:
             raise NotJudgedError(f"at rate {rate:g} no step after the first has γ and β near 1 and 0")
-        found.compare(contrasts.ratio(f"kept at {rate:g}", kept, start, least=1 / _EQUAL))
+        name = f"kept at {rate:g}, cosine − 0.8 × at step 0"
+        found.compare(contrasts.difference(name, kept, start / _EQUAL, least=0.0))
+        found.measure({f"kept at {rate:g}": float((kept / start).median())})
         found.measure({f"near steps at {rate:g}": float(steps[here & near].groupby("seed").size().median())})
         if not after.empty:
             found.measure({f"kept after at {rate:g}": float((after / start).median())})

@@ -9,8 +9,9 @@ interval is Student's,
 with Welch's standard error and degrees of freedom between groups. With three to ten seeds a percentile bootstrap would
 be too narrow: it cannot leave the range of the seeds it has seen.
 
-Infinities, which diverged runs leave, have no mean. Where every seed's contrast is the same infinity it is certain;
-where only some are, the interval is open on that side.
+Infinities, which diverged runs leave, have no mean. Where the contrast of every one of three or more seeds is the same
+infinity it is certain; where only some are, the interval is open on that side. Two runs of a seed that both diverged
+are equal.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from normscope.errors import InputError
 from normscope.protocol import Comparison, NotJudgedError
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ CONFIDENCE = 0.95
 
 BySeed: TypeAlias = "pd.Series[float] | Mapping[int, float]"
 """One number per seed."""
+
+_CERTAIN_SEEDS = 3
+"""So many seeds that all diverge in one variant and none in another are certain: by chance it is at most 1 in 32."""
 
 MOST_SEEDS = 1_000
 """An estimate above it is not given: the seeds that were run say too little."""
@@ -50,6 +55,7 @@ class Contrast:
         most: upper end of it.
         is_ratio: whether ``groups`` hold logarithms.
         strict: whether the ends of the range are outside it: equal is neither above nor below.
+        left_out: the number of seeds whose contrast is not a number.
     """
 
     name: str
@@ -58,6 +64,7 @@ class Contrast:
     most: float
     is_ratio: bool
     strict: bool = False
+    left_out: int = 0
 
     @property
     def seeds(self) -> int:
@@ -67,9 +74,8 @@ class Contrast:
     @property
     def value(self) -> float:
         """The estimate: the mean over seeds, of a ratio the geometric mean; the median where a seed is infinite."""
-        middle = np.mean if all(np.isfinite(group).all() for group in self.groups) else np.median
-        first, *second = (float(middle(group)) for group in self.groups)
-        return self._shown(first - sum(second))
+        first, *second = (_middle(group) for group in self.groups)
+        return self._shown(first - sum(second)) if first not in second else self._shown(0.0)
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """The ends of the interval over seeds.
@@ -85,9 +91,13 @@ class Contrast:
     def decide(self, confidence: float = CONFIDENCE) -> bool | None:
         """Whether the number is in the range: true or false where the whole interval says so, else ``None``."""
         low, high = self.interval(confidence)
-        if self.strict and low == high and low in (self.least, self.most):
-            return False
-        if self.least <= low and high <= self.most:
+        if self.strict:
+            if low == high and low in (self.least, self.most):
+                return False
+            inside = self.least < low and high < self.most
+        else:
+            inside = self.least - _slack(self.least) <= low and high <= self.most + _slack(self.most)
+        if inside:
             return True
         return False if high < self.least or self.most < low else None
 
@@ -114,7 +124,7 @@ class Contrast:
         """The interval on the scale of ``groups``."""
         below, above = self._infinities()
         finite = [group[np.isfinite(group)] for group in self.groups]
-        if not all(map(len, finite)):
+        if not all(map(len, finite)) and self.seeds >= _CERTAIN_SEEDS:
             return (-math.inf if below else math.inf), (math.inf if above else -math.inf)
         if min(map(len, finite)) < 2:
             return -math.inf, math.inf
@@ -139,7 +149,15 @@ class Contrast:
         return next((int(count) for count in counts[widths < distance]), None)
 
 
-def ratio(name: str, over: BySeed, under: BySeed, *, least: float = 0.0, most: float = math.inf) -> Contrast:
+def ratio(
+    name: str,
+    over: BySeed,
+    under: BySeed,
+    *,
+    least: float = 0.0,
+    most: float = math.inf,
+    strict: bool = False,
+) -> Contrast:
     """``over / under``, of positive numbers; the interval is that of the logarithm.
 
     Args:
@@ -148,46 +166,74 @@ def ratio(name: str, over: BySeed, under: BySeed, *, least: float = 0.0, most: f
         under: by seed. Paired with ``over`` when they share seeds, else compared as two groups.
         least: the claim wants at least this.
         most: the claim wants at most this.
+        strict: it wants more than ``least`` and less than ``most``.
 
     Raises:
-        NotJudgedError: when no seed has a ratio.
+        NotJudgedError: when no seed has a ratio, or for a negative number.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = [pd.Series(values, dtype=float).transform(np.log) for values in (over, under)]
-    return Contrast(name, _groups(name, *logs), least, most, is_ratio=True)
+    values = [_series(name, numbers) for numbers in (over, under)]
+    if any((one < 0).any() for one in values):
+        raise NotJudgedError(f"{name}: a ratio needs positive numbers, and a seed has a negative one")
+    with np.errstate(divide="ignore"):
+        groups, left_out = _groups(name, *(one.transform(np.log) for one in values))
+    return Contrast(name, groups, least, most, is_ratio=True, strict=strict, left_out=left_out)
 
 
 def below(name: str, low: BySeed, high: BySeed) -> Contrast:
     """``low / high``, wanted below 1: an order of two positive numbers. The arguments are those of :func:`ratio`."""
-    return dataclasses.replace(ratio(name, low, high, most=1.0), least=-math.inf, strict=True)
+    return dataclasses.replace(ratio(name, low, high, most=1.0, strict=True), least=-math.inf)
 
 
 def difference(
-    name: str, one: BySeed, other: BySeed, *, least: float = -math.inf, most: float = math.inf
+    name: str,
+    one: BySeed,
+    other: BySeed,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    strict: bool = False,
 ) -> Contrast:
     """``one − other``, of numbers of any sign; the arguments are those of :func:`ratio`."""
-    values = [pd.Series(numbers, dtype=float) for numbers in (one, other)]
-    return Contrast(name, _groups(name, *values), least, most, is_ratio=False)
+    groups, left_out = _groups(name, *(_series(name, numbers) for numbers in (one, other)))
+    return Contrast(name, groups, least, most, is_ratio=False, strict=strict, left_out=left_out)
 
 
 def level(name: str, values: BySeed, *, least: float = -math.inf, most: float = math.inf) -> Contrast:
     """A number of each seed by itself, against fixed bounds; the arguments are those of :func:`ratio`."""
-    return Contrast(name, _groups(name, pd.Series(values, dtype=float)), least, most, is_ratio=False)
+    groups, left_out = _groups(name, _series(name, values))
+    return Contrast(name, groups, least, most, is_ratio=False, left_out=left_out)
 
 
-def _groups(name: str, first: pd.Series[Any], second: pd.Series[Any] | None = None) -> tuple[Any, ...]:
-    """The seeds' contrasts: within seeds where the two share any, else two groups. NaN, such as ∞ − ∞, is left out."""
+def _series(name: str, numbers: BySeed) -> pd.Series[Any]:
+    found = pd.Series(numbers, dtype=float)
+    if not found.index.is_unique:
+        raise InputError(
+            f"{name}: a seed has more than one number; choose one row per seed, such as an epoch."
+        )
+    return found
+
+
+def _groups(
+    name: str, first: pd.Series[Any], second: pd.Series[Any] | None = None
+) -> tuple[tuple[Any, ...], int]:
+    """The seeds' contrasts, and for how many seeds it is not a number.
+
+    Contrasts are within seeds where the two share any, else of two groups. Two that diverged alike are equal; NaN is
+    left out.
+    """
     if second is None:
         groups = [first]
     elif (common := first.index.intersection(second.index)).empty:
         groups = [first, second]
     else:
+        if (np.isinf(first[common]) & (first[common] == second[common])).all():
+            raise NotJudgedError(f"{name}: both runs of every seed diverged")
         with np.errstate(invalid="ignore"):
-            groups = [first[common] - second[common]]
+            groups = [(first[common] - second[common]).where(first[common] != second[common], 0.0)]
     arrays = tuple(group.dropna().to_numpy(dtype=np.float64) for group in groups)
     if not all(map(len, arrays)):
         raise NotJudgedError(f"{name}: no seed has finite numbers to compare")
-    return arrays
+    return arrays, sum(map(len, groups)) - sum(map(len, arrays))
 
 
 def _mean_and_half_width(groups: list[NDArray[np.float64]], confidence: float) -> tuple[float, float]:
@@ -197,8 +243,19 @@ def _mean_and_half_width(groups: list[NDArray[np.float64]], confidence: float) -
     total = sum(errors)
     if total == 0:
         return first - sum(second), 0.0
-    parts = sum(error**2 / (len(group) - 1) for error, group in zip(errors, groups, strict=True))
-    return first - sum(second), float(_student_quantile(total**2 / parts, confidence)) * math.sqrt(total)
+    shares = [error / total for error in errors]
+    parts = sum(share**2 / (len(group) - 1) for share, group in zip(shares, groups, strict=True))
+    return first - sum(second), float(_student_quantile(1 / parts, confidence)) * math.sqrt(total)
+
+
+def _middle(group: NDArray[np.float64]) -> float:
+    """The mean, or the median where a number is infinite: the number nearest to the middle, never between two."""
+    return float(group.mean() if np.isfinite(group).all() else np.quantile(group, 0.5, method="nearest"))
+
+
+def _slack(bound: float) -> float:
+    """By how much rounding may put a number beyond its bound."""
+    return 1e-12 * abs(bound) if math.isfinite(bound) else 0.0
 
 
 def _student_quantile(freedom: ArrayLike, confidence: float) -> Any:

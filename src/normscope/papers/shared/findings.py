@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from normscope.errors import InputError
 from normscope.papers.shared.contrasts import CONFIDENCE, MOST_SEEDS, Contrast
-from normscope.protocol import Comparison, Judgement
+from normscope.protocol import IDENTITY, Comparison, Judgement, NotJudgedError
 from normscope.report.scorecard import in_words
 
 _MOST_EXPLAINED = 3
@@ -24,7 +25,8 @@ class Findings:
     Example:
         >>> error = {0: 0.020, 1: 0.022, 2: 0.021}
         >>> found = Findings()
-        >>> found.compare(ratio("error A / B", error, {seed: 2 * one for seed, one in error.items()}, most=1.0))
+        >>> twice = {seed: 2 * one for seed, one in error.items()}
+        >>> found.compare(contrasts.ratio("error A / B", error, twice, most=1.0))
         >>> found.judgement().holds
         True
     """
@@ -34,6 +36,16 @@ class Findings:
         self._contrasts: list[Contrast] = []
         self._remarks: list[str] = []
         self._identity = ""
+
+    @property
+    def measured(self) -> Mapping[str, float]:
+        """The numbers so far, by name."""
+        return self._measured
+
+    @property
+    def seeds(self) -> int:
+        """The fewest seeds of any comparison so far; 0 without any."""
+        return min((contrast.seeds for contrast in self._contrasts), default=0)
 
     def measure(self, numbers: Mapping[str, float]) -> None:
         """Report numbers, by name."""
@@ -57,14 +69,27 @@ class Findings:
         """What was found. The seeds are the fewest of any comparison.
 
         Raises:
-            NotJudgedError: when a comparison has fewer than two seeds.
+            NotJudgedError: when a comparison has fewer than two seeds; what was measured goes with it.
+            InputError: without any comparison.
         """
-        comparisons = [contrast.comparison() for contrast in self._contrasts]
+        if not self._contrasts:
+            raise InputError("a claim needs at least one comparison.")
+        try:
+            comparisons = [contrast.comparison() for contrast in self._contrasts]
+        except NotJudgedError as undecidable:
+            raise NotJudgedError(str(undecidable), self.measured, self.seeds) from undecidable
         holds = self._decide(comparisons)
-        identity = f"holds by identity: {self._identity}" if holds and self._identity else self._identity
-        reason = "; ".join(filter(None, [*self._explain(comparisons, holds), identity, *self._remarks]))
-        seeds = min(one.seeds for one in comparisons)
-        return Judgement(self._measured, holds, seeds, reason, comparisons)
+        identity = f"{IDENTITY}: {self._identity}" if holds and self._identity else self._identity
+        sentences = [*self._explain(comparisons, holds), identity, *self._remarks, *self._left_out()]
+        return Judgement(self.measured, holds, self.seeds, "; ".join(filter(None, sentences)), comparisons)
+
+    def _left_out(self) -> list[str]:
+        """A remark on each comparison from which seeds are missing."""
+        return [
+            f"{contrast.name} is not a number for {contrast.left_out} seeds, which are left out"
+            for contrast in self._contrasts
+            if contrast.left_out
+        ]
 
     def _decide(self, comparisons: Sequence[Comparison]) -> bool | None:
         if all(one.holds for one in comparisons):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from normscope.errors import InputError
 from normscope.papers.shared import contrasts
 from normscope.papers.shared.contrasts import Contrast
 from normscope.protocol import NotJudgedError, select
@@ -49,8 +50,13 @@ class Samples(Mapping[Any, "pd.Series[float]"]):
 
         Raises:
             NotJudgedError: when a variant has no such run.
+            InputError: when a variant and seed have more than one row.
         """
         chosen = select(runs, **conditions) if conditions else runs
+        if chosen.duplicated([column, "seed"]).any():
+            raise InputError(
+                f"{unit}: a {column} and seed have more than one row; choose one, such as an epoch."
+            )
         found = {variant: group.set_index("seed")["value"] for variant, group in chosen.groupby(column)}
         if missing := [name for variant, name in names.items() if variant not in found]:
             raise NotJudgedError(f"no finished run of {', '.join(missing)}")

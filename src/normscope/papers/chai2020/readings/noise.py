@@ -68,7 +68,8 @@ def amplification(table: pd.DataFrame, names: Iterable[str], rate: float, noise:
     with np.errstate(divide="ignore"):
         by_seed = np.exp(np.log(states).groupby(_RUN_AT_RATE).mean())
     by_seed = by_seed.drop(pd.MultiIndex.from_frame(diverged), errors="ignore").reset_index()
-    found = runs[_RUN_AT_RATE].drop_duplicates().merge(by_seed, how="left").fillna({"value": np.inf})
+    found = runs[_RUN_AT_RATE].drop_duplicates().merge(by_seed, how="left", indicator=True)
+    found = found.assign(value=found["value"].where(found["_merge"] == "both", np.inf))
     return Samples.of("D", found, {name: LABELS[name] for name in names}, "arrangement")
 
 
