@@ -64,7 +64,7 @@ def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
             _show_details(screen, row)
         screen.print()
     for remark in _remark_lines(_remarks(results, verbose=verbose), screen.width, room):
-        screen.print(Text(remark))
+        screen.print(Text(remark), soft_wrap=True)
     screen.print(summary, style="bold")
     if not verbose:
         screen.print(Text(_hint(results)), style="dim", no_wrap=True, overflow="ellipsis")
@@ -245,7 +245,7 @@ def _show_details(screen: Console, row: Mapping[str, Any]) -> None:
         lines += _wrapped(f"Measured{seeds}{brackets}:", screen.width, _GAP)
         lines += _number_lines(measured_numbers(row), screen.width)
     lines += _wrapped(row["reason"], screen.width, _GAP)
-    screen.print(Text("\n".join(lines)))
+    screen.print(Text("\n".join(lines)), soft_wrap=True)
 
 
 def _number_lines(numbers: Sequence[MeasuredNumber], width: int) -> list[str]:

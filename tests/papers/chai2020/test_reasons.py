@@ -157,8 +157,16 @@ def test_a_real_run_of_fig_10_that_is_too_short_says_how_short_and_reports_its_n
     claims = fig10.EXPERIMENT.claims(table)
     assert {claim.verdict for claim in claims} == {Verdict.NOT_JUDGED}
     early = [claim for claim in claims if claim.id not in ("smoothest-curve", "smallest-band")]
+    not_run = {claim.id for claim in early if claim.reason == "this reading was not run at this scale"}
+    assert not_run <= {"power-as-sum", "large-eps", "first-at-fixed-rate"}
+    early = [claim for claim in early if claim.id not in not_run]
     assert all(claim.reason.startswith("after 2 steps of training") for claim in early)
-    assert all(
-        0 < claim.measured[name] < 1 for claim in early for name in claim.measured if name.startswith("D ")
-    )
+    medians = [
+        value
+        for claim in early
+        for name, value in claim.measured.items()
+        if name.startswith("D ") and "/" not in name
+    ]
+    assert medians
+    assert all(0 < value < 1 for value in medians)
     fig10.EXPERIMENT.figure(table).canvas.draw()
