@@ -125,25 +125,10 @@ def test_the_spectrum_at_the_start_is_that_of_the_first_training_batch():
     )
 
 
-def test_measuring_spectra_leaves_no_trace_on_the_run(monkeypatch):
+def test_measuring_spectra_leaves_no_trace_on_the_run(losses_of):
     """The steps' losses are those of the training cell's first steps, spectrum or not."""
-    from normscope import training
-
-    losses = []
-    original = training.train
-
-    def listening(*arguments, after_step=None, **options):
-        def hear(step, loss):
-            losses.append(loss)
-            if after_step is not None:
-                after_step(step, loss)
-
-        return original(*arguments, after_step=hear, **options)
-
-    monkeypatch.setattr(training, "train", listening)
-    early_spectrum(SPECTRUM)
-    with_spectra, losses = losses, []
-    train_lenet(dataclasses.replace(TRAINING, images=512, epochs=1))
+    with_spectra = losses_of(early_spectrum, SPECTRUM)
+    losses = losses_of(train_lenet, dataclasses.replace(TRAINING, images=512, epochs=1))
     assert losses[:5] == with_spectra
 
 

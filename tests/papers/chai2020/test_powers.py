@@ -84,21 +84,9 @@ def test_a_channel_of_hardly_any_variance_ends_below_one_by_the_law():
     assert power < 0.1
 
 
-def test_the_steps_are_those_of_the_early_spectra(monkeypatch):
-    losses = []
-    original = training.train
-
-    def listening(*arguments, after_step=None, **options):
-        def hear(step, loss):
-            losses.append(loss)
-            if after_step is not None:
-                after_step(step, loss)
-
-        return original(*arguments, after_step=hear, **options)
-
-    monkeypatch.setattr(training, "train", listening)
-    channel_power(dataclasses.replace(CONFIG, images=512))
-    early_spectrum(dataclasses.replace(CONFIG, images=512))
+def test_the_steps_are_those_of_the_early_spectra(losses_of):
+    config = dataclasses.replace(CONFIG, images=512)
+    losses = losses_of(channel_power, config) + losses_of(early_spectrum, config)
     assert len(losses) == 10
     assert losses[:5] == losses[5:]
 

@@ -52,12 +52,6 @@ _D = (
 )
 
 
-def _measured(table: pd.DataFrame, rate: float) -> dict[str, float]:
-    """The medians of D and R of the paper's five arrangements."""
-    found = amplification(table, PAPERS_FIVE, rate, PAPER_NOISE)
-    return {**found.named(), **rises(table, PAPERS_FIVE, rate, PAPER_NOISE)}
-
-
 def _judged(table: pd.DataFrame, found: Findings) -> Judgement:
     """The judgement; on networks that have not trained long enough it is none, and its numbers are reported.
 
@@ -73,11 +67,10 @@ def _judged(table: pd.DataFrame, found: Findings) -> Judgement:
 
 def _judge_order(table: pd.DataFrame, pairs: Iterable[tuple[str, str]], rate: float) -> Judgement:
     """Whether D puts the first of every pair below the second at the paper's noise; beside it, at stronger noise."""
-    found = Findings(_measured(table, rate))
-    found.compare(*amplification(table, PAPERS_FIVE, rate, PAPER_NOISE).order(*pairs))
-    for noise in noise_levels(table):
-        if noise <= PAPER_NOISE:
-            continue
+    samples = amplification(table, PAPERS_FIVE, rate, PAPER_NOISE)
+    found = Findings({**samples.named(), **rises(table, PAPERS_FIVE, rate, PAPER_NOISE)})
+    found.compare(*samples.order(*pairs))
+    for noise in (level for level in noise_levels(table) if level > PAPER_NOISE):
         with contextlib.suppress(NotJudgedError):
             stronger = amplification(table, PAPERS_FIVE, rate, noise).order(*pairs)
             held = sum(contrast.decide() is True for contrast in stronger)

@@ -13,15 +13,23 @@ from normscope.papers.chai2020.cells.lenet import VARIANTS, train_lenet
 from normscope.papers.chai2020.profiles import CURVE_RATES, FIGS_6_TO_8
 from normscope.papers.chai2020.readings import gates
 from normscope.papers.chai2020.readings.gates import report_gate
-from normscope.papers.chai2020.readings.lenet import by_variant, final_errors, validation_errors
-from normscope.papers.shared import Findings, Profile, combinations, draw_lines, epoch_axis, error_axis
+from normscope.papers.chai2020.readings.lenet import FAILED_ERROR, by_variant, validation_errors
+from normscope.papers.shared import (
+    Findings,
+    Profile,
+    at_last_epoch,
+    combinations,
+    draw_lines,
+    epoch_axis,
+    error_axis,
+)
 from normscope.protocol import Cell, Claims, FixedExperiment, Judgement, NotJudgedError
 from normscope.report import plots
 from normscope.report.captions import MEDIAN_BAND
 from normscope.report.scorecard import in_words
 
 claim = Claims("Chai et al. 2020, §3.3, Fig. 7")
-_LOW, _HIGHER, _EQUAL, _FAILED = 0.01, 0.5, 1.25, 0.5
+_LOW, _HIGHER, _EQUAL = 0.01, 0.5, 1.25
 
 
 @claim(
@@ -52,9 +60,10 @@ def speed_order(table: pd.DataFrame) -> Judgement:
 
 def _catches_up(table: pd.DataFrame, norm: str) -> Judgement:
     """Whether a variant's final error at the higher rate is close to BatchNorm's, and how the gap has closed."""
-    runs = final_errors(table)
+    everywhere = validation_errors(table)
+    runs = at_last_epoch(everywhere)
     high = by_variant("error", runs, rate=_HIGHER)
-    if high.median("batch") > _FAILED:
+    if high.median("batch") > FAILED_ERROR:
         raise NotJudgedError(f"BatchNorm itself fails at rate {_HIGHER:g}", high.named(), high.seeds)
     found = Findings(high.named("batch", norm))
     found.compare(high.ratio(norm, "batch", most=_EQUAL))
@@ -63,13 +72,11 @@ def _catches_up(table: pd.DataFrame, norm: str) -> Judgement:
         gaps = np.log([one.median(norm) / one.median("batch") for one in (low, high)])
         if np.isfinite(gaps).all() and gaps[0] != 0:
             found.measure({f"log gap at {_HIGHER:g} / at {_LOW:g}": float(gaps[1] / gaps[0])})
-    everywhere = validation_errors(table)
-    last = int(everywhere["epoch"].max())
-    halfway = by_variant("error", everywhere, rate=_HIGHER, epoch=max(1, last // 2))
+    last = int(runs["epoch"].max())
+    half = max(1, last // 2)
+    halfway = by_variant("error", everywhere, rate=_HIGHER, epoch=half)
     ratios = [in_words("", one.median(norm) / one.median("batch")) for one in (halfway, high)]
-    found.remark(
-        f"the medians' ratio is {ratios[0]} after {max(1, last // 2)} and {ratios[1]} after {last} epochs"
-    )
+    found.remark(f"the medians' ratio is {ratios[0]} after {half} and {ratios[1]} after {last} epochs")
     return found.judgement()
 
 

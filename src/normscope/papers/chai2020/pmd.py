@@ -63,12 +63,13 @@ def closest_at_first_step(table: pd.DataFrame) -> Judgement:
 def exact_at_first_step(table: pd.DataFrame) -> Judgement:
     distances = balanced_step.rows(table, measure="distance", variation=0.0)
     worst = float(distances["value"].max(skipna=False))
+    names = {
+        "cosine_mean": "cosine on digits",
+        "length": "length on digits / NLMS's",
+        "power_variation": "variation of the patches' power on digits",
+    }
     digits = {
-        "cosine on digits": _first_step(table, "", "cosine_mean", "prior").median("prior"),
-        "length on digits / NLMS's": _first_step(table, "", "length", "prior").median("prior"),
-        "variation of the patches' power on digits": _first_step(
-            table, "", "power_variation", "prior"
-        ).median("prior"),
+        name: _first_step(table, "", measure, "prior").median("prior") for measure, name in names.items()
     }
     cosine, length, variation = (in_words("", value) for value in digits.values())
     reason = (

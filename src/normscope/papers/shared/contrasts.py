@@ -75,7 +75,7 @@ class Contrast:
     def value(self) -> float:
         """The estimate: the mean over seeds, of a ratio the geometric mean; the median where a seed is infinite."""
         first, *second = (_middle(group) for group in self.groups)
-        return self._shown(first - sum(second)) if first not in second else self._shown(0.0)
+        return self._shown(0.0 if first in second else first - sum(second))  # ∞ − ∞ is no number
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """The ends of the interval over seeds.

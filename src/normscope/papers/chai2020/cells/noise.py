@@ -11,7 +11,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from normscope.papers.chai2020.cells.arrangements import ARRANGEMENTS, NOISE_SEED, start
+from normscope.papers.chai2020.cells.arrangements import ARRANGEMENTS, FIXED_RATE, NOISE_SEED, start
 from normscope.papers.chai2020.cells.lenet import training_seconds
 from normscope.protocol import Rows, cell
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from normscope.networks import LeNet
     from normscope.papers.shared.training_run import TrainingRun
-
-CHANCE_ERROR = 0.9
-"""The error that a disturbed run counts with when it has diverged."""
 
 _ROUNDING = 1e-12
 """Logits that differ by less from image to image, in units of themselves, are those of a dead network."""
@@ -44,7 +41,7 @@ class NoiseTraining:
     images: int
     epochs: int
     batch: int = 64
-    fixed_rate: float = 0.1
+    fixed_rate: float = FIXED_RATE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +63,7 @@ class NoiseAmplification:
     draws: int
     span: int = 40
     batch: int = 64
-    fixed_rate: float = 0.1
+    fixed_rate: float = FIXED_RATE
 
     def measured_states(self) -> list[int]:
         """The states that the run reaches, in steps; the last is its end."""
@@ -135,7 +132,7 @@ def noise_amplification(config: NoiseAmplification) -> pa.Table:
     rows = Rows()
     states = config.measured_states()
 
-    def disturb(step: int, loss: float = math.nan) -> None:
+    def disturb(step: int, loss: float) -> None:
         if step in states:
             _measure_amplification(rows, run, config, step)
 
@@ -147,6 +144,8 @@ def _measure_amplification(
     rows: Rows, run: TrainingRun[LeNet], config: NoiseAmplification, step: int
 ) -> None:
     """Add D and R of every noise and draw from the run's present state; the run is left as it is."""
+    from normscope.papers.shared.tables import CHANCE_ERROR
+
     batches = run.upcoming_batches(step, config.span)
     labels = run.test_labels()
     quiet = _logits_after(run, batches, config)

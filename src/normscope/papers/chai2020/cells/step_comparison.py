@@ -10,7 +10,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from normscope.papers.chai2020.cells.arrangements import start
+from normscope.papers.chai2020.cells.arrangements import FIXED_RATE, start
 from normscope.papers.shared.steps import ever_rarer
 from normscope.protocol import Rows, cell
 
@@ -33,7 +33,7 @@ class StepComparison:
     data: str
     images: int
     batch: int = 64
-    fixed_rate: float = 0.1
+    fixed_rate: float = FIXED_RATE
 
 
 @cell(

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from normscope.papers.chai2020.cells.gates import gate_activity
-from normscope.papers.chai2020.cells.lenet import VARIANTS
+from normscope.papers.chai2020.cells.lenet import VARIANTS, EarlySpectrum
 from normscope.papers.shared import Findings, Profile, combinations
 from normscope.protocol import Cell, NotJudgedError
 
@@ -13,7 +13,9 @@ GATED = {"amplify": "batch", "suppress": "none"}
 
 def list_cells(profile: Profile, rate: float) -> list[Cell]:
     """One epoch of both gated variants at a rate."""
-    return combinations(gate_activity, profile, norm=GATED, rate=[rate], steps=[profile.images // 64])
+    return combinations(
+        gate_activity, profile, norm=GATED, rate=[rate], steps=[profile.images // EarlySpectrum.batch]
+    )
 
 
 _SAME = {

@@ -11,6 +11,9 @@ import pandas as pd
 from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS, early_spectrum, train_lenet
 from normscope.papers.shared import Samples, at_last_epoch, errors_by_epoch, filled
 
+FAILED_ERROR = 0.5
+"""A variant whose error is above this has failed."""
+
 _RUN = ["norm", "rate", "seed"]
 
 
