@@ -8,12 +8,16 @@ from torch import Tensor, nn
 class ChannelsLast(nn.Module):
     """A norm over dimension 1, applied to the last dimension.
 
-    It replaces a layer norm over features, and follows a linear layer, whose features come last.
+    It replaces a layer norm over features, and follows a linear layer, whose features come last. What a norm averages
+    over decides what it gets. A norm that normalizes each sample over its channels (:func:`is_over_channels`: layer,
+    group and RMS norms) gets every token as a sample of its own, (tokens, C), so that no token sees another. Any other
+    norm gets (N, C, ...): a batch norm averages over all tokens of all samples in training, and uses its running
+    statistics in evaluation mode; an instance norm averages over the tokens of each sample in both modes.
 
     Args:
         norm: a norm whose channels are in dimension 1.
 
-    Shapes: (N, ..., C) in, the same out.
+    Shapes: (..., C) in, the same out; contiguous, as the ``view`` that may come next expects it.
     """
 
     norm: nn.Module
@@ -24,5 +28,20 @@ class ChannelsLast(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Move the channels to dimension 1, normalize, and move them back."""
-        y: Tensor = self.norm(x.movedim(-1, 1)).movedim(1, -1)
-        return y
+        y: Tensor
+        if x.ndim <= 2 or is_over_channels(self.norm):
+            y = self.norm(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+        else:
+            y = self.norm(x.movedim(-1, 1)).movedim(1, -1)
+        return y.contiguous()
+
+
+def is_over_channels(norm: nn.Module) -> bool:
+    """Whether a norm normalizes each sample over its channels, or each value by itself.
+
+    These are layer norms, RMS norms, group norms with fewer groups than channels, and norms whose class says so by
+    ``over_channels = True``.
+    """
+    if isinstance(norm, nn.GroupNorm):
+        return norm.num_groups < norm.num_channels
+    return isinstance(norm, nn.LayerNorm | nn.RMSNorm) or getattr(norm, "over_channels", False) is True

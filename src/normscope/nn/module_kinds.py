@@ -1,12 +1,14 @@
 """Which modules are layers and which are norms, and which dimension holds their channels: the rules, once.
 
-Surgery replaces what :func:`norms` finds. Probes measure the output of what :func:`is_measured` accepts, along the
-dimension that :func:`channel_dim` returns.
+Surgery exchanges what :func:`norms` finds, and names what :func:`norm_like` finds. Probes measure the output of what
+:func:`is_measured` accepts, along the dimension that :func:`channel_dim` returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
 
 from torch import nn
 
@@ -17,11 +19,37 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 Layer = Convolution | Transposed | nn.Linear
 
+_NORMS = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
+_NORM_NAME = re.compile(r"norm(alization)?(\dd)?(act)?(\dd)?$", re.IGNORECASE)
+_IMAGE_NAME = re.compile(r"normalizer?$", re.IGNORECASE)  # (x − mean) / std of images, in front of a network
+_INTERNALS = frozenset(vars(nn.Module()))
+_PARAMETRIZATIONS = "parametrizations"  # where torch.nn.utils.parametrize keeps what computes a tensor
+_WRAPPERS = ("OptimizedModule", "DataParallel", "DistributedDataParallel")
+
+
+def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module of a model with its name, each once: the registered ones, then those in plain containers.
+
+    A plain container is a list, tuple, dictionary or set that is an attribute of a module. Its modules get names such
+    as ``"steps.0"``; their parameters are not among the model's. Modules that compute a parametrized tensor are left
+    out.
+    """
+    seen: set[nn.Module] = set()
+    waiting = [("", model)]
+    while waiting:
+        prefix, root = waiting.pop(0)
+        every = root.named_modules(seen, prefix)
+        found = [(name, one) for name, one in every if _PARAMETRIZATIONS not in name.split(".")]
+        yield from found
+        for name, one in found:
+            own = {key: value for key, value in vars(one).items() if key not in _INTERNALS}
+            waiting += [(f"{name}.{path}".lstrip("."), held) for path, held in _held(own)]
+
 
 def layers(model: nn.Module) -> Iterator[tuple[str, Layer]]:
     """Every convolution, transposed convolution and linear layer, with its name; a shared one once."""
-    for name, module in model.named_modules():
-        if isinstance(module, Layer):
+    for name, module in modules(model):
+        if is_layer(module):
             yield name, module
 
 
@@ -30,18 +58,59 @@ def norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
     A norm is a batch, group, instance, layer or RMS norm of the framework, a norm of this package, or a look-alike: a
     module without children whose class has "norm" in its name, whose own tensors are vectors, and whose attributes or
-    tensors give its number of channels.
+    tensors give its number of channels. An image ``Normalize`` module, which has constants only, is not a norm.
+    :func:`norm_like` lists the modules that look like norms and are none by this rule.
     """
     seen: set[nn.Module] = set()
-    for name, module in model.named_modules():
-        if module not in seen and is_norm(module):
+    fused = set(_fused(model))
+    for name, module in modules(model):
+        if module not in seen and module not in fused and is_norm(module):
             seen.update(module.modules())
             yield name, module
+
+
+def norm_like(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Every module that looks like a norm but is none by the rule of :func:`norms`: its name, itself and the reason."""
+    fused = _fused(model)
+    for name, module in modules(model):
+        if module in fused and (is_norm(module) or _reason(module)):
+            yield name, module, f"it is a part of a {type(fused[module]).__name__}, which reads it"
+        elif not is_norm(module) and (reason := _reason(module)):
+            yield name, module, reason
+
+
+def _reason(module: nn.Module) -> str:
+    """Why a module that looks like a norm is none by the rule of :func:`norms`; empty if it does not look like one."""
+    if isinstance(module, Layer | ChannelsLast):
+        return ""
+    name = type(module).__name__
+    if _has_children(module):
+        inner = any(is_norm(child) for child in module.modules() if child is not module)
+        if isinstance(module, _NORMS) or (_NORM_NAME.search(name) and not inner):
+            return "it has modules of its own, which another norm would not have"
+        return ""
+    return "its number of channels is unknown" if _NORM_NAME.search(name) and not is_norm(module) else ""
 
 
 def is_norm(module: nn.Module) -> bool:
     """Whether the module is a norm, by the rule of :func:`norms`."""
     return isinstance(module, ChannelsLast) or _channels(module) is not None
+
+
+def is_layer(module: nn.Module) -> TypeGuard[Layer]:
+    """Whether the module is a convolution, a transposed convolution, or linear by :func:`is_linear`."""
+    return isinstance(module, Layer) or is_transposed_linear(module)
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether the module is a linear layer: the framework's, or a look-alike by :func:`is_transposed_linear`."""
+    return isinstance(module, nn.Linear) or is_transposed_linear(module)
+
+
+def is_transposed_linear(module: nn.Module) -> bool:
+    """Whether the module is a linear layer whose weight is (in, out): the ``Conv1D`` of GPT-2 in transformers."""
+    weight = getattr(module, "weight", None)
+    return type(module).__name__ == "Conv1D" and hasattr(module, "nf") and getattr(weight, "ndim", 0) == 2
 
 
 def is_measured(module: nn.Module) -> bool:
@@ -50,7 +119,7 @@ def is_measured(module: nn.Module) -> bool:
     This includes every module without children whose class has "norm" in its name. :func:`is_norm` refuses it if its
     number of channels is unknown, but its output shows that number.
     """
-    return isinstance(module, Layer) or _is_named_norm(module)
+    return is_layer(module) or _is_named_norm(module)
 
 
 def channel_dim(module: nn.Module, ndim: int) -> int:
@@ -67,26 +136,30 @@ def channel_dim(module: nn.Module, ndim: int) -> int:
 def channels_last(module: nn.Module) -> bool:
     """Whether a module has its channels in the last dimension: linear layers, and norms over features.
 
-    A norm over features is a layer or RMS norm of one dimension, unless it says ``data_format="channels_first"`` or its
-    name marks it as a norm for images (``LayerNorm2d``).
+    A norm over features is a layer or RMS norm of one dimension, unless it says ``data_format="channels_first"``, its
+    name marks it as a norm for images (``LayerNorm2d``), or it is one of this package, whose channels are in
+    dimension 1.
     """
-    if isinstance(module, nn.Linear | ChannelsLast):
+    if is_linear(module) or isinstance(module, ChannelsLast):
         return True
     name = type(module).__name__
     over_features = isinstance(module, nn.LayerNorm | nn.RMSNorm) or "LayerNorm" in name or "RMSNorm" in name
-    for_images = getattr(module, "data_format", None) == "channels_first" or name.endswith("2d")
+    own = type(module).__module__.startswith("normscope.")
+    for_images = getattr(module, "data_format", None) == "channels_first" or name.endswith("2d") or own
     return over_features and not for_images and len(getattr(module, "normalized_shape", (1,))) == 1
 
 
 def spatial_dims(layer: Layer) -> int:
     """The number of spatial dimensions of a layer's input: 0 for a linear layer."""
-    return 0 if isinstance(layer, nn.Linear) else len(layer.kernel_size)
+    return len(layer.kernel_size) if isinstance(layer, Convolution | Transposed) else 0
 
 
 def sizes(layer: Layer) -> tuple[int, int]:
     """A layer's numbers of input and output channels or features."""
     if isinstance(layer, nn.Linear):
         return layer.in_features, layer.out_features
+    if is_transposed_linear(layer):
+        return layer.weight.shape[0], layer.weight.shape[1]
     return layer.in_channels, layer.out_channels
 
 
@@ -107,9 +180,38 @@ def channels(name: str, norm: nn.Module) -> int:
     return count
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside the wrappers of ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``."""
+    while type(model).__name__ in _WRAPPERS:
+        inner = model._modules.get("_orig_mod") or model._modules.get("module")
+        if inner is None:
+            break
+        model = inner
+    return model
+
+
 def _is_named_norm(module: nn.Module) -> bool:
     named = "norm" in type(module).__name__.lower() and not isinstance(module, Layer)
-    return named and next(module.children(), None) is None
+    return (
+        (named or isinstance(module, _NORMS))
+        and not _has_children(module)
+        and not _is_parametrization(module)
+    )
+
+
+def _has_children(module: nn.Module) -> bool:
+    """Whether a module holds others, apart from those that compute its parametrized tensors."""
+    return any(child is not None for name, child in module._modules.items() if name != _PARAMETRIZATIONS)
+
+
+def _is_parametrization(module: nn.Module) -> bool:
+    return type(module).__module__ == "torch.nn.utils.parametrizations"
+
+
+def _fused(model: nn.Module) -> Mapping[nn.Module, nn.Module]:
+    """The modules inside quantization's fused layers (a convolution that computes its batch norm itself)."""
+    outer = [one for _, one in modules(model) if isinstance(one, Layer) and ".ao." in type(one).__module__]
+    return {inner: layer for layer in outer for inner in layer.modules() if inner is not layer}
 
 
 def _channels(module: nn.Module) -> int | None:
@@ -119,10 +221,36 @@ def _channels(module: nn.Module) -> int | None:
     shape = getattr(module, "normalized_shape", None)
     if isinstance(shape, tuple) and shape:
         return int(shape[0])
-    tensors = [t for slots in (module._parameters, module._buffers) for t in slots.values() if t is not None]
-    if any(tensor.ndim > 1 for tensor in tensors):
+    tensors = _tensors(module)
+    if any(tensor.ndim > 1 for tensor in tensors.values()):
         return None
     for attribute in ("num_features", "num_channels"):
         if isinstance(count := getattr(module, attribute, None), int):
             return count
-    return next((len(tensor) for tensor in tensors if tensor.ndim == 1), None)
+    if _IMAGE_NAME.search(type(module).__name__) or not (
+        any(value is not None for value in module._parameters.values())
+        or "running_mean" in module._buffers
+        or _PARAMETRIZATIONS in module._modules
+    ):
+        return None
+    return next((len(tensor) for tensor in tensors.values() if tensor.ndim == 1), None)
+
+
+def _tensors(module: nn.Module) -> dict[str, Any]:
+    """A module's own parameters and buffers, with the values of its parametrized ones."""
+    parametrized = module._modules.get(_PARAMETRIZATIONS)
+    names = () if parametrized is None else tuple(parametrized._modules)
+    own = {**module._parameters, **module._buffers, **{name: getattr(module, name) for name in names}}
+    return {name: tensor for name, tensor in own.items() if tensor is not None}
+
+
+def _held(container: Any, path: str = "", depth: int = 4) -> Iterator[tuple[str, nn.Module]]:
+    """The modules in nested plain containers, with their paths; an attribute that is itself a module is left out."""
+    items = container.items() if isinstance(container, Mapping) else enumerate(container)
+    for key, item in items:
+        inner = f"{path}.{key}".lstrip(".")
+        if isinstance(item, nn.Module):
+            if path:
+                yield inner, item
+        elif isinstance(item, Mapping | list | tuple | set) and depth:
+            yield from _held(item, inner, depth - 1)
