@@ -16,16 +16,28 @@ def test_every_entry_is_complete(name):
     assert entry.source
     assert entry.licence
     assert len(entry.mean) == len(entry.std) == entry.shape[0]
-    assert re.fullmatch("[0-9a-f]{64}", entry.digest)
+    assert re.fullmatch("[0-9a-f]{64}|", entry.digest)
     assert bool(entry.package) != bool(entry.files)
     assert bool(entry.files) == bool(entry.urls) == bool(entry.folder)
 
 
 @pytest.mark.parametrize("file", [file for entry in data.CATALOGUE.values() for file in entry.files])
-def test_every_file_has_checksums_of_both_its_forms(file):
-    assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+def test_every_file_has_a_size_and_checksums(file):
+    assert file.size_gz > 0
+    assert re.fullmatch("[0-9a-f]{64}|", file.sha256)
     assert re.fullmatch("[0-9a-f]{64}", file.sha256_gz)
     assert file.sha256 != file.sha256_gz
+
+
+def test_no_two_published_files_are_the_same():
+    files = [file for entry in data.CATALOGUE.values() for file in entry.files]
+    checksums = [one for file in files for one in (file.sha256, file.sha256_gz) if one]
+    assert len(set(checksums)) == len(checksums)
+
+
+@pytest.mark.parametrize("entry", data.CATALOGUE.values(), ids=data.CATALOGUE)
+def test_the_content_of_a_set_has_a_digest_exactly_where_every_unpacked_file_has_a_checksum(entry):
+    assert bool(entry.digest) == all(file.sha256 for file in entry.files)
 
 
 @pytest.mark.parametrize("function", [data.load, data.digest, data.fetch, data.available])

@@ -31,8 +31,8 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 GIVEN_VARIABLE = "NORMSCOPE_ARRAYS"
 """The environment variable that names folders of received data sets, separated as in ``PATH``."""
 
-# Raise this number when a reader changes what it reads from the same files.
-_FORMAT = 1
+# Raise this number when a reader changes what it reads, or refuses, from the same files.
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

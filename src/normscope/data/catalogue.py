@@ -17,13 +17,14 @@ class OfficialFile:
         name: the official name, without ``.gz``.
         size_gz: bytes of the published ``.gz``.
         sha256_gz: SHA-256 of the published ``.gz``, which a download must have.
-        sha256: SHA-256 of the uncompressed file, for copies that were unpacked or compressed again.
+        sha256: SHA-256 of the uncompressed file, for copies that were unpacked or compressed again; empty where it is
+            not known.
     """
 
     name: str
     size_gz: int
     sha256_gz: str
-    sha256: str
+    sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Entry:
         std: standard deviation of each channel over the training images, with pixels scaled to 0 … 1.
         reader: import path ``module:function`` of its reader, which is called with the entry and the paths of its files
             and returns the four arrays by name.
-        digest: digest of the published images and labels, as by :func:`normscope.data.digest`.
+        digest: digest of the published images and labels, as by :func:`normscope.data.digest`; empty where it is not
+            known, so that only the published ``.gz`` files can be told from others.
         folder: folder of its files in ``NORMSCOPE_DATA``; empty if a package ships the data set.
         package: the package that ships it; empty for a data set of files.
         files: its files, in the order that the reader expects; empty if a package ships the data set.
@@ -127,6 +129,92 @@ _ENTRIES = (
         urls=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+    ),
+    Entry(
+        name="fashion-mnist",
+        title="Fashion-MNIST, images of clothes",
+        shape=(1, 28, 28),
+        classes=10,
+        train=60_000,
+        test=10_000,
+        source="Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747",
+        licence="MIT",
+        mean=(0.2860,),
+        std=(0.3530,),
+        reader="normscope.data.idx:read",
+        digest="7f3a47cb1dfbab363e4170c6aa2cc55b94f09c171854b228a62e1ccdd6bbcaf1",
+        folder="fashion-mnist",
+        files=(
+            OfficialFile(
+                "train-images-idx3-ubyte",
+                26_421_880,
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            ),
+            OfficialFile(
+                "train-labels-idx1-ubyte",
+                29_515,
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            ),
+            OfficialFile(
+                "t10k-images-idx3-ubyte",
+                4_422_102,
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            ),
+            OfficialFile(
+                "t10k-labels-idx1-ubyte",
+                5_148,
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            ),
+        ),
+        urls=(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        ),
+    ),
+    Entry(
+        name="kmnist",
+        title="Kuzushiji-MNIST, cursive Japanese characters",
+        shape=(1, 28, 28),
+        classes=10,
+        train=60_000,
+        test=10_000,
+        source="Clanuwat, Bober-Irizar, Kitamoto, Lamb, Yamamoto and Ha 2018, arXiv:1812.01718",
+        licence="CC BY-SA 4.0",
+        mean=(0.1918,),
+        std=(0.3483,),
+        reader="normscope.data.idx:read",
+        digest="",
+        folder="kmnist",
+        files=(
+            OfficialFile(
+                "train-images-idx3-ubyte",
+                18_165_135,
+                "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            ),
+            OfficialFile(
+                "train-labels-idx1-ubyte",
+                29_497,
+                "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            ),
+            OfficialFile(
+                "t10k-images-idx3-ubyte",
+                3_041_136,
+                "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            ),
+            OfficialFile(
+                "t10k-labels-idx1-ubyte",
+                5_120,
+                "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+            ),
+        ),
+        urls=(
+            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         ),
     ),
 )

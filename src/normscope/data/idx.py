@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from normscope.data.catalogue import Entry
+from normscope.data.published import refuse_foreign
 from normscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ _CHUNK = 1 << 20
 def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """The images and labels of a data set from its four files.
 
-    Any number of images is accepted, so that subsets can be used; everything else must agree with the entry.
+    Any number of images is accepted, so that subsets can be used; everything else must agree with the entry. Files
+    that are published as part of another data set of the catalogue are refused.
 
     Args:
         entry: the data set.
@@ -53,6 +55,7 @@ def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
             )
         arrays[f"{split}_images"] = images.reshape(len(images), *entry.shape)
         arrays[f"{split}_labels"] = labels
+    refuse_foreign(entry, paths)
     return arrays
 
 

@@ -12,6 +12,7 @@ from normscope.data import cache
 from normscope.data.catalogue import CATALOGUE, Entry, entry_of
 from normscope.data.downloads import Progress, download
 from normscope.data.locations import Source, find
+from normscope.data.published import is_official
 from normscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,9 +47,13 @@ class DataSet:
     digest: str
 
     @property
-    def official(self) -> bool:
-        """Whether images and labels are exactly the published ones, complete and in order."""
-        return self.digest == CATALOGUE[self.name].digest
+    def official(self) -> bool | None:
+        """Whether images and labels are exactly the published ones; ``None`` where it cannot be told.
+
+        :func:`normscope.data.published.is_official` says what is compared.
+        """
+        entry, train, test = CATALOGUE[self.name], len(self.train_labels), len(self.test_labels)
+        return is_official(entry, self.digest, train, test)
 
 
 def load(name: str, progress: Progress | None = None) -> DataSet:
