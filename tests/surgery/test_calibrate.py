@@ -4,7 +4,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import normscope as ns
-from normscope.errors import InputError
+from normscope.errors import InputError, NormscopeWarning
 from normscope.nn.module_kinds import core, norms
 
 KINDS = [nn.BatchNorm2d(3), ns.nn.BatchNorm(3), ns.nn.AmplifyNorm(3), ns.nn.SuppressNorm(3, momentum=None),
@@ -104,7 +104,8 @@ def test_dropout_is_off_as_at_inference():
 
 def test_a_norm_without_running_statistics_is_left_alone():
     model = nn.Sequential(nn.GroupNorm(1, 2), nn.BatchNorm1d(2, track_running_stats=False))
-    assert str(ns.calibrate(model, [torch.randn(4, 2)])) == str(model)
+    with pytest.warns(NormscopeWarning, match="calibrate found no norm with running statistics"):
+        assert str(ns.calibrate(model, [torch.randn(4, 2)])) == str(model)
 
 
 def test_every_form_of_batch_gives_the_same():

@@ -26,14 +26,30 @@ class ChannelsLast(nn.Module):
         super().__init__()
         self.norm = norm
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Move the channels to dimension 1, normalize, and move them back."""
         y: Tensor
-        if x.ndim <= 2 or is_over_channels(self.norm):
-            y = self.norm(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+        if input.ndim <= 2 or is_over_channels(self.norm):
+            y = self.norm(input.reshape(-1, input.shape[-1])).reshape(input.shape)
         else:
-            y = self.norm(x.movedim(-1, 1)).movedim(1, -1)
+            y = self.norm(input.movedim(-1, 1)).movedim(1, -1)
         return y.contiguous()
+
+
+class EachPosition(ChannelsLast):
+    """A norm over channels, applied to the channels (dimension 1) of each position by itself.
+
+    It replaces a layer norm over the channels of every pixel, such as ConvNeXt's.
+
+    Args:
+        norm: a norm that normalizes each sample over its channels.
+
+    Shapes: (N, C, ...) in, the same out.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Move the channels to the last dimension, normalize, and move them back."""
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
 def is_over_channels(norm: nn.Module) -> bool:

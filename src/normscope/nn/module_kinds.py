@@ -6,14 +6,16 @@ Surgery exchanges what :func:`norms` finds, and names what :func:`norm_like` fin
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeGuard
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, TypeGuard, cast
 
 from torch import nn
 
 from normscope.errors import InputError
-from normscope.nn.channels_last import ChannelsLast
+from normscope.nn.channels_last import ChannelsLast, EachPosition
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
@@ -89,6 +91,8 @@ def _reason(module: nn.Module) -> str:
         if isinstance(module, _NORMS) or (_NORM_NAME.search(name) and not inner):
             return "it has modules of its own, which another norm would not have"
         return ""
+    if _is_named_norm(module) and _has_more_inputs(cast(Hashable, type(module))):
+        return "it takes more than one input"
     return "its number of channels is unknown" if _NORM_NAME.search(name) and not is_norm(module) else ""
 
 
@@ -141,7 +145,7 @@ def channels_last(module: nn.Module) -> bool:
     dimension 1.
     """
     if is_linear(module) or isinstance(module, ChannelsLast):
-        return True
+        return not isinstance(module, EachPosition)
     name = type(module).__name__
     over_features = isinstance(module, nn.LayerNorm | nn.RMSNorm) or "LayerNorm" in name or "RMSNorm" in name
     own = type(module).__module__.startswith("normscope.")
@@ -204,6 +208,15 @@ def _has_children(module: nn.Module) -> bool:
     return any(child is not None for name, child in module._modules.items() if name != _PARAMETRIZATIONS)
 
 
+@functools.cache
+def _has_more_inputs(kind: Any) -> bool:
+    """Whether the forward of a user's norm has more parameters than its input, such as a gate."""
+    if kind.__module__.startswith(("torch.", "normscope.")):
+        return False
+    parameters = list(inspect.signature(kind.forward).parameters.values())[1:]
+    return sum(one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters) > 1
+
+
 def _is_parametrization(module: nn.Module) -> bool:
     return type(module).__module__ == "torch.nn.utils.parametrizations"
 
@@ -216,7 +229,7 @@ def _fused(model: nn.Module) -> Mapping[nn.Module, nn.Module]:
 
 def _channels(module: nn.Module) -> int | None:
     """The number of channels of a norm; None if the module is not a norm."""
-    if not _is_named_norm(module):
+    if not _is_named_norm(module) or _has_more_inputs(cast(Hashable, type(module))):
         return None
     shape = getattr(module, "normalized_shape", None)
     if isinstance(shape, tuple) and shape:

@@ -1,18 +1,20 @@
 """Surgery on any model: replace, insert, remove, fold and calibrate its norms. Each operation returns a new model."""
 
-from normscope.nn.channels_last import ChannelsLast
+from normscope.nn.channels_last import ChannelsLast, EachPosition
 from normscope.surgery._changes import Change, changes
 from normscope.surgery.calibration import calibrate
 from normscope.surgery.equivalence import equivalent_network
 from normscope.surgery.folding import fold
 from normscope.surgery.inserting import insert_norms
-from normscope.surgery.removing import remove_norms
+from normscope.surgery.removing import IdentityCopy, remove_norms
 from normscope.surgery.replacing import replace_norms
 from normscope.surgery.wrapping import NormedLayer
 
 __all__ = [
     "Change",
     "ChannelsLast",
+    "EachPosition",
+    "IdentityCopy",
     "NormedLayer",
     "calibrate",
     "changes",

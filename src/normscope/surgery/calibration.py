@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,9 +12,13 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
-from normscope.nn.module_kinds import channel_dim, core, norms
+from normscope.nn import NoisyNorm
+from normscope.nn.module_kinds import channel_dim, core, norm_like, norms, unwrapped
+from normscope.surgery._changes import Change, warn_of, with_changes
 from normscope.surgery.copies import copied
+from normscope.surgery.skipping import left_alone
 from normscope.surgery.tracing import run
+from normscope.surgery.tracing.inputs import tensors
 
 
 def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
@@ -31,7 +35,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
 
     Any other statistic that a norm keeps as ``running_mean`` and ``running_var``, such as a p-th moment, is averaged
     with the same weights. During the measurement, norms with running statistics use their batch's own; the rest of the
-    model is in evaluation mode, without dropout, as it will be at inference.
+    model is in evaluation mode, without dropout, as it will be at inference; a NoisyNorm makes no noise.
 
     Args:
         model: any module; it is not changed.
@@ -40,19 +44,29 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
 
     Returns:
         the new model, in the modes of the old one; ``num_batches_tracked`` is the number of batches.
+        :func:`~normscope.surgery.changes` lists the norms whose statistics stay, and why.
 
     Raises:
-        InputError: for no batches, a batch of another form, or a batch with one value per channel.
+        InputError: for no batches, a batch of another form, or a batch with one value per channel; for a model that
+            cannot be copied.
+
+    Warns:
+        NormscopeWarning: if no norm keeps running statistics, or the statistics of one stay as they were.
 
     Source: Ioffe and Szegedy 2015, Algorithm 2, steps 8 to 11.
     """
     if isinstance(batches, Tensor):
         raise InputError("calibration needs a loader or list of batches, not a tensor: [x] is one batch.")
     trial, after = copied(model).eval(), copied(model)
-    sums = {name: _Sums() for name, norm in norms(trial) if _keeps_statistics(core(norm))}
-    for name, norm in norms(trial):
-        if name in sums:
-            _watch(name, norm, sums[name])
+    keeping = dict(_with_statistics(trial))
+    frozen = {name: reason for name, norm in keeping.items() if (reason := _frozen(norm))}
+    left = [
+        Change("skipped", name, type(keeping[name]).__name__, reason=reason)
+        for name, reason in frozen.items()
+    ]
+    sums = {name: _Sums() for name in keeping if name not in frozen}
+    for name, found in sums.items():
+        _watch(name, keeping[name], found)
     count = 0
     with generators_kept(model):
         for batch in batches:
@@ -60,10 +74,14 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
             run(trial, _input(model, batch))
     if not count:
         raise InputError("calibration needs at least one batch, and there was none.")
-    for name, norm in norms(after):
+    for name, norm in _with_statistics(after):
         if name in sums and sums[name].weight:
             _fill(core(norm), sums[name], count)
-    return after
+        elif name in sums:
+            left.append(Change("skipped", name, type(norm).__name__, reason="the model did not call it"))
+    left += [one for one in left_alone(trial) if one.name not in keeping and "batch_norm" in one.reason]
+    warn_of("calibrate", model, len(left) < len(keeping), left, "no norm with running statistics")
+    return with_changes(after, [], model, left)
 
 
 @dataclasses.dataclass
@@ -73,22 +91,40 @@ class _Sums:
     var: Tensor | float = 0.0
 
 
-def _keeps_statistics(norm: nn.Module) -> bool:
-    kept = (norm._buffers.get("running_mean"), norm._buffers.get("running_var"))
-    return all(tensor is not None for tensor in kept) and hasattr(norm, "momentum")
+def _with_statistics(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The norms that keep running statistics, also batch norms with modules of their own (an activation)."""
+    found = dict(norms(model)) | {
+        name: module
+        for name, module, _ in norm_like(model)
+        if isinstance(module, nn.modules.batchnorm._NormBase)
+    }
+    for name, norm in found.items():
+        buffers = core(norm)._buffers
+        if buffers.get("running_mean") is not None and buffers.get("running_var") is not None:
+            yield name, norm
+
+
+def _frozen(norm: nn.Module) -> str:
+    """Why the statistics of a norm are never updated; empty if they are."""
+    if not hasattr(core(norm), "momentum"):
+        return "its statistics are constants"
+    return "" if getattr(core(norm), "track_running_stats", True) else "it does not track its statistics"
 
 
 def _watch(name: str, norm: nn.Module, sums: _Sums) -> None:
     """Put a norm in training mode at momentum 1, so that it keeps the latest batch's statistics, and sum these."""
     measured: Any = core(norm)
-    measured.train()
+    measured.training = True  # not the modules in it, such as an activation
     measured.momentum = 1.0
+    if isinstance(measured, NoisyNorm):
+        measured.noise = False
 
     def values_per_channel(x: Tensor) -> int:
         return x.numel() // x.shape[channel_dim(norm, x.ndim)]
 
-    def before(module: nn.Module, args: tuple[Any, ...]) -> None:
-        if values_per_channel(args[0]) == 1:
+    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        x = next(tensors((args, kwargs)), None)
+        if x is not None and values_per_channel(x) == 1:
             raise InputError(
                 f"a batch gives norm {name!r} one value per channel, which has no variance: drop it."
             )
@@ -96,13 +132,13 @@ def _watch(name: str, norm: nn.Module, sums: _Sums) -> None:
         if hasattr(measured, "reset_running_stats"):
             measured.reset_running_stats()
 
-    def after(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        values = values_per_channel(output)
+    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        values = values_per_channel(next(tensors(output)))
         sums.weight += values
         sums.mean = sums.mean + values * measured.running_mean.cpu().double()
         sums.var = sums.var + values * measured.running_var.cpu().double()
 
-    norm.register_forward_pre_hook(before)
+    norm.register_forward_pre_hook(before, with_kwargs=True)
     norm.register_forward_hook(after)
 
 
@@ -120,7 +156,7 @@ def _input(model: nn.Module, batch: Any) -> Any:
     if isinstance(batch, list | tuple) and batch:
         return (batch[0],)
     if isinstance(batch, Mapping):
-        parameters = inspect.signature(model.forward).parameters
+        parameters = inspect.signature(unwrapped(model).forward).parameters
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             return dict(batch)
         if taken := {key: value for key, value in batch.items() if key in parameters}:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import copy
+import functools
+import types
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from normscope.errors import InputError
+from normscope.nn.module_kinds import modules
+
+_INTERNALS = frozenset(vars(nn.Module()))
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy of the model.
+    """A deep copy of the model, not compiled.
 
     Raises:
-        InputError: for anything but a module, for lazy layers, and for a module that cannot be copied.
+        InputError: for anything but a module, for lazy layers, for a scripted module with layers or norms, for a
+            module whose own ``forward`` refers to the model from outside (the copy would run the original), and for a
+            module that cannot be copied.
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"surgery needs a torch.nn.Module, not a {type(model).__name__}.")
@@ -24,22 +32,53 @@ def copied(model: nn.Module) -> nn.Module:
         raise InputError(
             "the model has lazy layers, which do not know their channels yet: run it once before surgery."
         )
+    _check_code(model)
     try:
-        return copy.deepcopy(model)
+        new = copy.deepcopy(model._modules["_orig_mod"] if is_compiled(model) else model)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"the model {type(model).__name__} cannot be copied: {error}") from error
+    assert isinstance(new, nn.Module)
+    for parent in list(new.modules()):
+        for name, child in parent._modules.items():
+            if child is not None and is_compiled(child):
+                parent._modules[name] = child._modules["_orig_mod"]
+    return new
 
 
 def exchanged(model: nn.Module, new: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """The model itself, with each key of ``new`` exchanged for its value under all its names.
+    """The model itself, with each key of ``new`` exchanged for its value everywhere.
 
-    If the model is itself a key, its value is returned.
+    That is under all its names, in lists, tuples, dictionaries and sets that are attributes of modules, and in bound
+    methods kept there. If the model is itself a key, its value is returned. The framework's encoder layers read their
+    norms' attributes in a fast path that calls no module; the path is switched off where something was exchanged.
     """
-    for parent in list(model.modules()):
+    for _, parent in list(modules(model)):
         for name, child in parent._modules.items():
             if child is not None and child in new and new[child] is not parent:
                 parent._modules[name] = new[child]
+        for name, value in vars(parent).items():
+            if name not in _INTERNALS:
+                vars(parent)[name] = _swapped(value, new)
+    made = set(new.values())
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerEncoder) and made.intersection(
+            module.modules()
+        ):
+            without_fast_path(module)
     return new.get(model, model)
+
+
+def without_fast_path(encoder: nn.TransformerEncoder | nn.TransformerEncoderLayer) -> None:
+    """Have an encoder (layer) of the framework call its modules in evaluation mode, too."""
+    if isinstance(encoder, nn.TransformerEncoderLayer):
+        encoder.activation_relu_or_gelu = 0  # tells the fast path that it does not know the activation
+    else:
+        encoder.use_nested_tensor = False
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether the module is what ``torch.compile`` returned for another module."""
+    return type(module).__name__ == "OptimizedModule" and "_orig_mod" in module._modules
 
 
 def device_and_dtype(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -54,3 +93,69 @@ def device_and_dtype(module: nn.Module, model: nn.Module) -> tuple[torch.device,
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
     yield from model.parameters()
     yield from model.buffers()
+
+
+def _check_code(model: nn.Module) -> None:
+    """Refuse modules whose code cannot be copied with them."""
+    originals = {one for _, one in modules(model)}
+    for name, module in modules(model):
+        at = f"module {name!r}" if name else "the model"
+        if isinstance(module, torch.jit.ScriptModule) and _is_of_interest(module):
+            raise InputError(f"{at} is scripted, which fixes its code: do the surgery first, then script.")
+        forward = vars(module).get("forward")
+        if forward is not None and not is_compiled(module) and _refers(forward, originals):
+            raise InputError(
+                f"{at} has a forward of its own that refers to the model from outside (a closure), so a copy would "
+                "run the original: assign a method (types.MethodType) instead, or do the surgery first."
+            )
+
+
+def _is_of_interest(scripted: torch.jit.ScriptModule) -> bool:
+    names = [getattr(one, "original_name", "") for one in scripted.modules()]
+    return any("norm" in name.lower() or name.startswith(("Conv", "Linear")) for name in names)
+
+
+def _refers(value: Any, originals: set[nn.Module], depth: int = 6) -> bool:
+    """Whether code that a deep copy shares with the original refers to one of the original's modules."""
+    if isinstance(value, types.MethodType):  # a copy is bound to the copied module
+        return _refers(value.__func__, originals, depth)
+    if isinstance(value, functools.partial):  # its arguments are copied
+        return _refers(value.func, originals, depth)
+    if not isinstance(value, types.FunctionType) or not depth:
+        return False
+    cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+    named = [value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__]
+    for item in (*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *named):
+        owner = getattr(item, "__self__", item)
+        if isinstance(owner, nn.Module) and owner in originals:
+            return True
+        if isinstance(item, types.FunctionType) and item not in named and _refers(item, originals, depth - 1):
+            return True
+    return False
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        return bool(cell.cell_contents) or True
+    except ValueError:
+        return False
+
+
+def _swapped(value: Any, new: Mapping[nn.Module, nn.Module]) -> Any:
+    """The value, with modules exchanged in it; a list, a dictionary and a set stay the same objects."""
+    if isinstance(value, nn.Module):
+        return new.get(value, value)
+    if isinstance(value, types.MethodType) and isinstance(value.__self__, nn.Module):
+        return getattr(new[value.__self__], value.__name__, value) if value.__self__ in new else value
+    if isinstance(value, list):
+        value[:] = [_swapped(item, new) for item in value]
+    elif type(value) is tuple:
+        return tuple(_swapped(item, new) for item in value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = _swapped(item, new)
+    elif isinstance(value, set) and not value.isdisjoint(new):
+        items = {_swapped(item, new) for item in value}
+        value.clear()
+        value.update(items)
+    return value

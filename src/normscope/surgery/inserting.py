@@ -13,13 +13,15 @@ from normscope.nn.channels_last import ChannelsLast
 from normscope.nn.factory import NormSpec, resolved
 from normscope.nn.module_kinds import Layer, channels_last, sizes
 from normscope.nn.module_kinds import layers as layers_of
-from normscope.surgery._changes import Change, described, with_changes
+from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
 from normscope.surgery.replacing import made_at
 from normscope.surgery.tracing import Graph, graph_of
 from normscope.surgery.wrapping import NormedLayer
 
 Place = Literal["after", "before"]
+
+_WITHOUT_CALL = "its weights are used without calling it"
 
 
 def insert_norms(
@@ -35,7 +37,8 @@ def insert_norms(
     layer that the model calls becomes a :class:`~normscope.surgery.NormedLayer`: the layer and a norm, of its output
     channels after it or of its input channels before it. A linear layer's features come last, so its norm becomes a
     :class:`~normscope.surgery.ChannelsLast` unless the layer's output is known to have two dimensions. A shared layer
-    gets one norm, which is shared too.
+    gets one norm, which is shared too. A layer whose weights are used without a call, as attention uses its output
+    projection, gets none; :func:`~normscope.surgery.changes` lists it as skipped.
 
     Args:
         model: any module; it is not changed.
@@ -47,11 +50,15 @@ def insert_norms(
             from the first layer, if it is needed.
 
     Returns:
-        the new model; :func:`~normscope.surgery.changes` lists what was inserted where.
+        the new model; :func:`~normscope.surgery.changes` lists what was inserted where, and the layers without one.
 
     Raises:
         UnknownNameError: for a place, a norm, an argument or a layer that does not exist.
-        InputError: for a spec that cannot be read or built, or a model whose graph cannot be found.
+        InputError: for a spec that cannot be read or built, for a model that cannot be copied or whose graph cannot be
+            found.
+
+    Warns:
+        NormscopeWarning: if no layer gets a norm, or one gets none because its weights are used without calling it.
     """
     if place not in get_args(Place):
         raise UnknownNameError("place", str(place), get_args(Place))
@@ -68,10 +75,32 @@ def insert_norms(
             inner = f"{name}.norm".lstrip(".")
             done.append(Change("inserted", inner, described(norm, count), place, name))
             dims = {graph.dims.get(value) for call in graph.of(name) for value in call.outputs}
-            if channels_last(layer) and dims != {2}:
+            if channels_last(layer) and (dims != {2} or graph.assumed):
                 norm = ChannelsLast(norm).train(layer.training)
             new[layer] = NormedLayer(layer, norm, place).train(layer.training)
-    return with_changes(exchanged(after, new), done, model)
+    left = [] if layers is not None else _uncalled(after, graph)
+    warn_of(
+        "insert_norms",
+        model,
+        done,
+        [one for one in left if one.reason == _WITHOUT_CALL],
+        "no layer to normalize",
+    )
+    return with_changes(exchanged(after, new), done, model, left)
+
+
+def _uncalled(model: nn.Module, graph: Graph) -> list[Change]:
+    """The layers that get no norm because the model does not call them."""
+    return [
+        Change(
+            "skipped",
+            name,
+            type(layer).__name__,
+            reason=_WITHOUT_CALL if name in graph.read_outside else "the model did not call it",
+        )
+        for name, layer in layers_of(model)
+        if not graph.of(name)
+    ]
 
 
 def _chosen(model: nn.Module, graph: Graph, wanted: Iterable[str] | None) -> dict[str, Layer]:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from normscope.nn.module_kinds import channels, norms
-from normscope.surgery._changes import Change, described, with_changes
+from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, exchanged
+from normscope.surgery.skipping import left_alone
+
+
+class IdentityCopy(nn.Identity):
+    """Returns a copy of its input, in place of a norm.
+
+    A norm's output is a new tensor, which the next layer may change in place (``ReLU(inplace=True)``), while its input
+    may still be needed for a shortcut. So the input itself must not be passed on.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The copied input."""
+        return input.clone()
 
 
 def remove_norms(model: nn.Module) -> nn.Module:
-    """A copy of the model with ``torch.nn.Identity`` in place of every norm.
+    """A copy of the model with a ``torch.nn.Identity`` that copies its input in place of every norm.
 
     The weights stay as they are, so the new model computes another function. :func:`~normscope.surgery.fold` and
     :func:`~normscope.surgery.equivalent_network` keep the function.
@@ -19,10 +32,18 @@ def remove_norms(model: nn.Module) -> nn.Module:
         model: any module; it is not changed.
 
     Returns:
-        the new model; :func:`~normscope.surgery.changes` lists what was removed.
+        the new model; :func:`~normscope.surgery.changes` lists what was removed, and what was skipped and why.
+
+    Raises:
+        InputError: for a model that cannot be copied.
+
+    Warns:
+        NormscopeWarning: if there is no norm, or something that normalizes stays.
     """
     after = copied(model)
     found = list(norms(after))
     done = [Change("removed", name, described(norm, channels(name, norm))) for name, norm in found]
-    new: dict[nn.Module, nn.Module] = {norm: nn.Identity().train(norm.training) for _, norm in found}
-    return with_changes(exchanged(after, new), done, model)
+    left = left_alone(after)
+    new: dict[nn.Module, nn.Module] = {norm: IdentityCopy().train(norm.training) for _, norm in found}
+    warn_of("remove_norms", model, done, left, "no norm")
+    return with_changes(exchanged(after, new), done, model, left)

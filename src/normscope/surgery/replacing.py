@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import torch
 from torch import nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
 from normscope.nn import make
-from normscope.nn.channels_last import ChannelsLast
+from normscope.nn.channels_last import ChannelsLast, EachPosition, is_over_channels
 from normscope.nn.factory import NormSpec, resolved
 from normscope.nn.module_kinds import channels, channels_last, core, norms
-from normscope.nn.specs import ARGUMENTS, Spec
-from normscope.surgery._changes import Change, described, with_changes
+from normscope.nn.specs import Spec
+from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
+from normscope.surgery.inheriting import take_state, with_settings
+from normscope.surgery.positions import sees_one_position
+from normscope.surgery.removing import IdentityCopy
+from normscope.surgery.skipping import left_alone
 
 
 def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
@@ -24,24 +26,30 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
 
     It replaces the batch (also synchronized), group, instance, layer and RMS norms of the framework, the norms of this
     package, and look-alikes (:func:`normscope.nn.module_kinds.norms`). A norm over the last dimension, such as a layer
-    norm over features, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm; a layer norm over (C, H, W)
-    becomes a norm over C.
+    norm over features, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm, in which layer, group and
+    RMS norms normalize each token by itself. A layer norm over (C, H, W) becomes a norm over C.
 
-    The new norm takes over the old one's device, type and mode; its ``eps`` and ``momentum``, if a spec has these
-    arguments and does not set them; and its parameters and running statistics where names and shapes agree. The second
-    statistic of ``LpNorm`` is a p-th moment, so it passes only between norms of the same p;
-    :func:`~normscope.surgery.calibrate` measures it. A shared norm stays shared. Hooks on an old norm are dropped.
+    The new norm takes over the old one's device, type and mode, its settings (:func:`with_settings`: ``eps``,
+    ``momentum``, whether it has a gain, a bias and running statistics) unless the spec sets them, and its parameters
+    and running statistics where names and shapes agree. So ``"batch"`` in place of a batch norm, ``"layer"`` in place
+    of a layer norm and ``"rms"`` in place of an RMS norm are the same function. The second statistic of ``LpNorm`` is a
+    p-th moment, so it passes only between norms of the same p; :func:`~normscope.surgery.calibrate` measures it. A
+    shared norm stays shared. Hooks on an old norm are dropped.
 
     Args:
         model: any module; it is not changed.
         spec: a spec for :func:`normscope.nn.make`, or a callable from a number of channels to a module.
 
     Returns:
-        the new model; :func:`~normscope.surgery.changes` lists what was replaced.
+        the new model; :func:`~normscope.surgery.changes` lists what was replaced, and what was skipped and why.
 
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
-        InputError: for a spec that cannot be read, or cannot be built for the channels of a norm.
+        InputError: for a spec that cannot be read, or cannot be built for the channels of a norm; for a model that
+            cannot be copied.
+
+    Warns:
+        NormscopeWarning: if there is no norm, or something that normalizes stays.
     """
     wanted = resolved(spec)
     after = copied(model)
@@ -50,15 +58,33 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     with generators_kept(model):
         for name, old in norms(after):
             count = channels(name, old)
-            norm = made_at(name, _inheriting(wanted, core(old)), count).to(*device_and_dtype(old, after))
-            _take_state(norm, core(old))
+            norm = _made(name, wanted, old, count).to(*device_and_dtype(old, after))
+            take_state(norm, core(old))
             norm.train(old.training)
             done.append(Change("replaced", name, described(old, count), "by", described(norm, count)))
-            new[old] = (
-                ChannelsLast(norm) if channels_last(old) and not isinstance(norm, nn.Identity) else norm
-            )
-            new[old].training = old.training
-    return with_changes(exchanged(after, new), done, model)
+            new[old] = _fitted(norm, old).train(old.training)
+    left = left_alone(after)
+    warn_of("replace_norms", model, done, left, "no norm")
+    return with_changes(exchanged(after, new), done, model, left)
+
+
+def _made(name: str, spec: Spec | Callable[[int], nn.Module], old: nn.Module, count: int) -> nn.Module:
+    if not isinstance(spec, Spec):
+        return made_at(name, spec, count)
+    if spec.name == "layer" and len(shape := getattr(old, "normalized_shape", ())) > 1 and not spec.arguments:
+        return nn.LayerNorm(shape, old.eps, old.weight is not None, old.bias is not None)  # type: ignore[arg-type]
+    return made_at(name, with_settings(spec, core(old)), count)
+
+
+def _fitted(norm: nn.Module, old: nn.Module) -> nn.Module:
+    """The new norm, applied to the dimension and the positions that the old one had."""
+    if isinstance(norm, nn.Identity):
+        return IdentityCopy()
+    if channels_last(old):
+        return ChannelsLast(norm)
+    if is_over_channels(norm) and not isinstance(norm, nn.LayerNorm) and sees_one_position(old):
+        return EachPosition(norm)
+    return norm
 
 
 def made_at(name: str, spec: NormSpec, count: int) -> nn.Module:
@@ -67,33 +93,3 @@ def made_at(name: str, spec: NormSpec, count: int) -> nn.Module:
         return make(spec, count)
     except InputError as error:
         raise InputError(f"layer {name!r}: {error}") from error
-
-
-def _inheriting(spec: Spec | Callable[[int], nn.Module], old: nn.Module) -> NormSpec:
-    """The spec, with ``eps`` and ``momentum`` from the old norm unless it sets them."""
-    if not isinstance(spec, Spec):
-        return spec
-    taken: dict[str, Any] = {
-        name: getattr(old, name)
-        for name in ("eps", "momentum")
-        if name in ARGUMENTS.get(spec.name, ()) and hasattr(old, name)
-    }
-    if taken.get("eps", 0.0) is None:  # RMSNorm's default: the rounding of the input's type
-        del taken["eps"]
-    return Spec(spec.name, {**taken, **spec.arguments})
-
-
-def _take_state(new: nn.Module, old: nn.Module) -> None:
-    """Copy parameters and buffers whose names and shapes agree."""
-    same_moment = getattr(new, "p", 2.0) == getattr(old, "p", 2.0)
-    both = old._parameters | old._buffers
-    with torch.no_grad():
-        for name, tensor in (new._parameters | new._buffers).items():
-            source = both.get(name)
-            if tensor is None or source is None or tensor.shape != source.shape:
-                continue
-            if name in new._buffers and not same_moment:
-                continue
-            tensor.copy_(source)
-            if isinstance(tensor, nn.Parameter):
-                tensor.requires_grad_(source.requires_grad)

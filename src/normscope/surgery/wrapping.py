@@ -29,12 +29,16 @@ class NormedLayer(nn.Module):
         self.norm = norm
         self.place = place
 
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(self, input: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
         """The normalized output of the layer, or its output for the normalized input."""
-        if self.place == "before":
-            y: Tensor = self.layer(self.norm(x), *args, **kwargs)
-        else:
-            y = self.norm(self.layer(x, *args, **kwargs))
+        if self.place == "after":
+            given = args if input is None else (input, *args)
+            y: Tensor = self.norm(self.layer(*given, **kwargs))
+        elif input is not None:
+            y = self.layer(self.norm(input), *args, **kwargs)
+        else:  # the layer calls its input by another name
+            name, value = next(iter(kwargs.items()))
+            y = self.layer(**{**kwargs, name: self.norm(value)})
         return y
 
     def __getattr__(self, name: str) -> Any:
