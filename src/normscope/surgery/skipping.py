@@ -45,7 +45,7 @@ def functional_norms(module: nn.Module) -> tuple[str, ...]:
 def _of_class(kind: type) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for base in kind.__mro__:
-        if not base.__module__.startswith(("torch.", "builtins", "normscope.")):
+        if not base.__module__.startswith(("torch.", "normscope.")):
             for name, method in vars(base).items():
                 if isinstance(method, types.FunctionType) and getattr(kind, name) is method:
                     found |= dict.fromkeys(_named(method, method.__code__))
