@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from normscope.papers.shared import at_last_epoch, errors_by_epoch, filled, side_by_side
+from normscope.papers.shared import at_last_epoch, chance_error, errors_by_epoch, filled, side_by_side
 from normscope.protocol import NotJudgedError
 
 
@@ -46,3 +46,10 @@ def test_a_run_is_at_chance_from_its_divergence_on():
         [0.5, 0.4], [0.6, 0.9], [0.9, 0.9],
     ]  # fmt: skip
     assert at_last_epoch(errors)["value"].tolist() == [0.4, 0.9, 0.9]
+
+
+def test_chance_is_that_of_ten_classes_unless_the_rows_say_how_many_there_are():
+    rows = pd.DataFrame({"measure": ["validation_error"], "value": [0.2]})
+    assert chance_error(rows) == 0.9
+    counted = pd.concat([rows, pd.DataFrame({"measure": ["classes"], "value": [4.0]})])
+    assert chance_error(counted) == 0.75

@@ -13,7 +13,9 @@ from .profiles import at_scales as at_scales
 from .profiles import listed as listed
 from .samples import Samples as Samples
 from .samples import seed_count as seed_count
+from .tables import CHANCE_ERROR as CHANCE_ERROR
 from .tables import at_last_epoch as at_last_epoch
+from .tables import chance_error as chance_error
 from .tables import errors_by_epoch as errors_by_epoch
 from .tables import filled as filled
 from .tables import side_by_side as side_by_side

@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from normscope.papers.shared.tables import CHANCE_ERROR
 from normscope.protocol import NotJudgedError
 
 Statistic = Callable[[pd.DataFrame], float]
 """From the curves of several seeds to one number."""
 
-FAILED_ERROR = 0.85
-"""A run whose last error is above this has failed: guessing one of ten classes gives 0.89 to 0.91."""
+FAILED_MARGIN = 0.05
+"""A run whose last error is within this of chance has failed: guessing one of ten classes gives 0.89 to 0.91."""
 
 FEWEST_CHANGES = 4
 """Of the error from epoch to epoch; the standard deviation of fewer says nothing."""
@@ -25,8 +26,12 @@ FEWEST_CHANGES = 4
 _ROUNDING = 1e-9
 
 
-def jitter(curves: pd.DataFrame) -> pd.Series[float]:
+def jitter(curves: pd.DataFrame, chance: float = CHANCE_ERROR) -> pd.Series[float]:
     """Of each seed: the standard deviation of the change of the error from epoch to epoch, over the last half.
+
+    Args:
+        curves: a row a seed, a column an epoch.
+        chance: the error of a guess.
 
     Raises:
         NotJudgedError: with too few changes in the last half.
@@ -38,7 +43,7 @@ def jitter(curves: pd.DataFrame) -> pd.Series[float]:
             f"{curves.shape[1]} epochs are too few for a jitter: {needed} or more are needed"
         )
     spread = changes.std(axis=1)
-    failed = curves.iloc[:, -1] > FAILED_ERROR
+    failed = curves.iloc[:, -1] > chance - FAILED_MARGIN
     return spread.where(spread > _ROUNDING, 0.0).where(~failed, math.inf)
 
 

@@ -6,8 +6,17 @@ import pandas as pd
 
 from normscope.protocol import NotJudgedError
 
-CHANCE_ERROR = 0.9
+PAPERS_CLASSES = 10
+"""The number of classes of the papers' data. Training cells on data of another number have a row ``classes``."""
+
+CHANCE_ERROR = 1 - 1 / PAPERS_CLASSES
 """The error of guessing among ten classes."""
+
+
+def chance_error(rows: pd.DataFrame) -> float:
+    """The error of guessing among the classes of the data that training cells ran on."""
+    found = rows.loc[rows["measure"] == "classes", "value"]
+    return CHANCE_ERROR if found.empty else 1 - 1 / float(found.max())
 
 
 def side_by_side(rows: pd.DataFrame, measures: tuple[str, ...], keys: list[str]) -> pd.DataFrame:
@@ -48,7 +57,7 @@ def errors_by_epoch(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
     epochs = pd.DataFrame({"epoch": range(1, int(rows["epochs"].max()) + 1)})
     every = rows[run].drop_duplicates().merge(epochs, how="cross")
     measured = rows[rows["measure"] == "validation_error"].astype({"epoch": "int64"})
-    return filled(every, measured, [*run, "epoch"], CHANCE_ERROR)
+    return filled(every, measured, [*run, "epoch"], chance_error(rows))
 
 
 def at_last_epoch(runs: pd.DataFrame) -> pd.DataFrame:

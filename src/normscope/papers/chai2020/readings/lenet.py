@@ -9,12 +9,34 @@ from typing import Any
 import pandas as pd
 
 from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS, early_spectrum, train_lenet
-from normscope.papers.shared import Samples, at_last_epoch, errors_by_epoch, filled
+from normscope.papers.shared import (
+    CHANCE_ERROR,
+    Samples,
+    at_last_epoch,
+    chance_error,
+    errors_by_epoch,
+    filled,
+)
+from normscope.report.scorecard import in_words
 
 FAILED_ERROR = 0.5
-"""A variant whose error is above this has failed."""
+"""A variant whose error among ten classes is above this has failed."""
 
 _RUN = ["norm", "rate", "seed"]
+
+
+def failed_error(table: pd.DataFrame) -> float:
+    """The error above which a variant has failed: 50 % of ten classes, and as large a share of chance of others."""
+    return FAILED_ERROR / CHANCE_ERROR * chance_error(train_lenet.rows(table))
+
+
+def failed_remark(table: pd.DataFrame) -> str:
+    """What a claim that speaks of 50 % error adds on data of another number of classes than ten; else empty."""
+    chance, failed = chance_error(train_lenet.rows(table)), failed_error(table)
+    if chance == CHANCE_ERROR:
+        return ""
+    levels = [in_words("error", level, 3) for level in (chance, failed)]
+    return f"a guess errs in {levels[0]} here, so that {levels[1]} takes the place of 50 %"
 
 
 def validation_errors(table: pd.DataFrame) -> pd.DataFrame:
