@@ -1,4 +1,4 @@
-"""Protects the global random generators from code that draws random numbers."""
+"""Protects the global random generators from code that draws random numbers, and seeds them for such code."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import nn
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Give Python's, NumPy's and torch's global generators a seed, and their old states back afterwards.
+
+    For building a network, for training one that draws from them (dropout), and for a user's loader of data.
+    """
+    with generators_kept(nn.Identity()):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  (a user's code may draw from it)
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager

@@ -7,12 +7,40 @@ import functools
 import importlib
 import importlib.util
 import os
+import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from normscope.errors import InputError, UnknownNameError
+
+_FILE = re.compile(r"(?P<file>[^():]+)\.py:(?P<rest>.*)", re.DOTALL)
+
+
+def dotted(text: str, kind: str) -> str:
+    """A text that names a file, ``folder/file.py:attribute``, as the import path ``folder.file:attribute``.
+
+    Any other text is returned as it is. What follows the colon is not looked at.
+
+    Args:
+        text: what the user wrote.
+        kind: what the object is used as, for error messages.
+
+    Raises:
+        InputError: the file is not below the working directory, or its path is none that Python can import.
+    """
+    found = _FILE.fullmatch(text.strip())
+    if found is None:
+        return text
+    path = os.path.relpath(os.path.expanduser(found["file"]))
+    parts = path.split(os.sep)
+    if not all(part.isidentifier() for part in parts):
+        raise InputError(
+            f"{kind} {text!r}: name a file in the working directory or below it, whose folders and name "
+            "Python can import (letters, digits and _)."
+        )
+    return f"{'.'.join(parts)}:{found['rest']}"
 
 
 def imported(path: str, kind: str) -> Any:
@@ -64,7 +92,7 @@ def own_files(path: str) -> tuple[str, ...]:
         return ()
     origin = Path(spec.origin).absolute()
     root = origin.parents[len(name.split(".")) - (origin.name != "__init__.py")]
-    if _is_installed(origin):
+    if is_installed(origin):
         return (str(origin),)
     found = {origin, *_files_of(name, root)}
     waiting = list(found)
@@ -76,7 +104,8 @@ def own_files(path: str) -> tuple[str, ...]:
     return tuple(sorted(map(str, found)))
 
 
-def _is_installed(file: Path) -> bool:
+def is_installed(file: Path) -> bool:
+    """Whether a file belongs to an installed package or to Python, rather than to the user."""
     folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     return any(file.is_relative_to(folder) for folder in folders)
 

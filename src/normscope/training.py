@@ -10,17 +10,15 @@ import contextlib
 import dataclasses
 import itertools
 import math
-import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from normscope.data.batches import Split
 from normscope.errors import InputError
-from normscope.generators import generators_kept
+from normscope.generators import seeded as seeded
 from normscope.nn import module_kinds
 from normscope.protocol import Rows
 
@@ -189,16 +187,3 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Give Python's, NumPy's and torch's global generators a seed, and their old states back afterwards.
-
-    For building a network, and for training one that draws from them (dropout).
-    """
-    with generators_kept(nn.Identity()):
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  (a user's network may draw from it)
-        torch.manual_seed(seed)
-        yield

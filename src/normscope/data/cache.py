@@ -14,10 +14,11 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from normscope.atomic import atomic_write
 from normscope.data.locations import Source, cache_folders, writable_cache, writing
@@ -34,6 +35,8 @@ GIVEN_VARIABLE = "NORMSCOPE_ARRAYS"
 # Raise this number when a reader changes what it reads, or refuses, from the same files.
 _FORMAT = 2
 
+_NAMED_DIGITS = 16
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
@@ -44,12 +47,14 @@ class Prepared:
         digest: SHA-256 of the arrays' contents.
         arrays: read-only memory maps, by name.
         files: the manifest, then the arrays' files.
+        facts: of a user's own data, what :class:`normscope.data.facts.Facts` holds, as JSON; else empty.
     """
 
     folder: Path
     digest: str
     arrays: Mapping[str, np.ndarray]
     files: tuple[Path, ...]
+    facts: Mapping[str, Any]
 
 
 def prepared(
@@ -76,13 +81,60 @@ def prepared(
         # Another process may have prepared the arrays while this one waited for the lock.
         if found := _open(manifest, stamps, verify):
             return found
-        _write(manifest, name, stamps, read())
+        arrays = read()
+        _write(manifest, name, stamps, arrays, content_digest(arrays))
         found = _open(manifest, stamps, verify)
-    if not found:
-        raise DataError(
-            f"the arrays just written to the cache folder {folder} cannot be read back: check that disk."
-        )
-    return found
+    return _checked(found, folder)
+
+
+def keep(stem: str, digest: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Prepared:
+    """Arrays whose source cannot be stamped, such as a function: kept under their digest.
+
+    Args:
+        stem: what the names of the files begin with; :func:`kept` finds them under ``stem`` and the digest's first
+            digits.
+        digest: of the contents.
+        arrays: the arrays, by name.
+        facts: what is kept with them, as JSON values.
+
+    Raises:
+        DataError: if the cache cannot be written.
+    """
+    name = f"{stem}-{digest[:_NAMED_DIGITS]}"
+    if found := kept(name):
+        return found
+    folder = writable_cache() / "arrays"
+    with writing(f"the arrays of {stem}", folder), _locked(folder, name):
+        _write(folder / f"{name}.json", stem, [], arrays, digest, facts)
+        found = _open(folder / f"{name}.json", None, verify=False)
+    return _checked(found, folder)
+
+
+def kept(name: str) -> Prepared | None:
+    """The arrays that :func:`keep` wrote on this machine, or None if they are not, or no longer, there."""
+    found = (_open(cache / "arrays" / f"{name}.json", None, verify=False) for cache in cache_folders())
+    return next(filter(None, found), None)
+
+
+def remember(place: str, stamps: Iterable[str], digest: str) -> None:
+    """Note which contents the files at a place had, for :func:`remembered`."""
+    folder = writable_cache() / "arrays"
+    with writing("a note", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder / _note_name(place)) as file:
+            file.write(json.dumps({"stamps": _stamp(stamps), "digest": digest}).encode())
+
+
+def remembered(place: str, stamps: Iterable[str]) -> str | None:
+    """The digest of the contents of the files at a place, or None if these have other stamps than then."""
+    for cache in cache_folders():
+        try:
+            note = json.loads((cache / "arrays" / _note_name(place)).read_bytes())
+            if note["stamps"] == _stamp(stamps):
+                return str(note["digest"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def received(name: str) -> Prepared | None:
@@ -116,31 +168,50 @@ def _open(manifest_path: Path, stamps: list[str] | None, verify: bool) -> Prepar
             # Copy on write and read-only: all processes share the pages, and none can write to them by mistake.
             array = np.load(path, mmap_mode="c", allow_pickle=False)
             array.flags.writeable = False
-            if list(array.shape) != described["shape"] or array.dtype != np.uint8:
+            # Manifests that name no type are older than the cache of a user's own data.
+            if list(array.shape) != described["shape"] or array.dtype != described.get("dtype", "uint8"):
                 return None
             arrays[array_name] = array
             files.append(path)
         if verify and content_digest(arrays) != manifest["digest"]:
             return None
-        return Prepared(folder, str(manifest["digest"]), arrays, tuple(files))
+        return Prepared(
+            folder, str(manifest["digest"]), arrays, tuple(files), dict(manifest.get("facts", {}))
+        )
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
 
-def _write(manifest_path: Path, name: str, stamps: list[str], arrays: Mapping[str, np.ndarray]) -> None:
+def _write(
+    manifest_path: Path,
+    stem: str,
+    stamps: list[str],
+    arrays: Mapping[str, np.ndarray],
+    digest: str,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     import numpy as np
 
-    digest = content_digest(arrays)
     described = {}
     for array_name in ARRAYS:
         array = np.ascontiguousarray(arrays[array_name])
-        path = manifest_path.with_name(f"{name}-{digest[:16]}-{array_name}.npy")
+        path = manifest_path.with_name(f"{stem}-{digest[:_NAMED_DIGITS]}-{array_name}.npy")
         with atomic_write(path) as file:
             np.save(file, array, allow_pickle=False)
-        described[array_name] = {"file": path.name, "bytes": path.stat().st_size, "shape": list(array.shape)}
+        size, dtype = path.stat().st_size, array.dtype.name
+        described[array_name] = {"file": path.name, "bytes": size, "shape": list(array.shape), "dtype": dtype}
     with atomic_write(manifest_path) as file:
-        manifest = {"stamps": stamps, "digest": digest, "arrays": described}
+        manifest = {"stamps": stamps, "digest": digest, "arrays": described, "facts": dict(facts)}
         file.write(json.dumps(manifest, indent=1).encode())
+
+
+def _checked(found: Prepared | None, folder: Path) -> Prepared:
+    """The arrays that were just written, if they could be opened."""
+    if found is None:
+        raise DataError(
+            f"the arrays just written to the cache folder {folder} cannot be read back: check that disk."
+        )
+    return found
 
 
 def content_digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -157,6 +228,14 @@ def content_digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 def _manifest_name(name: str, source: Source) -> str:
     return f"{name}-{hashlib.sha256(source.place.encode()).hexdigest()[:16]}.json"
+
+
+def _note_name(place: str) -> str:
+    return f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.note.json"
+
+
+def _stamp(stamps: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join([str(_FORMAT), *stamps]).encode()).hexdigest()
 
 
 @contextmanager

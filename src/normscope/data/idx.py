@@ -42,13 +42,7 @@ def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """
     arrays: dict[str, np.ndarray] = {}
     for split, (images_path, labels_path) in (("train", paths[0:2]), ("test", paths[2:4])):
-        images = _read_idx(images_path, "images", entry.shape[1:])
-        labels = _read_idx(labels_path, "labels", ())
-        if len(images) != len(labels):
-            raise DataError(
-                f"{images_path} holds {len(images)} images but {labels_path} holds {len(labels)} labels: "
-                "the numbers must agree."
-            )
+        images, labels = read_pair(images_path, labels_path, entry.shape[1:])
         if (largest := int(labels.max())) >= entry.classes:
             raise DataError(
                 f"{labels_path} holds the label {largest}; expected labels from 0 to {entry.classes - 1}."
@@ -59,8 +53,31 @@ def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_idx(path: Path, content: str, sides: tuple[int, ...]) -> np.ndarray:
-    """The entries of one IDX file as a uint8 array (count, *sides)."""
+def read_pair(
+    images_path: Path, labels_path: Path, sides: tuple[int, ...] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images (N, H, W) of one file and the labels (N,) of another, uint8.
+
+    Args:
+        images_path: the file of the images.
+        labels_path: the file of the labels.
+        sides: height and width that the images must have; ``None`` allows any.
+
+    Raises:
+        DataError: naming the file, if it is not what its name says.
+    """
+    images = _read_idx(images_path, "images", sides)
+    labels = _read_idx(labels_path, "labels", ())
+    if len(images) != len(labels):
+        raise DataError(
+            f"{images_path} holds {len(images)} images but {labels_path} holds {len(labels)} labels: "
+            "the numbers must agree."
+        )
+    return images, labels
+
+
+def _read_idx(path: Path, content: str, sides: tuple[int, ...] | None) -> np.ndarray:
+    """The entries of one IDX file as a uint8 array (count, *sides); images of any size if ``sides`` is None."""
     import numpy as np
 
     kind = f"an IDX file of {'×'.join(map(str, sides))} {content}" if sides else f"an IDX file of {content}"
@@ -70,32 +87,37 @@ def _read_idx(path: Path, content: str, sides: tuple[int, ...]) -> np.ndarray:
             compressed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
             stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if compressed else file
-            return np.frombuffer(_entries(path, stream, kind, sides), np.uint8).reshape(-1, *sides)
+            entries, found = _entries(path, stream, kind, sides)
+            return np.frombuffer(entries, np.uint8).reshape(-1, *found)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{path} is a truncated or corrupted gzip file; expected {kind}.") from None
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror or error}); expected {kind}.") from None
 
 
-def _entries(path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...]) -> bytearray:
-    magic = bytes((0, 0, 8, 1 + len(sides)))
-    header = stream.read(4 + 4 * (1 + len(sides)))
+def _entries(
+    path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...] | None
+) -> tuple[bytearray, tuple[int, ...]]:
+    """The entries of a file, and the sides that its header names."""
+    dimensions = 1 + len((0, 0) if sides is None else sides)
+    magic = bytes((0, 0, 8, dimensions))
+    header = stream.read(4 + 4 * dimensions)
     if not header:
         raise DataError(f"{path} is empty; expected {kind}.")
     if header[:4] != magic:
         raise DataError(
             f"{path} is not {kind}: it begins with the bytes {header[:4].hex(' ')}, not {magic.hex(' ')}."
         )
-    if len(header) < 4 + 4 * (1 + len(sides)):
+    if len(header) < 4 + 4 * dimensions:
         raise DataError(f"{path} is truncated within its header; expected {kind}.")
     count, *found = (int.from_bytes(header[i : i + 4], "big") for i in range(4, len(header), 4))
-    if tuple(found) != sides:
+    if sides is not None and tuple(found) != sides:
         raise DataError(f"{path} holds images of {'×'.join(map(str, found))} pixels; expected {kind}.")
-    if count == 0:
+    if count * math.prod(found) == 0:
         raise DataError(f"{path} announces no entries; expected {kind}, at least one.")
 
     # Reading piece by piece, up to one byte more than announced, costs no memory if the header is wrong.
-    announced = count * math.prod(sides)
+    announced = count * math.prod(found)
     entries = bytearray()
     while len(entries) <= announced and (piece := stream.read(min(_CHUNK, announced + 1 - len(entries)))):
         entries += piece
@@ -105,4 +127,4 @@ def _entries(path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...]) -
         )
     if len(entries) > announced:
         raise DataError(f"{path} has more than the {announced} bytes of entries that its header announces.")
-    return entries
+    return entries, tuple(found)

@@ -1,4 +1,7 @@
-"""Data sets by name: load, identify, look for and fetch them."""
+"""Data sets by name: load, identify, look for and fetch them.
+
+A name is one of the catalogue's, or a user's own as :mod:`normscope.data.names` has it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normscope.data import cache
+from normscope.data import cache, own
 from normscope.data.catalogue import CATALOGUE, Entry, entry_of
 from normscope.data.downloads import Progress, download
+from normscope.data.facts import Facts
 from normscope.data.locations import Source, find
+from normscope.data.names import OwnName, own_name
 from normscope.data.published import is_official
 from normscope.errors import DataError
 
@@ -21,20 +26,22 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """The images and labels of one data set.
+    """The inputs and labels of one data set.
 
     The four arrays are read-only memory maps of files in the cache, so all processes that load the data set share their
-    memory.
+    memory. A user's own inputs need not be images; the fields keep their names.
 
     Attributes:
-        name: its name in the catalogue.
-        train_images: uint8, (N, C, H, W).
-        train_labels: uint8, (N,).
-        test_images: uint8, (N, C, H, W).
-        test_labels: uint8, (N,).
-        mean: mean of each channel, with pixels scaled to 0 … 1.
-        std: standard deviation of each channel, with pixels scaled to 0 … 1.
-        digest: SHA-256 (hexadecimal) of the contents of the four arrays, whatever the place and form of their files.
+        name: its name in the catalogue, or the pinned name of a user's own data.
+        train_images: uint8, (N, C, H, W), for images; else float32 or int64 (tokens), (N, ...).
+        train_labels: unsigned or int64, (N, ...), for classes; float32 for a regression target.
+        test_images: as the training inputs.
+        test_labels: as the training labels.
+        mean: mean of each channel over the training inputs, with pixels scaled to 0 … 1; empty for what is not
+            standardized.
+        std: standard deviation of each channel, likewise. Images are standardized when they are put into batches; a
+            user's floats in these arrays already are.
+        digest: SHA-256 (hexadecimal) of the contents, whatever the place and form of their files.
     """
 
     name: str
@@ -52,6 +59,8 @@ class DataSet:
 
         :func:`normscope.data.published.is_official` says what is compared.
         """
+        if self.name not in CATALOGUE:
+            return False
         entry, train, test = CATALOGUE[self.name], len(self.train_labels), len(self.test_labels)
         return is_official(entry, self.digest, train, test)
 
@@ -60,19 +69,49 @@ def load(name: str, progress: Progress | None = None) -> DataSet:
     """A data set from a package, from ``$NORMSCOPE_DATA``, from earlier downloads, or from the network.
 
     The first load reads the data set's files and keeps its arrays in the cache; every later load, in any process, maps
-    these into memory.
+    these into memory. A user's own data are read each time, unless the name is pinned (:func:`pinned`).
 
     Args:
-        name: a name in the catalogue.
+        name: a name in the catalogue, ``"module:loader"``, ``"idx:FOLDER"`` or ``"images:FOLDER"``.
         progress: called during a download with a file's name, its bytes so far and its total bytes.
 
     Raises:
         UnknownNameError: if there is no such data set.
         DataError: if its files are missing and cannot be downloaded, or are not what their names say.
+        InputError: if a user's function fails, or returns what cannot be used.
     """
+    if mine := own_name(name):
+        prepared = own.prepared(mine)
+        known, (mean, std) = own.described(mine, prepared)
+        return DataSet(known.name, **prepared.arrays, mean=mean, std=std, digest=prepared.digest)
     entry = entry_of(name)
     found = _present(entry, progress)
     return DataSet(entry.name, **found.arrays, mean=entry.mean, std=entry.std, digest=found.digest)
+
+
+def pinned(name: str) -> str:
+    """The name that means a data set's present contents, in this process and in all others.
+
+    For a user's own data, these are read and kept in the cache, and the name gets ``#`` and the first digits of their
+    digest; ``load`` then maps the arrays without running the user's code. Do so once per command, and hand the pinned
+    name on. Any other name is returned as it is.
+
+    Raises:
+        UnknownNameError, DataError, InputError: as :func:`load`.
+    """
+    mine = own_name(name)
+    return str(own.pin(mine)) if mine else entry_of(name).name
+
+
+def facts_of(name: str) -> Facts:
+    """Shapes, number of examples and moments of a data set: the published ones for a name of the catalogue.
+
+    Raises:
+        UnknownNameError, DataError, InputError: as :func:`load`.
+    """
+    if mine := own_name(name):
+        return own.described(mine, own.prepared(mine))[0]
+    return Facts.of(entry_of(name))
 
 
 def digest(name: str, *, offline: bool = False) -> str:
@@ -83,8 +122,10 @@ def digest(name: str, *, offline: bool = False) -> str:
         offline: return the published digest of a data set that is not on this machine, instead of downloading it.
 
     Raises:
-        UnknownNameError, DataError: as :func:`load`.
+        UnknownNameError, DataError, InputError: as :func:`load`.
     """
+    if mine := own_name(name):
+        return own.prepared(mine).digest
     entry = entry_of(name)
     if offline and not available(name)[0]:
         return entry.digest
@@ -98,8 +139,11 @@ def portable(name: str) -> dict[str, Path]:
     bit, whatever else that machine has under the name.
 
     Raises:
-        UnknownNameError, DataError: as :func:`load`.
+        UnknownNameError, DataError, InputError: as :func:`load`.
     """
+    if mine := own_name(name):
+        mine = own.pin(mine)
+        return cache.portable(own.file_stem(mine), own.prepared(mine))
     entry = entry_of(name)
     return cache.portable(entry.name, _present(entry, None))
 
@@ -112,11 +156,14 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         progress: as in :func:`load`.
 
     Returns:
-        the folder of its files; if a package ships the data set, the folder of its prepared arrays.
+        the folder of its files; for a user's own data, or if a package ships the data set, the folder of its prepared
+        arrays.
 
     Raises:
-        UnknownNameError, DataError: as :func:`load`.
+        UnknownNameError, DataError, InputError: as :func:`load`.
     """
+    if mine := own_name(name):
+        return own.prepared(mine).folder
     entry = entry_of(name)
     source = _find_or_download(entry, progress)
     found = _prepared(entry, source, verify=True)
@@ -131,6 +178,8 @@ def available(name: str) -> tuple[bool, str]:
     Raises:
         UnknownNameError: if there is no such data set.
     """
+    if mine := own_name(name):
+        return _available(mine)
     entry = entry_of(name)
     try:
         source = find(entry)
@@ -140,6 +189,15 @@ def available(name: str) -> tuple[bool, str]:
         return True, source.sentence
     megabytes = sum(file.size_gz for file in entry.files) / 1e6
     return False, f"not here: `normscope data fetch {entry.name}` downloads its {megabytes:.0f} MB"
+
+
+def _available(name: OwnName) -> tuple[bool, str]:
+    if name.pin and own.present(name):
+        return True, "in the cache"
+    if name.kind == "loader":
+        return True, "returned by a function of yours"
+    is_here = Path(name.folder).is_dir()
+    return is_here, f"in {name.folder}" if is_here else f"not here: {name.folder} is not a folder"
 
 
 def _find_or_download(entry: Entry, progress: Progress | None) -> Source:

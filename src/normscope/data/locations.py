@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from normscope.data.catalogue import Entry, OfficialFile
+from normscope.data.catalogue import Entry
 from normscope.errors import DataError, NormscopeWarning
 
 
@@ -51,7 +51,7 @@ def find(entry: Entry) -> Source | None:
         return Source(_version(entry.package), (), f"shipped by {_version(entry.package)}")
     if root := data_root():
         folder = root / entry.folder
-        paths = [_variant(folder, file) for file in entry.files]
+        paths = [variant(folder, file.name) for file in entry.files]
         if all(paths):
             return _files(folder, paths, "in")
         if any(paths):
@@ -61,7 +61,7 @@ def find(entry: Entry) -> Source | None:
                 f"a folder of {entry.name} holds all {len(entry.files)} files or none."
             )
     for folder in (downloads_folder(cache, entry) for cache in cache_folders()):
-        paths = [_variant(folder, file) for file in entry.files]
+        paths = [variant(folder, file.name) for file in entry.files]
         if all(paths):
             return _files(folder, paths, "downloaded to")
     return None
@@ -154,9 +154,9 @@ def _belongs_to_another(folder: Path) -> bool:
         return False
 
 
-def _variant(folder: Path, file: OfficialFile) -> Path | None:
+def variant(folder: Path, name: str) -> Path | None:
     """The file under one of its usual names: some unpackers write ``.idx3-ubyte`` for ``-idx3-ubyte``."""
-    stems = (file.name, file.name.replace("-idx", ".idx"))
+    stems = (name, name.replace("-idx", ".idx"))
     candidates = (folder / (stem + suffix) for stem in stems for suffix in ("", ".gz"))
     return next((path for path in candidates if os.path.isfile(path)), None)
 
