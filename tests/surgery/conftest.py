@@ -22,7 +22,7 @@ def _one_thread_and_a_seed() -> Iterator[None]:
 
 
 class Branches(nn.Module):
-    """Residual branches, a convolution called twice, and control flow on a value, which defeats symbolic tracing."""
+    """Residual branches, a convolution called twice, and control flow on a shape, which defeats symbolic tracing."""
 
     def __init__(self, symbolic: bool) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Branches(nn.Module):
         self.head = nn.Linear(4, 5)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.symbolic and bool(x.sum() > 1e9):
+        if not self.symbolic and len(x) > 1e9:
             return x
         x = F.relu(self.stem_norm(self.stem(x)))
         x = x + self.left_norm(self.left(x))

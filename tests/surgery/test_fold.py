@@ -165,7 +165,7 @@ def test_a_block_called_twice_folds_since_its_norm_has_one_producer(lived_in, ou
 )  # fmt: skip
 def test_a_norm_without_one_producer_is_refused_by_name(forward, reason, symbolic, lived_in):
     def wired(m, x):
-        return forward(m, x) if symbolic or x.sum() < 1e9 else x
+        return forward(m, x) if symbolic or x.shape[0] < 1e9 else x
 
     layers = {"conv": nn.Conv2d(3, 3, 1), "other": nn.Conv2d(3, 3, 3, padding=1), "norm": nn.BatchNorm2d(3)}
     if "norm2" in reason:
@@ -178,7 +178,7 @@ def test_a_change_in_place_through_a_view_is_seen(lived_in):
     def forward(m, x):
         y = m.conv(x)
         y.view(-1).clamp_(min=0)
-        return m.norm(y) if x.sum() < 1e9 else x
+        return m.norm(y) if x.shape[0] < 1e9 else x
 
     with pytest.raises(InputError, match=r"'norm'.*comes from clamp"):
         ns.fold(lived_in(Wired(forward, conv=nn.Conv2d(3, 3, 1), norm=nn.BatchNorm2d(3))))

@@ -8,12 +8,14 @@ import torch
 from torch import nn
 
 from normscope.errors import InputError
-from normscope.nn.module_kinds import channels, channels_last, layers, norms, sizes
+from normscope.nn.module_kinds import channels, channels_last, layers, modules, norms, sizes
 from normscope.surgery._changes import Change, described
 from normscope.surgery.affine import Affine
 from normscope.surgery.copies import exchanged
+from normscope.surgery.fixed_dims import FixedDims
 from normscope.surgery.merging import into_consumer, into_producer, keeps_constants, uses_weights_plainly
-from normscope.surgery.tracing import Call, Graph
+from normscope.surgery.removing import IdentityCopy
+from normscope.surgery.tracing import Call, Graph, leaves_dims_open
 
 
 def absorb(model: nn.Module, graph: Graph, maps: Mapping[str, Affine]) -> tuple[nn.Module, list[Change]]:
@@ -32,15 +34,14 @@ def absorb(model: nn.Module, graph: Graph, maps: Mapping[str, Affine]) -> tuple[
     """
     work = _Absorption(model, graph)
     found = dict(norms(model))
-    order = dict.fromkeys(call.layer for call in graph.calls if call.layer in found)
+    new: dict[nn.Module, nn.Module] = {}
     done = []
-    for name in order:
+    for name in dict.fromkeys(call.layer for call in graph.calls if call.layer in found):
         assert name is not None
-        into = work.take(name, found[name], maps[name])
-        done.append(Change("folded", name, described(found[name], channels(name, found[name])), "into", into))
-    new: dict[nn.Module, nn.Module] = {
-        norm: nn.Identity().train(norm.training) for name, norm in found.items() if name in order
-    }
+        norm = found[name]
+        into, place = work.take(name, norm, maps[name])
+        new[norm] = place.train(norm.training)
+        done.append(Change("folded", name, described(norm, channels(name, norm)), "into", into))
     return exchanged(model, new), done
 
 
@@ -55,17 +56,19 @@ class _Absorption:
         self.graph = graph
         self.layers = dict(layers(model))
         self.gone: set[str] = set()
+        self.dims_open = leaves_dims_open(model)
         owners: dict[nn.Parameter, int] = {}
-        for module in model.modules():
+        for _, module in modules(model):
             for parameter in module._parameters.values():
                 if parameter is not None:
                     owners[parameter] = owners.get(parameter, 0) + 1
         self.tied = {parameter for parameter, count in owners.items() if count > 1}
 
-    def take(self, name: str, norm: nn.Module, map_: Affine) -> str:
-        """Let a layer take over the norm, and return the layer's name."""
+    def take(self, name: str, norm: nn.Module, map_: Affine) -> tuple[str, nn.Module]:
+        """Let a layer take over the norm; return the layer's name, and a module for the norm's place."""
         if norm._forward_hooks or norm._forward_pre_hooks:
             raise InputError(f"norm {name!r} cannot be folded: it has a hook, which would see other values.")
+        shares = False
         try:
             into = self.producer(name, norm)
             into_producer(self.layers[into], map_)
@@ -75,8 +78,16 @@ class _Absorption:
                 into_consumer(self.layers[into], map_)
             except _Unfit as after:
                 raise InputError(f"norm {name!r} cannot be folded: {before}, and {after}.") from None
+            shares = self.shares_input(name)
         self.gone.add(name)
-        return into
+        if self.dims_open and channels_last(self.layers[into]) != channels_last(norm):
+            return into, FixedDims(name, 2)
+        return into, IdentityCopy() if shares else nn.Identity()
+
+    def shares_input(self, name: str) -> bool:
+        """Whether other calls use the norm's input, which they may change in place."""
+        origins = {self.graph.origin(call.inputs[0], self.gone) for call in self.graph.of(name)}
+        return any(use.layer != name for value in origins for use in self.graph.uses(value, self.gone))
 
     def producer(self, name: str, norm: nn.Module) -> str:
         """The one layer whose output goes to this norm and nowhere else."""
@@ -119,10 +130,11 @@ class _Absorption:
 
     def _check(self, name: str, norm: nn.Module, width: int, count: int, calls: list[Call]) -> None:
         layer = self.layers[name]
+        for kind in ("weight", "bias"):
+            if getattr(layer, kind) is not None and layer._parameters.get(kind) is None:
+                raise _Unfit(f"the {kind} of {name!r} is computed, not a parameter of its own")
         if layer._forward_hooks or layer._forward_pre_hooks:
             raise _Unfit(f"{name!r} has a hook, which would see other values")
-        if layer._parameters.get("weight") is None:
-            raise _Unfit(f"the weight of {name!r} is computed, not a parameter of its own")
         if name in self.graph.read_outside or any(p in self.tied for p in layer.parameters(recurse=False)):
             raise _Unfit(f"the parameters of {name!r} are used elsewhere too")
         if width != count:

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.nn.module_kinds import norms
-from normscope.surgery._changes import with_changes
+from normscope.surgery._changes import Change, warn_of, with_changes
 from normscope.surgery.absorbing import absorb
 from normscope.surgery.affine import Affine, batch_map
 from normscope.surgery.copies import copied
-from normscope.surgery.tracing import observed_graph
+from normscope.surgery.refusals import refuse_norm_like, refuse_uncalled, remaining
+from normscope.surgery.tracing import Graph, observed_graph
+from normscope.surgery.verifying import refuse_difference
 
 
 def equivalent_network(model: nn.Module, x: Any) -> nn.Module:
@@ -24,7 +26,7 @@ def equivalent_network(model: nn.Module, x: Any) -> nn.Module:
 
     Each norm is measured in the model's own run on x, so the norm may be any that is an affine map per channel on this
     batch. A channel that is constant in the batch gets w_eq = 0 and b_eq = β. The layers that take over the norms are
-    chosen as in :func:`~normscope.surgery.fold`.
+    chosen as in :func:`~normscope.surgery.fold`. The new network must agree with the model on x.
 
     Args:
         model: any module; it is not changed, and its mode does not matter.
@@ -32,15 +34,29 @@ def equivalent_network(model: nn.Module, x: Any) -> nn.Module:
 
     Returns:
         the new model, in training mode; it agrees with the model on x if both draw the same random numbers (dropout).
-        :func:`~normscope.surgery.changes` lists what was folded into what.
+        :func:`~normscope.surgery.changes` lists what was folded into what, and what still normalizes.
 
     Raises:
         InputError: naming the norm, if it treats samples differently (group and layer norms), if the model calls it
-            never or more than once, or if no single layer can take it over exactly.
+            never or more than once, or if no single layer can take it over exactly; and if the outputs of both networks
+            differ.
+
+    Warns:
+        NormscopeWarning: if there is no norm, or if the model computes a norm by a function, which stays.
 
     Source: Morwani 2020, the equivalent point.
     """
-    after = copied(model).train()
+    before = copied(model).train()
+    refuse_norm_like(before)
+    new, done, graph = _equivalent(copied(before), x)
+    refuse_difference(before, new, x, lambda wide, batch: _equivalent(wide, batch)[0])
+    left = remaining(before, graph)
+    warn_of("equivalent_network", model, done, left, "no norm")
+    return with_changes(new, done, model, left)
+
+
+def _equivalent(after: nn.Module, x: Any) -> tuple[nn.Module, list[Change], Graph]:
+    """The model, changed into its equivalent; what was done; and its graph."""
     maps: dict[str, Affine] = {}
 
     def measure(name: str, norm: nn.Module, batch: Tensor) -> None:
@@ -52,6 +68,5 @@ def equivalent_network(model: nn.Module, x: Any) -> nn.Module:
         maps[name] = batch_map(name, norm, batch)
 
     graph = observed_graph(copied(after), x, measure)
-    if idle := [name for name, _ in norms(after) if name not in maps]:
-        raise InputError(f"norm {idle[0]!r} has no equivalent: the model never calls it on this batch.")
-    return with_changes(*absorb(after, graph, maps), model)
+    refuse_uncalled(after, graph, dict(norms(after)))
+    return *absorb(after, graph, maps), graph

@@ -8,11 +8,14 @@ from torch import nn
 
 from normscope.errors import InputError
 from normscope.nn.module_kinds import norms
-from normscope.surgery._changes import with_changes
+from normscope.surgery._changes import warn_of, with_changes
 from normscope.surgery.absorbing import absorb
 from normscope.surgery.affine import inference_map
 from normscope.surgery.copies import copied
+from normscope.surgery.refusals import refuse_norm_like, refuse_uncalled, remaining
+from normscope.surgery.skipping import left_alone
 from normscope.surgery.tracing import graph_of
+from normscope.surgery.verifying import refuse_difference
 
 
 def fold(model: nn.Module, x: Any = None) -> nn.Module:
@@ -22,28 +25,49 @@ def fold(model: nn.Module, x: Any = None) -> nn.Module:
     norm, ``a = γ/√(σ² + ε)`` and ``b = β − a μ``; the running statistics set the gates of a gated norm. The layer that
     makes the norm's input takes it over, ``w ← a w``, ``b ← a b + (β − a μ)``, if its output goes nowhere else.
     Otherwise the layer that uses the norm's output takes it over, if it uses nothing else and does not pad with zeros.
-    Symbolic tracing finds these layers; if it fails, an observed run does. Norms become ``torch.nn.Identity`` and keep
-    their names.
+    Symbolic tracing finds these layers; if it fails, an observed run does. Each norm becomes a ``torch.nn.Identity``
+    and keeps its name. Where an input is known, given or guessed, the new network must agree with the model on it.
+
+    The new network is exact for every input for which the model calls the same modules in the same order. A model whose
+    code branches on the values of its input is therefore folded only with an ``x``, and exact for inputs that take the
+    same branches. A linear layer takes over a batch norm for inputs (N, features) only; the new network refuses others.
 
     Args:
         model: any module; it is not changed.
         x: an input of the model (a tuple is its arguments, a mapping its keyword arguments). By default it is guessed
-            from the first layer, if it is needed; give one if a linear layer's output has more dimensions than a
-            guessed input would show.
+            from the first layer.
 
     Returns:
-        the new model, in evaluation mode; :func:`~normscope.surgery.changes` lists what was folded into what.
+        the new model, in evaluation mode; :func:`~normscope.surgery.changes` lists what was folded into what, and what
+        still normalizes.
 
     Raises:
         InputError: naming the norm, if it looks at its input in evaluation mode (group, layer and instance norms, batch
-            norms without running statistics), if the model never calls it, or if no single layer can take it over
-            exactly; and if the model's graph cannot be found.
+            norms without running statistics), if the model does not call it as a module, or if no single layer can take
+            it over exactly; if the model looks at the values of its input and ``x`` is not given; if the model's graph
+            cannot be found; and if the outputs of both networks differ.
+
+    Warns:
+        NormscopeWarning: if there is no norm, or if the model computes a norm by a function, which stays.
     """
     after = copied(model).eval()
-    maps = {name: inference_map(name, norm) for name, norm in norms(after)}
+    refuse_norm_like(after)
+    found = dict(norms(after))
+    maps = {name: inference_map(name, norm) for name, norm in found.items()}
     if not maps:
-        return with_changes(after, [], model)
+        left = left_alone(after)
+        warn_of("fold", model, maps, left, "no norm")
+        return with_changes(after, [], model, left)
     graph = graph_of(after, x)
-    if idle := [name for name in maps if not graph.of(name)]:
-        raise InputError(f"norm {idle[0]!r} cannot be folded: the model never calls it.")
-    return with_changes(*absorb(after, graph, maps), model)
+    if x is None and graph.looks:
+        raise InputError(
+            f"{type(model).__name__} looks at the values of its input ({graph.looks}), so it may call other modules "
+            "for other inputs: give an example input x."
+        )
+    refuse_uncalled(after, graph, found)
+    left = remaining(after, graph)
+    new, done = absorb(copied(after), graph, maps)
+    if graph.example is not None:
+        refuse_difference(after, new, graph.example, lambda wide, _: absorb(wide, graph, maps)[0])
+    warn_of("fold", model, done, left, "no norm")
+    return with_changes(new, done, model, left)

@@ -1,23 +1,37 @@
 """The calls of a model as a graph: which call made a value, and which calls use it.
 
 :func:`graph_of` chooses the method. :func:`symbolic_graph` needs no input, but fails on control flow that depends on
-values, as in transformers' models. :func:`observed_graph` records one run on an input, given or guessed. Both return a
-:class:`Graph`.
+values or shapes, as in transformers' models. :func:`observed_graph` records one run on an input, given or guessed. Both
+return a :class:`Graph`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from torch import nn
 
 from normscope.surgery.copies import copied
-from normscope.surgery.tracing.graph import Call, Graph
-from normscope.surgery.tracing.inputs import guessed_input, run
+from normscope.surgery.tracing.graph import Call, Graph, Place
+from normscope.surgery.tracing.guessing import guessed_input, leaves_dims_open
+from normscope.surgery.tracing.inputs import module_by_module, run, tensors
 from normscope.surgery.tracing.observed import observed_graph
 from normscope.surgery.tracing.symbolic import symbolic_graph
 
-__all__ = ["Call", "Graph", "graph_of", "guessed_input", "observed_graph", "run", "symbolic_graph"]
+__all__ = [
+    "Call",
+    "Graph",
+    "Place",
+    "graph_of",
+    "guessed_input",
+    "leaves_dims_open",
+    "module_by_module",
+    "observed_graph",
+    "run",
+    "symbolic_graph",
+    "tensors",
+]
 
 
 def graph_of(model: nn.Module, x: Any = None) -> Graph:
@@ -28,6 +42,7 @@ def graph_of(model: nn.Module, x: Any = None) -> Graph:
     Raises:
         InputError: if symbolic tracing fails and no guessed input runs through the model.
     """
-    if x is None and (graph := symbolic_graph(copied(model))) is not None:
-        return graph
-    return observed_graph(copied(model), guessed_input(model) if x is None else x)
+    if x is not None:
+        return observed_graph(copied(model), x)
+    graph = symbolic_graph(copied(model)) or observed_graph(copied(model), guessed_input(model))
+    return dataclasses.replace(graph, assumed=bool(graph.dims) and leaves_dims_open(model))

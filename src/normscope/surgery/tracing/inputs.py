@@ -1,33 +1,42 @@
-"""Running a model on any form of input, and guessing an input for a model."""
+"""Running a model on any form of input."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from normscope.errors import InputError
-from normscope.generators import generators_kept
-from normscope.nn.module_kinds import layers, sizes, spatial_dims
-from normscope.surgery.copies import copied, device_and_dtype
-
-_SIDES = (32, 28, 64, 224, 16, 8, 128, 299)
-
 
 def run(model: nn.Module, x: Any) -> Any:
-    """The model's output, without gradients.
+    """The model's output, without gradients; every module is called, as written.
 
     Args:
         model: any module.
         x: its input; a tuple is its arguments, a mapping its keyword arguments.
     """
-    with torch.no_grad():
+    with torch.no_grad(), module_by_module():
         if isinstance(x, Mapping):
             return model(**x)
         return model(*x) if isinstance(x, tuple) else model(x)
+
+
+@contextmanager
+def module_by_module() -> Iterator[None]:
+    """Run models eagerly, without compilation and without the fast paths of torch's encoders, which call no modules."""
+    mha = torch.backends.mha
+    before = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        # torch.compile needs torch._dynamo, which takes seconds to import: without it, nothing is compiled.
+        with torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext():
+            yield
+    finally:
+        mha.set_fastpath_enabled(before)
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
@@ -43,37 +52,3 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from tensors(getattr(value, field.name))
-
-
-def guessed_input(model: nn.Module) -> Tensor:
-    """A random input of two samples that the model accepts, guessed from its first layer.
-
-    A linear layer gives the number of features. A convolution gives the number of channels; squares (lines, cubes) of
-    several sizes are tried.
-
-    Raises:
-        InputError: if no guess runs through the model.
-    """
-    error: Exception | None = None
-    first = next((layer for _, layer in layers(model)), None)
-    if first is not None:
-        width, _ = sizes(first)
-        dims = spatial_dims(first)
-        device, dtype = device_and_dtype(first, model)
-        trial = copied(model).eval()
-        for side in _SIDES if dims else (1,):
-            generator = torch.Generator().manual_seed(0)
-            x = torch.randn(2, width, *(side,) * dims, generator=generator).to(device, dtype)
-            try:
-                with generators_kept(model):
-                    run(trial, x)
-            except Exception as raised:  # whatever a user's model raises, the guess was wrong
-                error = raised
-            else:
-                return x
-    last = (
-        f" (the last raised {type(error).__name__}: {str(error).splitlines()[0]})" if str(error or "") else ""
-    )
-    raise InputError(
-        f"no input that {type(model).__name__} accepts could be guessed{last}: give an example input x."
-    )
