@@ -153,10 +153,10 @@ class _AdaptiveConv(torch.autograd.Function):
         grad_weight = None
         if needs_weight:
             error = grad
-            if error_noise > 0:
+            if error_noise > 0 and grad.numel() > 0:
                 noise = torch.randn(grad.shape, generator=generator, device=grad.device, dtype=grad.dtype)
                 error = grad + error_noise * grad.std(correction=0) * noise
-            if normalizer is None:
+            if normalizer is None or grad.numel() == 0:
                 grad_weight = native(error, x, weight, *geometry, (False, True, False))[1]
             else:
                 normal = _inverse_power(x, weight, stride, dilation, normalizer, power, eps)

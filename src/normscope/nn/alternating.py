@@ -15,6 +15,7 @@ from normscope.nn.arithmetic import (
     reduced_dims,
 )
 from normscope.nn.channel_norm import ChannelNorm
+from normscope.nn.recomputation import LatestPasses, is_recomputation
 
 
 class AlternatingNorm(ChannelNorm):
@@ -25,7 +26,12 @@ class AlternatingNorm(ChannelNorm):
     ``y = γ (x − μ_latest) / √(σ²_latest + ε) + β``. With period 1 the layer is BatchNorm. Only measured batches enter
     the running statistics and are counted in ``num_batches_tracked``. Inference is BatchNorm's.
 
-    The buffers ``latest_mean``, ``latest_var`` (biased) and ``num_batches_seen`` hold the state of the schedule.
+    The buffers ``latest_mean``, ``latest_var`` (biased) and ``num_batches_seen`` hold the state of the schedule. A
+    training batch without values does not move the schedule: the next batch takes its turn.
+
+    A forward pass that ``torch.utils.checkpoint`` recomputes repeats what it did, whatever batches came in between, and
+    changes no state: unlike torch's batch norm, which counts such a batch twice. The layer recognizes the pass by its
+    input, among the latest 64 (:mod:`normscope.nn.recomputation`).
 
     Args:
         num_features: number of channels C.
@@ -36,7 +42,8 @@ class AlternatingNorm(ChannelNorm):
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 
     Raises:
-        InputError: for a bad argument or input, and for training on one value per channel.
+        InputError: for a bad argument or input, for training on one value per channel, and for training during a
+            backward pass on an input that no recent forward pass has had.
     """
 
     latest_mean: Tensor
@@ -58,6 +65,7 @@ class AlternatingNorm(ChannelNorm):
         super().__init__(num_features, eps, momentum, gain, bias, track_running_stats, device, dtype)
         check_count("period", period)
         self.period = period
+        self._passes: LatestPasses[tuple[Tensor, Tensor] | None] = LatestPasses("AlternatingNorm")
         self.register_buffer("latest_mean", torch.zeros(num_features, device=device, dtype=dtype))
         self.register_buffer("latest_var", torch.ones(num_features, device=device, dtype=dtype))
         self.register_buffer("num_batches_seen", torch.tensor(0, dtype=torch.long, device=device))
@@ -68,16 +76,17 @@ class AlternatingNorm(ChannelNorm):
             return batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
         if not is_eager():
             return self._without_branches(x)
+        if is_recomputation():
+            earlier = self._passes.recall(x)
+            return self._by_constants(x, *earlier) if earlier else self._by_own_moments(x)[0]
         due = int(self.num_batches_seen) % self.period == 0
         self.num_batches_seen.add_(1)
-        if not due:
-            # A backward pass may come after the next measured batch, which overwrites the buffers: hence copies.
-            mean, var = self.latest_mean.clone(), self.latest_var.clone()
-            return batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
-        # At momentum 1 the kernel's running statistics are the batch's, with Bessel's correction. The kernel keeps
-        # them for its backward pass, so it must not get the buffers.
-        mean, var = torch.zeros_like(self.latest_mean), torch.zeros_like(self.latest_var)
-        y = batch_norm(x, mean, var, self.weight, self.bias, True, 1.0, self.eps)
+        # A backward pass may come after the next measured batch, which overwrites the buffers: hence copies.
+        latest = None if due else (self.latest_mean.clone(), self.latest_var.clone())
+        self._passes.keep(x, latest)
+        if latest:
+            return self._by_constants(x, *latest)
+        y, mean, var = self._by_own_moments(x)
         running_mean, running_var, momentum = self._count_batch()
         if running_mean is not None and running_var is not None:
             average_in(running_mean, mean, momentum)
@@ -86,6 +95,18 @@ class AlternatingNorm(ChannelNorm):
         self.latest_mean.copy_(mean)
         self.latest_var.copy_(var * ((n - 1) / n))
         return y
+
+    def of_no_values(self, x: Tensor) -> Tensor:
+        """The output for a batch without values, which is counted if its turn is to be measured."""
+        recomputed = is_eager() and is_recomputation()
+        if (
+            self.training
+            and self.track_running_stats
+            and self.num_batches_tracked is not None
+            and not recomputed
+        ):
+            self.num_batches_tracked.add_(self.num_batches_seen % self.period == 0)
+        return self._affine(x).to(x.dtype)
 
     def with_running_moments(self, x: Tensor) -> Tensor:
         """The output at inference, from the running statistics."""
@@ -101,6 +122,16 @@ class AlternatingNorm(ChannelNorm):
     def extra_repr(self) -> str:
         """The arguments that describe the layer."""
         return f"{super().extra_repr()}, period={self.period}"
+
+    def _by_constants(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        return batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+
+    def _by_own_moments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The output, the batch's mean, and its variance with Bessel's correction."""
+        # At momentum 1 the kernel's running statistics are the batch's. The kernel keeps them for its backward pass,
+        # so it must not get the buffers.
+        mean, var = torch.zeros_like(self.latest_mean), torch.zeros_like(self.latest_var)
+        return batch_norm(x, mean, var, self.weight, self.bias, True, 1.0, self.eps), mean, var
 
     def _without_branches(self, x: Tensor) -> Tensor:
         """The training step without a branch on a value, for ``torch.compile`` and ``vmap``."""

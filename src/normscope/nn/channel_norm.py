@@ -1,33 +1,33 @@
-"""The base class of every norm over channels: torch's parameter and buffer names, and the refusal of bad input."""
+"""The base class of every norm by batch statistics: torch's buffer names, and what counts as a training batch."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from normscope.errors import InputError
-from normscope.nn.arguments import check_count, check_number
+from normscope.nn.affine_norm import AffineNorm
+from normscope.nn.arguments import check_number
 
 # The framework's sentence for training on one value per channel.
 _ONE_VALUE = "Expected more than 1 value per channel when training, got input size {}"
 
 
-class ChannelNorm(nn.Module, ABC):
+class ChannelNorm(AffineNorm):
     """Base of the norms that treat each channel (dimension 1) by its moments over batch and space.
 
     A subclass implements :meth:`with_batch_moments` and :meth:`with_running_moments`. The arguments, shapes and errors
-    are those of :class:`~normscope.nn.BatchNorm`.
+    are those of :class:`~normscope.nn.BatchNorm`. A training batch without values is counted and changes no running
+    statistics, as in torch's batch norm.
     """
 
     _version = 2  # torch's number: from 2 on, the state holds num_batches_tracked
 
-    weight: nn.Parameter | None
-    bias: nn.Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -43,31 +43,32 @@ class ChannelNorm(nn.Module, ABC):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        check_count("the number of channels", num_features)
+        super().__init__(num_features, gain, bias, device, dtype)
         check_number("eps", eps, 0.0)
         if momentum is not None:
             check_number("momentum", momentum, 0.0, 1.0)
-        self.num_features = num_features
         self.eps = float(eps)
         self.momentum = momentum
         self.track_running_stats = track_running_stats
         ones = torch.ones(num_features, device=device, dtype=dtype)
-        self.register_parameter("weight", nn.Parameter(ones) if gain else None)
-        self.register_parameter("bias", nn.Parameter(torch.zeros_like(ones)) if bias else None)
         self.register_buffer("running_mean", torch.zeros_like(ones) if track_running_stats else None)
         self.register_buffer("running_var", torch.ones_like(ones) if track_running_stats else None)
         count = torch.tensor(0, dtype=torch.long, device=device)
         self.register_buffer("num_batches_tracked", count if track_running_stats else None)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def normalized(self, x: Tensor) -> Tensor:
         """Normalize ``x`` by running statistics at inference if the layer keeps them, else by its own moments."""
-        self._check_input(x)
         if not self.training and self.running_mean is not None:
             return self.with_running_moments(x)
         if x.shape[0] * math.prod(x.shape[2:]) == 1:
             raise InputError(_ONE_VALUE.format(x.shape))
         return self.with_batch_moments(x)
+
+    def of_no_values(self, x: Tensor) -> Tensor:
+        """The output for a batch without values, which is counted in training mode."""
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        return super().of_no_values(x)
 
     @abstractmethod
     def with_batch_moments(self, x: Tensor) -> Tensor:
@@ -91,10 +92,7 @@ class ChannelNorm(nn.Module, ABC):
     def reset_parameters(self) -> None:
         """Set the gain to 1 and the bias to 0, and forget all batches seen."""
         self.reset_running_stats()
-        if self.weight is not None:
-            nn.init.ones_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
+        super().reset_parameters()
 
     def extra_repr(self) -> str:
         """The arguments that describe the layer."""
@@ -120,14 +118,6 @@ class ChannelNorm(nn.Module, ABC):
         assert self.running_mean is not None
         assert self.running_var is not None
         return self.running_mean, self.running_var
-
-    def _check_input(self, x: Tensor) -> None:
-        if not 2 <= x.ndim <= 5:
-            raise InputError(f"a norm's input has 2 to 5 dimensions (N, C, ...), not shape {tuple(x.shape)}.")
-        if x.shape[1] != self.num_features:
-            raise InputError(f"this norm has {self.num_features} channels, but its input has {x.shape[1]}.")
-        if not x.is_floating_point():
-            raise InputError(f"a norm's input must be of floating point, not {x.dtype}.")
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: Mapping[str, Any], *rest: Any

@@ -13,9 +13,13 @@ from normscope.errors import InputError
 from normscope.nn.alternating import AlternatingNorm
 from normscope.nn.arguments import check_count
 from normscope.nn.batch import BatchNorm
+from normscope.nn.dynamic_tanh import DynamicTanhNorm
+from normscope.nn.filter_response import FilterResponseNorm
 from normscope.nn.gated import AmplifyNorm, SuppressNorm
+from normscope.nn.group import GroupNorm
 from normscope.nn.lp import LpNorm
 from normscope.nn.noisy import NoisyNorm
+from normscope.nn.rms import RMSNorm
 from normscope.nn.specs import ENTRY_POINTS, Spec, check_arguments, parse
 from normscope.targets import imported
 
@@ -30,9 +34,10 @@ def make(spec: NormSpec, C: int) -> nn.Module:
 
     Args:
         spec: ``"none"``, ``"batch"``, ``"suppress(threshold=2)"``, ``"amplify"``, ``"group(groups=4)"``,
-            ``"layer"`` (group norm of one group), ``"instance"`` (group norm of ``C`` groups), the name of an entry
-            point of group ``normscope.norms``, or ``"package.module:Class(argument=value)"``, which is called as
-            ``Class(C, argument=value)``; or a callable from a number of channels to a module.
+            ``"layer"`` (group norm of one group), ``"instance"`` (group norm of ``C`` groups), ``"rms"``, ``"dyt"``,
+            ``"frn"`` or another name of docs/norms.md; the name of an entry point of group ``normscope.norms``; or
+            ``"package.module:Class(argument=value)"``, which is called as ``Class(C, argument=value)``; or a callable
+            from a number of channels to a module.
         C: number of channels, at least 1.
 
     Raises:
@@ -115,20 +120,27 @@ def _check_signature(spec: Spec, factory: Factory) -> None:
     check_arguments(spec.name, spec.arguments, names[1:] if channels_come_first else names)
 
 
-def _group(C: int, groups: int = 2, eps: float = 1e-5, affine: bool = True) -> nn.Module:
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1 or C % groups:
-        raise InputError(
-            f"norm 'group' cannot split {C} channels into {groups!r} groups: a divisor of {C} is allowed."
-        )
-    return nn.GroupNorm(groups, C, eps=eps, affine=affine)
+def _group(
+    C: int,
+    groups: int = 2,
+    eps: float = 1e-5,
+    affine: bool = True,
+    gain: bool | None = None,
+    bias: bool | None = None,
+) -> nn.Module:
+    return GroupNorm(groups, C, eps, affine, gain, bias)
 
 
-def _layer(C: int, eps: float = 1e-5, affine: bool = True) -> nn.Module:
-    return nn.GroupNorm(1, C, eps=eps, affine=affine)
+def _layer(
+    C: int, eps: float = 1e-5, affine: bool = True, gain: bool | None = None, bias: bool | None = None
+) -> nn.Module:
+    return GroupNorm(1, C, eps, affine, gain, bias)
 
 
-def _instance(C: int, eps: float = 1e-5, affine: bool = True) -> nn.Module:
-    return nn.GroupNorm(C, C, eps=eps, affine=affine)
+def _instance(
+    C: int, eps: float = 1e-5, affine: bool = True, gain: bool | None = None, bias: bool | None = None
+) -> nn.Module:
+    return GroupNorm(C, C, eps, affine, gain, bias)
 
 
 def _none(C: int) -> nn.Module:
@@ -146,4 +158,7 @@ _FACTORIES: Mapping[str, Factory] = {
     "group": _group,
     "layer": _layer,
     "instance": _instance,
+    "rms": RMSNorm,
+    "dyt": DynamicTanhNorm,
+    "frn": FilterResponseNorm,
 }

@@ -10,6 +10,7 @@ from torch import Tensor
 from normscope.errors import InputError
 from normscope.nn.arithmetic import at_least_single, batch_norm, is_eager
 from normscope.nn.channel_norm import ChannelNorm
+from normscope.nn.recomputation import LatestPasses, is_recomputation
 
 
 class NoisyNorm(ChannelNorm):
@@ -20,7 +21,12 @@ class NoisyNorm(ChannelNorm):
         μ_j ~ U(−0.5, 0.5),   σ_j ~ U(1, 1.25),
 
     then for each sample ``m ~ U(μ_j − 0.1, μ_j + 0.1)``, ``s ~ N(σ_j, 0.1)`` and ``y = s z + m``. The noise is a
-    constant to differentiation. In evaluation mode the layer is BatchNorm.
+    constant to differentiation. In evaluation mode, and in training mode while the attribute ``noise`` is False, the
+    layer is BatchNorm.
+
+    A forward pass that ``torch.utils.checkpoint`` recomputes has the same noise again. Noise from torch's global
+    generator needs the checkpoint's default ``preserve_rng_state=True``. With a generator of its own, the layer
+    recognizes the pass by its input, among the latest 64 (:mod:`normscope.nn.recomputation`), and draws nothing.
 
     Args:
         num_features: number of channels C.
@@ -31,7 +37,8 @@ class NoisyNorm(ChannelNorm):
     Shapes: (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W) in, the same out.
 
     Raises:
-        InputError: for a bad argument or input, and for training on one value per channel.
+        InputError: for a bad argument or input, for training on one value per channel, and, with a generator of its
+            own, for training during a backward pass on an input that no recent forward pass has had.
     """
 
     def __init__(
@@ -48,34 +55,43 @@ class NoisyNorm(ChannelNorm):
     ) -> None:
         super().__init__(num_features, eps, momentum, gain, bias, track_running_stats, device, dtype)
         self.generator = generator
+        self.noise = True
+        self._passes: LatestPasses[tuple[int, int]] = LatestPasses("NoisyNorm")
 
     def with_batch_moments(self, x: Tensor) -> Tensor:
         """The output from the batch's own moments, with noise in training mode."""
         mean, var, momentum = self._count_batch()
         z = batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
-        if not self.training:
+        if not (self.training and self.noise):
             return z
         wide = at_least_single(z)
         if not is_eager():
             if self.generator is not None:
                 raise InputError("under vmap or torch.compile NoisyNorm's generator must be None.")
             return (_scales(wide, None) * wide + _shifts(wide, None)).to(z.dtype)
-        home = None if self.generator is None else self.generator.device
-        seeds = torch.randint(2**62, (2,), generator=self.generator, device=home).tolist()
-        scaled: Tensor = _Scale.apply(wide, seeds[0])  # type: ignore[no-untyped-call]
-        return (scaled + _shifts(wide, _seeded(wide, seeds[1]))).to(z.dtype)
+        of_scales, of_shifts = self._seeds(x)
+        scaled: Tensor = _Scale.apply(wide, of_scales)  # type: ignore[no-untyped-call]
+        return (scaled + _shifts(wide, _seeded(wide, of_shifts))).to(z.dtype)
 
     def with_running_moments(self, x: Tensor) -> Tensor:
         """The output at inference, without noise."""
         return batch_norm(x, *self._running_moments(), self.weight, self.bias, False, 0.0, self.eps)
 
+    def _seeds(self, x: Tensor) -> tuple[int, int]:
+        """The seeds of the scales and the shifts for the input ``x``."""
+        if self.generator is not None and is_recomputation():
+            return self._passes.recall(x)
+        home = None if self.generator is None else self.generator.device
+        first, second = torch.randint(2**62, (2,), generator=self.generator, device=home).tolist()
+        if self.generator is not None:
+            self._passes.keep(x, (first, second))
+        return first, second
+
 
 class _Scale(torch.autograd.Function):
     """``s z``, which is its own derivative.
 
-    The backward pass draws the noise again from the seed of the forward pass. So no noise is kept, and a checkpointed
-    layer with a generator of its own, which draws another seed when it is recomputed, has the gradient of its first
-    forward pass.
+    The backward pass draws the noise again from the seed of the forward pass, so no noise is kept.
     """
 
     @staticmethod

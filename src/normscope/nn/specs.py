@@ -15,24 +15,12 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.nn.descriptions import NORMS
 
 ENTRY_POINTS = "normscope.norms"
 
-_COMMON = ("eps", "momentum", "gain", "bias", "track_running_stats")
-
 #: The arguments of each built-in norm.
-ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "none": (),
-    "batch": ("center", "rescale", *_COMMON),
-    "amplify": ("threshold", *_COMMON),
-    "suppress": ("threshold", *_COMMON),
-    "lp": ("p", "centered", *_COMMON),
-    "alternating": ("period", *_COMMON),
-    "noisy": _COMMON,
-    "group": ("groups", "eps", "affine"),
-    "layer": ("eps", "affine"),
-    "instance": ("eps", "affine"),
-}
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {name: norm.arguments for name, norm in NORMS.items()}
 
 _WORDS = {"true": True, "false": False, "none": None, "inf": math.inf}
 
