@@ -81,7 +81,7 @@ def test_the_rows_of_an_older_folder_are_read_by_the_cells_names(store):
 def test_the_figures_of_an_older_folders_tables_are_drawn(store):
     for id in AS_BEFORE:
         (experiment,) = catalogue.load([id])
-        experiment.figure(store.table(older(keyed([experiment])))).canvas.draw()
+        experiment.figure(store.table(older(keyed([experiment])))).draw_without_rendering()
 
 
 def test_a_sweep_of_an_older_folder_is_found(store):

@@ -11,10 +11,15 @@ from normscope.protocol import Scale, empty_table
 from normscope.sweep import Sweep, SweepExperiment
 
 
-@pytest.mark.parametrize("name", ["", "cells", "../up", "a.b", "two words"])
+@pytest.mark.parametrize("name", ["", "cells", "../up", "a.b", "two words", "a\n", "$a", "<a>", "ä", "x" * 129])
 def test_a_name_that_cannot_be_a_folder_is_refused(name):
     with pytest.raises(InputError, match="sweep's name"):
         SweepExperiment(name, Sweep.of("lenet"))
+
+
+def test_the_longest_name_is_that_of_a_folder(tmp_path):
+    longest = SweepExperiment("_" + "x" * 127, Sweep.of("lenet"))
+    (tmp_path / longest.id).mkdir()
 
 
 def test_the_experiment_says_what_it_does():

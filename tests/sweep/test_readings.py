@@ -1,44 +1,14 @@
-"""What is read from a sweep's table and drawn from it, on tables that the tests write."""
+"""What is read from a sweep's table, on tables that the tests write."""
 
-import itertools
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
+from sweep_tables import sweep, table
 
 from normscope.errors import UnknownNameError
 from normscope.protocol import NotJudgedError, empty_table
-from normscope.sweep import Sweep, SweepExperiment
 from normscope.sweep.readings import eigenvalues, final_errors, labels, summary
-from normscope.sweep.training_cell import train_network
-
-
-def sweep(network="lenet", **words):
-    return Sweep.of(network, **{"lr": "0.1,1,10", "seeds": 2, "epochs": 2, "probe": "spectrum"} | words)
-
-
-def table(asked, error, diverged=lambda run: False, layers=("conv", "conv2", "fc")):
-    """A table such as the cells would fill; ``error`` and ``diverged`` are functions of a run."""
-    rows = []
-    for run in asked.runs():
-        words = {"function": train_network.name} | {
-            name: getattr(run, name) for name in ("network", "norm", "place", "rate", "seed")
-        }
-        if diverged(run):
-            rows.append({"measure": "diverged", "step": 3, "value": math.inf, **words})
-        else:
-            for epoch in (1, 2):
-                rows.append(
-                    {"measure": "validation_error", "epoch": epoch, "value": error(run) * 2 / epoch, **words}
-                )
-        for step, layer in itertools.product((0,) if diverged(run) else (0, 5, 20), layers):
-            for measure in ("lambda_min", "lambda_max"):
-                value = step + len(layer) * 100 + run.rate
-                rows.append(
-                    {"measure": measure, "step": step, "layer": layer, "index": 0, "value": value, **words}
-                )
-    return pd.DataFrame(rows)
 
 
 def test_the_error_is_that_of_the_last_epoch_and_a_diverged_run_counts_as_chance():
@@ -115,53 +85,6 @@ def test_a_line_is_named_by_what_varies(words, expected):
     assert len(set(expected)) == len(expected)
 
 
-def test_the_figure_has_a_line_an_arrangement_and_marks_diverged_runs():
-    asked = sweep(norm="batch,suppress,none")
-    figure = SweepExperiment("a", asked).figure(
-        table(asked, lambda run: 0.1, lambda run: run.norm == "none" and run.rate == 10)
-    )
-    error, largest, smallest = figure.axes
-    named = {line.get_label(): line for line in error.lines}
-    assert {"batch", "suppress", "no norm", "a run diverged"} <= set(named)
-    crosses = [line for line in error.lines if line.get_marker() == "x" and len(line.get_xdata())]
-    assert [list(line.get_xdata()) for line in crosses] == [[10.0]]
-    assert crosses[0].get_color() == named["no norm"].get_color()
-    assert "max" in largest.get_ylabel()
-    assert "min" in smallest.get_ylabel()
-
-
-def test_without_spectra_the_figure_has_one_panel():
-    asked = sweep(probe=())
-    assert len(SweepExperiment("a", asked).figure(table(asked, lambda run: 0.1)).axes) == 1
-
-
-def test_an_eigenvalue_of_zero_is_marked_at_the_lower_edge(tmp_path):
-    asked = sweep(lr="0.1,1", seeds=1)
-    rows = table(asked, lambda run: 0.1)
-    rows.loc[(rows["measure"] == "lambda_min") & (rows["rate"] == 1), "value"] = 0.0
-    figure = SweepExperiment("a", asked).figure(rows)
-    hollow = [line for line in figure.axes[2].lines if line.get_fillstyle() == "none"]
-    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in hollow] == [([1.0], [0.0])]
-    figure.savefig(tmp_path / "figure.png")
-
-
-@pytest.mark.parametrize("value", [0.0, math.inf])
-@pytest.mark.filterwarnings("error")
-def test_eigenvalues_that_are_all_zero_or_infinite_are_drawn_without_complaint(tmp_path, value):
-    asked = sweep(lr="0.1,1", seeds=1)
-    rows = table(asked, lambda run: 0.1)
-    rows.loc[rows["measure"] == "lambda_min", "value"] = value
-    figure = SweepExperiment("a", asked).figure(rows)
-    figure.savefig(tmp_path / "figure.png")
-    panel = figure.axes[2]
-    assert panel.get_yscale() == "log"
-    drawn = [line for line in panel.lines if np.isfinite(line.get_ydata()).any()]
-    assert drawn
-    assert all(line.get_fillstyle() == "none" for line in drawn)
-
-
-def test_nothing_is_drawn_or_summed_up_when_no_run_has_finished():
-    with pytest.raises(NotJudgedError):
-        SweepExperiment("a", sweep()).figure(empty_table())
+def test_nothing_is_summed_up_when_no_run_has_finished():
     with pytest.raises(NotJudgedError):
         summary(empty_table(), sweep())

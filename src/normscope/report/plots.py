@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from matplotlib.axes import Axes as Panel
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from normscope.report.labels import width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,11 +32,14 @@ __all__ = [
     "Figure",
     "Look",
     "Panel",
+    "bare",
     "curve",
     "interval",
     "label_edges",
     "legend_below",
+    "legend_growth",
     "legend_inside",
+    "log_y",
     "mark_level",
     "markers",
     "median_band",
@@ -58,7 +63,9 @@ GREY = "0.45"
 _PANEL_INCHES = (4.6, 3.4)
 _LEGEND_INCHES = 2.3
 _LEGEND_HANDLE_INCHES = 0.6
-_LETTER_INCHES = 0.085
+_LEGEND_ROW_INCHES = 0.22
+_LEGEND_ROWS = 3
+_MARKER_POINTS = 4.5
 _DENSE_DECADES = 2.7
 
 
@@ -76,22 +83,37 @@ def new_figure(
 ) -> tuple[Figure, list[Panel]]:
     """A figure of so many panels, in rows of ``columns``, with light grids and no frame above and right."""
     rows = math.ceil(panels / columns)
-    width, height = _PANEL_INCHES
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    inches, height = _PANEL_INCHES
+    figure = Figure(figsize=(inches * columns, height * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=share_y, squeeze=False)
     axes = list(grid.flat)
     for panel in axes:
-        panel.grid(visible=True, which="major", color="0.9", linewidth=0.8)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.set_axisbelow(True)
+        bare(panel)
         panel.set_ylim(0.1, 1, auto=True)  # Kept where no value is finite: a logarithmic axis can show it.
     return figure, axes
+
+
+def bare(panel: Panel) -> None:
+    """Give a panel a light grid, and no frame above and right."""
+    panel.grid(visible=True, which="major", color="0.9", linewidth=0.8)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.set_axisbelow(True)
+
+
+def log_y(axes: Panel, label: str = "") -> None:
+    """Make a panel's vertical axis logarithmic.
+
+    Call it before anything is drawn: :func:`median_band` and :func:`markers` then put what the axis cannot show, 0 and
+    less, at its lower edge.
+    """
+    axes.set(yscale="log", ylabel=label)
 
 
 def median_band(axes: Panel, runs: pd.DataFrame, x: str, look: Look, label: str) -> None:
     """Draw the median of ``runs["value"]`` over seeds against column ``x``, and the band between its quartiles.
 
-    Where the median is not finite, the line ends and a hollow marker is at the panel's upper edge.
+    Where the median is not finite, the line ends and a hollow marker is at the panel's upper edge. Where it is 0 and
+    the axis is logarithmic, the line ends and a hollow marker is at the lower edge.
     """
     numbers = runs[[x, "value"]].astype(float)
     groups = [(position, np.sort(group.to_numpy())) for position, group in numbers.groupby(x)["value"]]
@@ -99,51 +121,72 @@ def median_band(axes: Panel, runs: pd.DataFrame, x: str, look: Look, label: str)
     low, middle, high = (
         np.array([_quantile(values, share) for _, values in groups]) for share in (0.25, 0.5, 0.75)
     )
+    floor = 0.0 if axes.get_yscale() == "log" else -math.inf
     finite = np.isfinite(middle)
-    (line,) = axes.plot(
+    inside = finite & (middle > floor)
+    axes.plot(
         positions,
-        np.where(finite, middle, np.nan),
+        np.where(inside, middle, np.nan),
         color=look.color,
         marker=look.marker,
         linestyle=look.dashes,
         label=label,
-        markersize=4.5,
+        markersize=_MARKER_POINTS,
         linewidth=1.6,
     )
-    band = np.isfinite(low) & np.isfinite(high)
+    band = np.isfinite(low) & np.isfinite(high) & (high > floor)
     axes.fill_between(positions, low, high, where=band.tolist(), color=look.color, alpha=0.18, linewidth=0)
     if not finite.all():
-        axes.plot(
-            positions[~finite],
-            np.ones(int((~finite).sum())),
-            transform=axes.get_xaxis_transform(),
-            color=look.color,
-            marker=look.marker,
-            linestyle="none",
-            fillstyle="none",
-            markersize=line.get_markersize(),
-            clip_on=False,
-        )
+        _mark_edge(axes, positions[~finite], 1.0, look)
+        _remark(axes, "diverged", (1, 1), 6)
+    if (finite & ~inside).any():
+        _mark_edge(axes, positions[finite & ~inside], 0.0, look)
+        _remark(axes, "0 at this edge", (1, 0), 6)
+
+
+def _mark_edge(axes: Panel, x: ArrayLike, height: float, look: Look) -> None:
+    """Hollow markers at a height in units of the panel: 0 is its lower edge and 1 its upper."""
+    axes.plot(
+        x, np.full(np.shape(x), height), color=look.color, marker=look.marker or "o", linestyle="none",
+        fillstyle="none", markersize=_MARKER_POINTS, transform=axes.get_xaxis_transform(), clip_on=False,
+    )  # fmt: skip
+
+
+def _remark(axes: Panel, text: str, place: tuple[float, float], up: float) -> None:
+    """A small grey text, once, that ends at a place in units of the panel."""
+    if text not in (found.get_text() for found in axes.texts):
         axes.annotate(
-            "diverged",
-            (1, 1),
-            xycoords="axes fraction",
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color="0.4",
-        )
+            text, place, xycoords="axes fraction", xytext=(0, up), textcoords="offset points", ha="right",
+            fontsize=8, color="0.4",
+        )  # fmt: skip
 
 
 def markers(
     axes: Panel, x: ArrayLike, y: ArrayLike, look: Look, label: str = "", *, hollow: bool = True
 ) -> None:
-    """Points without a line, in a look's colour and marker; hollow ones show how many lie in one place."""
-    axes.plot(
-        x, y, color=look.color, marker=look.marker, linestyle="none", fillstyle="none" if hollow else "full",
-        markersize=4.5, label=label or None,
-    )  # fmt: skip
+    """Points without a line, in a look's colour and marker; hollow ones show how many lie in one place.
+
+    A point at 0 on a logarithmic axis is at the panel's edge.
+    """
+    across, up = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    left = (across <= 0) & (axes.get_xscale() == "log")
+    low = (up <= 0) & (axes.get_yscale() == "log")
+    transforms = {
+        (False, False): axes.transData,
+        (True, False): axes.get_yaxis_transform(),
+        (False, True): axes.get_xaxis_transform(),
+        (True, True): axes.transAxes,
+    }
+    for (is_left, is_low), transform in transforms.items():
+        here = (left == is_left) & (low == is_low)
+        at_edge = is_left or is_low
+        if here.any() or not at_edge:
+            axes.plot(
+                np.where(is_left, 0, across)[here], np.where(is_low, 0, up)[here], color=look.color,
+                marker=look.marker, linestyle="none", fillstyle="none" if hollow else "full",
+                markersize=_MARKER_POINTS, transform=transform, clip_on=not at_edge,
+                label=None if at_edge else label or None,
+            )  # fmt: skip
 
 
 def curve(axes: Panel, x: ArrayLike, y: ArrayLike, color: str, label: str = "", dashes: str = "-") -> None:
@@ -156,11 +199,12 @@ def interval(
 ) -> None:
     """A line from the first to the last of three numbers and a marker at the middle one, at the height ``y``.
 
-    What is infinite is at the panel's right edge.
+    What is infinite is at the panel's right edge; what is 0 on a logarithmic axis is at the left edge.
     """
     low, middle, high = ends
-    infinite = math.isinf(middle)
-    x, transform = (1.0, axes.get_yaxis_transform()) if infinite else (middle, axes.transData)
+    is_zero = middle <= 0 and axes.get_xscale() == "log"
+    at_edge = is_zero or math.isinf(middle)
+    x, transform = (float(not is_zero), axes.get_yaxis_transform()) if at_edge else (middle, axes.transData)
     if math.isfinite(high):
         axes.plot([low, high], [y, y], color=look.color, linewidth=1.6)
     axes.plot(
@@ -203,16 +247,28 @@ class _FewTicks(LogLocator):
         return super().tick_values(vmin, vmax)
 
 
-def legend_below(figure: Figure) -> None:
-    """One legend for all panels, under them, where it hides nothing."""
+def legend_below(figure: Figure | SubFigure) -> None:
+    """One legend for all panels, under them, where it hides nothing; a figure grows with the rows of a long one."""
     entries = (axes.get_legend_handles_labels() for axes in figure.axes)
     handles, labels = next((found for found in entries if found[1]), ([], []))
     if not labels:
         return
-    longest = max(len(str(label)) for label in labels)
-    entry = max(_LEGEND_INCHES, _LEGEND_HANDLE_INCHES + longest * _LETTER_INCHES)
-    columns = max(1, round(figure.get_figwidth() / entry))
+    inches = figure.bbox.width / figure.get_dpi()
+    columns = _legend_columns(labels, inches)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+    if isinstance(figure, Figure):
+        figure.set_figheight(figure.get_figheight() + legend_growth(labels, inches))
+
+
+def legend_growth(labels: Sequence[str], inches: float) -> float:
+    """The inches that a legend of more than a few rows needs beyond the room that a panel has for one."""
+    rows = math.ceil(len(labels) / _legend_columns(labels, inches)) if labels else 0
+    return max(0, rows - _LEGEND_ROWS) * _LEGEND_ROW_INCHES
+
+
+def _legend_columns(labels: Sequence[str], inches: float) -> int:
+    entry = max(_LEGEND_INCHES, _LEGEND_HANDLE_INCHES + max(map(width, labels)))
+    return max(1, int(inches / entry))
 
 
 def mark_level(axes: Panel, level: float, text: str, dashes: str = "-") -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from normscope.report.labels import fitted, literal
 from normscope.report.plots import (
     PALETTE,
     Look,
     Panel,
     legend_below,
+    log_y,
     mark_level,
     median_band,
     new_figure,
@@ -41,9 +42,9 @@ def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
     spectra = "spectrum" in sweep.probes
     count = 3 if spectra else 1
     figure, panels = new_figure(count, columns=count)
-    _draw_lines(panels[0], errors, sweep)
-    panels[0].set(yscale="log", ylabel="final validation error  [%]")
+    log_y(panels[0], "final validation error  [%]")
     show_percent(panels[0])
+    _draw_lines(panels[0], errors, sweep)
     mark_level(panels[0], chance_error(sweep), "chance")
     _mark_diverged(panels[0], errors, sweep)
     if spectra:
@@ -52,37 +53,20 @@ def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
             (panels[1], "lambda_max", r"\lambda_{\max}"),
             (panels[2], "lambda_min", r"\lambda_{\min}"),
         ):
-            values = eigenvalues(table, sweep, measure)
-            positive = values["value"].between(0, math.inf, inclusive="neither").any()
-            # A logarithmic axis has no scale for zeros alone: then only their markers are drawn.
-            _draw_lines(axes, values if positive else values[values["value"] != 0], sweep)
-            _mark_zeros(axes, values, sweep)
-            axes.set_yscale("log", nonpositive="mask")
-            axes.set_ylabel(f"${symbol}(R)$ {when}  [input power]")
+            log_y(axes, f"${symbol}(R)$ {when}  [input power]")
+            _draw_lines(axes, eigenvalues(table, sweep, measure), sweep)
     legend_below(figure)
     return figure
 
 
 def _draw_lines(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
-    for number, (arrangement, label) in enumerate(labels(sweep).items()):
+    names = labels(sweep)
+    for number, (arrangement, label) in enumerate(zip(names, fitted(names.values()), strict=True)):
         chosen = runs_of(runs, arrangement)
         if not chosen.empty:
-            median_band(axes, chosen, "rate", _look(number), label)
+            median_band(axes, chosen, "rate", _look(number), literal(label))
     what = "" if sweep.lr_for == "all" else " of the convolution weights"
     rate_axis(axes, f"learning rate η{what}")
-
-
-def _mark_zeros(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
-    """Put a hollow marker at the panel's lower edge where a median is 0, which a logarithmic axis cannot show."""
-    for number, arrangement in enumerate(labels(sweep)):
-        medians = runs_of(runs, arrangement).groupby("rate")["value"].median()
-        zeros = medians.index[medians == 0]
-        if zeros.empty:
-            continue
-        axes.plot(
-            zeros, [0.0] * len(zeros), transform=axes.get_xaxis_transform(), clip_on=False, linestyle="none",
-            marker=_look(number).marker, markersize=4.5, color=_look(number).color, fillstyle="none",
-        )  # fmt: skip
 
 
 def _mark_diverged(axes: Panel, errors: pd.DataFrame, sweep: Sweep) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # a folder: eCryptfs, the strictest file system, allows 143 bytes
 _TAKEN = ("cells",)
 
 
@@ -26,7 +26,7 @@ class SweepExperiment:
     """The experiment that runs a sweep; it is the same at every scale.
 
     Attributes:
-        id: name of the sweep and of its folder: letters, digits, ``-`` and ``_``.
+        id: name of the sweep and of its folder: up to 128 letters, digits, ``-`` and ``_``.
         sweep: its settings, which are also its profile.
     """
 
@@ -35,7 +35,9 @@ class SweepExperiment:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.id) or self.id in _TAKEN:
-            raise InputError(f"{self.id!r} cannot be a sweep's name: letters, digits, - and _ are allowed.")
+            raise InputError(
+                f"{self.id!r} cannot be a sweep's name: up to 128 letters, digits, - and _ are allowed."
+            )
 
     @property
     def title(self) -> str:

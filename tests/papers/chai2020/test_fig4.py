@@ -110,7 +110,7 @@ def test_on_real_digits_every_claim_holds_and_the_figure_draws():
     assert [claim.verdict for claim in EXPERIMENT.claims(table)] == [Verdict.HOLDS] * 3
     figure = EXPERIMENT.figure(table)
     assert [axes.get_title()[:3] for axes in figure.axes] == ["(a)", "(b)", "(c)"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def test_eigenvalues_without_their_counterpart_are_left_out():

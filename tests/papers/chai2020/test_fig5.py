@@ -85,7 +85,7 @@ def test_on_real_digits_every_claim_holds_and_the_figure_draws():
     assert [claim.holds for claim in EXPERIMENT.claims(table)] == [True, True, True]
     figure = EXPERIMENT.figure(table)
     assert [axes.get_title()[:3] for axes in figure.axes] == ["(a)", "(b)", "(c)", "(d)"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def test_a_run_that_never_trained_has_no_figure():

@@ -201,5 +201,5 @@ def test_the_figure_is_drawn_without_the_first_panels_runs():
         *(training_rows(variants([0.5], [0.4], [0.4], [0.5]), rate, epochs=1) for rate in (0.1, 0.5))
     )
     figure = EXPERIMENT.figure(table)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert figure.legends[0].get_texts()[0].get_text() == "Baseline"

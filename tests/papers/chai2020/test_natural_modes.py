@@ -141,11 +141,11 @@ def test_on_real_digits_every_claim_holds_and_the_figure_draws():
     assert [claim.holds for claim in EXPERIMENT.claims(table)] == [True, True, True]
     figure = EXPERIMENT.figure(table)
     assert [axes.get_title()[:3] for axes in figure.axes] == ["(a)", "(b)", "(c)"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def test_the_figure_is_drawn_where_no_value_of_a_panel_is_finite():
     table = runs()
     figure = EXPERIMENT.figure(table.assign(value=table["value"].mask(table["measure"] == "law", math.nan)))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert all(axes.get_xscale() == "log" and axes.get_xlim()[0] > 0 for axes in figure.axes)

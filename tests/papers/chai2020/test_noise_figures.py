@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 def panels(experiment, table):
     figure = experiment.figure(table)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     return figure.axes
 
 

@@ -52,20 +52,20 @@ def draw(table: pd.DataFrame) -> plots.Figure:
         for axes, rate in zip(row, rates, strict=True):
             axes.sharey(panels[0])
             lines = by_epoch[(by_epoch["rate"] == rate) & (by_epoch["noise"] == noise)]
-            shared.draw_lines(axes, lines, "epoch", LABELS, _PAPERS, "arrangement")
             shared.epoch_axis(axes)
             shared.error_axis(axes)
+            shared.draw_lines(axes, lines, "epoch", LABELS, _PAPERS, "arrangement")
             axes.set_title(f"({next(letters)}) rate {rate:g}, {f'noise {noise:g}' if noise else 'no noise'}")
             plots.label_edges(axes, left=axes is row[0], bottom=noise == noises[-1])
     for axes, rate in zip(rows[2], rates, strict=True):
         found = [_amplifications(table, rate, noise) for noise in noise_levels(table)]
-        shared.draw_contrasts(axes, found, LABELS, LOOKS)
         axes.set(xscale="log", xlabel="noise amplification D")
+        shared.draw_contrasts(axes, found, LABELS, LOOKS)
         axes.set_title(f"({next(letters)}) noise amplification, rate {rate:g}")
     for axes, rate in zip(rows[3], rates, strict=True):
+        axes.set(xscale="log", xlabel="jitter with noise / without")
         shared.draw_contrasts(axes, [_jitters(errors, rate)], LABELS, LOOKS)
         axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
-        axes.set(xscale="log", xlabel="jitter with noise / without")
         axes.set_title(f"({next(letters)}) jitter, rate {rate:g}")
     for axes in (*rows[2], *rows[3]):
         plots.plain_numbers(axes.xaxis)

@@ -87,12 +87,12 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     channels = side_by_side(real, ("factor", "block_ratio"), channel)
     squares = channels["factor"] ** 2
     ends = squares.min() / 1.5, squares.max() * 1.5
+    left.set(title="(a) blocks on the diagonal", xscale="log", yscale="log", xlabel=r"$a_c^2$")
     plots.curve(left, ends, ends, plots.GREY, r"$a_c^2$")
     for name, look in _LOOKS.items():
         chosen, label = channels["scaling"] == name, f"factors {SCALINGS[name]}"
         plots.markers(left, squares[chosen], channels["block_ratio"][chosen], look, label)
         plots.median_band(right, select(distances(table), scaling=name), "correlation", look, label)
-    left.set(title="(a) blocks on the diagonal", xscale="log", yscale="log", xlabel=r"$a_c^2$")
     left.set_ylabel(r"trace of block $(c,c)$, after / before")
     _draw_eigenvalues(middle, eigenvalues(table))
     right.set(title="(c) from correlated to decorrelated", xlabel="share of the channels' correlation left")
@@ -106,11 +106,11 @@ def _draw_eigenvalues(axes: plots.Panel, pairs: pd.DataFrame) -> None:
     """One run's eigenvalues, by rank from the largest, for real and for decorrelated channels."""
     run = select(pairs, scaling="unit_power", seed=pairs["seed"].min()).sort_values("index", ascending=False)
     own = select(run, correlation=0.0)["own"].sort_values(ascending=False)
+    axes.set(title="(b) eigenvalues, channels to power 1", xscale="log", yscale="log", xlabel="rank")
     for share, look, words in zip((0.0, 1.0), _LOOKS.values(), ("decorrelated", "as they are"), strict=True):
         measured = select(run, correlation=share)["measured"]
         plots.markers(axes, np.arange(1, len(measured) + 1), measured, look, f"channels {words}")
     plots.curve(axes, np.arange(1, len(own) + 1), own, plots.BLACK, r"the blocks' own, $\times\,a_c^2$")
-    axes.set(title="(b) eigenvalues, channels to power 1", xscale="log", yscale="log", xlabel="rank")
     axes.set_ylabel(r"$\lambda$  [input power]")
 
 

@@ -94,7 +94,9 @@ def _draw_channels(axes: plots.Panel, run: pd.DataFrame) -> None:
         color, (marker, _) = _ABOVE if channel["power_in"] > 1 else _BELOW, _LAYERS[channel["layer"]]
         axes.vlines(rank, channel["power_in"], channel["power_out"], color, linewidth=1.2, zorder=2)
         for power, fill in ((channel["power_in"], "white"), (channel["power_out"], color)):
-            axes.plot(rank, power, marker, color=color, markerfacecolor=fill, markersize=5, zorder=3)
+            (dot,) = axes.plot(rank, power, marker, color=color, markerfacecolor=fill, markersize=5, zorder=3)
+            if power <= 0:  # which a logarithmic axis cannot show: at its lower edge
+                dot.set(transform=axes.get_xaxis_transform(), clip_on=False)
     for label, marker, color, fill in (
         ("above it", "D", _ABOVE, _ABOVE),
         ("below it", "D", _BELOW, _BELOW),
@@ -110,6 +112,7 @@ def _draw_channels(axes: plots.Panel, run: pd.DataFrame) -> None:
 def _draw_deviations(axes: plots.Panel, found: pd.DataFrame) -> None:
     """How far below 1 the norms leave the channels that they normalize, against the variance."""
     normalized = found[(found["power_out"] - 1).abs() < (found["power_in"] - 1).abs()]
+    axes.set(title="(d) normalized channels, all runs", xscale="log", yscale="log")
     for norm in ("batch", "amplify", "suppress"):
         chosen = normalized[normalized["norm"] == norm]
         below = (chosen["power_out"] - 1).abs()
@@ -119,8 +122,7 @@ def _draw_deviations(axes: plots.Panel, found: pd.DataFrame) -> None:
     law = np.geomspace(*ends, 200)
     plots.curve(axes, law, _EPS / (law + _EPS), plots.BLACK, "ε / (σ² + ε)")
     plots.shade(axes, ends[0], LEAST_VARIANCE, "not judged")
-    axes.set(title="(d) normalized channels, all runs", xscale="log", yscale="log", xlim=ends)
-    axes.set(xlabel="channel variance σ² before the norm", ylabel="1 − power after it")
+    axes.set(xlabel="channel variance σ² before the norm", ylabel="1 − power after it", xlim=ends)
     plots.legend_inside(axes, "upper right")
 
 

@@ -75,9 +75,9 @@ def list_cells(profile: Profile) -> list[Cell]:
 def draw(table: pd.DataFrame) -> plots.Figure:
     """The smallest eigenvalue by learning rate, a line a variant."""
     figure, (axes,) = plots.new_figure(1)
+    plots.log_y(axes, r"$\lambda_{\min}(R)$ after 5 steps  [input power]")
     draw_lines(axes, early_eigenvalues(table, "lambda_min"), "rate", VARIANTS)
     plots.rate_axis(axes, "learning rate η of the convolution weights")
-    axes.set(yscale="log", ylabel=r"$\lambda_{\min}(R)$ after 5 steps  [input power]")
     plots.legend_below(figure)
     return figure
 

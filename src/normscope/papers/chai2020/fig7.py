@@ -109,9 +109,9 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     errors = validation_errors(table)
     figure, panels = plots.new_figure(len(CURVE_RATES), columns=2, share_y=True)
     for letter, axes, rate in zip("abcd", panels, CURVE_RATES, strict=True):
-        draw_lines(axes, errors[errors["rate"] == rate], "epoch", VARIANTS)
         epoch_axis(axes)
         error_axis(axes)
+        draw_lines(axes, errors[errors["rate"] == rate], "epoch", VARIANTS)
         axes.set_title(f"({letter}) learning rate {rate:g}")
         axes.label_outer()
     plots.legend_below(figure)

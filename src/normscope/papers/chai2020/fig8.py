@@ -112,12 +112,12 @@ def list_cells(profile: Profile) -> list[Cell]:
 def draw(table: pd.DataFrame) -> plots.Figure:
     """Error on the left, largest eigenvalue on the right, a line a variant."""
     figure, (left, right) = plots.new_figure(2, columns=2)
-    draw_lines(left, final_errors(table), "rate", VARIANTS)
     error_axis(left)
+    draw_lines(left, final_errors(table), "rate", VARIANTS)
     left.set(title="(a) stability", ylabel="final validation error  [%]")
+    plots.log_y(right, r"$\lambda_{\max}(R)$ after 5 steps  [input power]")
     draw_lines(right, early_eigenvalues(table, "lambda_max"), "rate", VARIANTS)
-    right.set(title="(b) largest eigenvalue", yscale="log")
-    right.set_ylabel(r"$\lambda_{\max}(R)$ after 5 steps  [input power]")
+    right.set_title("(b) largest eigenvalue")
     for axes in (left, right):
         plots.rate_axis(axes, "learning rate η of the convolution weights")
     plots.legend_below(figure)

@@ -36,10 +36,10 @@ def draw(table: pd.DataFrame) -> plots.Figure:
         for axes, first in zip(stack, panels[:: len(rates)], strict=True):
             axes.sharey(first)
         here = select(rows, rate=rate)
+        plots.log_y(middle, "plain step's length / NLMS's")
         for axes, measure in ((top, "cosine_mean"), (middle, "length")):
             draw_lines(axes, select(here, measure=measure), "step", _NAMES, _CURVES, "arrangement")
         top.set(title=f"rate {rate:g}", ylabel="cosine similarity to NLMS's step", ylim=(0, 1))
-        middle.set(yscale="log", ylabel="plain step's length / NLMS's")
         middle.axhline(1, color="0.6", linewidth=0.8, zorder=0)
         plots.plain_numbers(middle.yaxis)
         _draw_distances(bottom, here)
@@ -71,9 +71,11 @@ def _draw_assumption(axes: plots.Panel, table: pd.DataFrame, measure: str) -> No
     """A measure of balanced inputs' first step against how much their patches' power varies; digits as markers."""
     steps = side_by_side(balanced_step.rows(table), (measure, "power_variation"), ["variation", "seed"])
     line = steps.groupby("variation").median()
+    axes.set(xlabel="coefficient of variation of the patches' power", ylabel=_FIRST_STEP[measure])
+    if measure == "distance":
+        plots.log_y(axes, _FIRST_STEP[measure])
     plots.curve(axes, line["power_variation"], line[measure], plots.BLUE)
     plots.markers(axes, steps["power_variation"], steps[measure], _BALANCED, "balanced ±a pixels")
-    axes.set(xlabel="coefficient of variation of the patches' power", ylabel=_FIRST_STEP[measure])
     if measure == "cosine":
         digits = side_by_side(
             compare_steps.rows(table, arrangement="prior", step=0),
@@ -84,5 +86,4 @@ def _draw_assumption(axes: plots.Panel, table: pd.DataFrame, measure: str) -> No
         plots.legend_inside(axes, "lower left")
         axes.set_ylim(0, 1.05)
     else:
-        axes.set_yscale("log")
         plots.mark_level(axes, EXACT, "exact below", dashes="--")

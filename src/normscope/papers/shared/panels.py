@@ -46,8 +46,11 @@ def draw_lines(
 
 
 def error_axis(axes: Panel) -> None:
-    """Validation error on the vertical axis: percent, logarithmic, with the error of a guess as a line."""
-    axes.set(yscale="log", ylabel="validation error  [%]")
+    """Validation error on the vertical axis: percent, logarithmic, with the error of a guess as a line.
+
+    Call it before the errors are drawn, as :func:`normscope.report.plots.log_y`.
+    """
+    plots.log_y(axes, "validation error  [%]")
     plots.show_percent(axes)
     plots.mark_level(axes, CHANCE_ERROR, "chance")
 
