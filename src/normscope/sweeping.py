@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from normscope.data import unpinned
 from normscope.errors import InputError
 from normscope.options import RunOptions
 from normscope.progress import watching
@@ -34,6 +35,7 @@ def run_sweep(
     other_lr: float = 0.1,
     image_size: int | None = None,
     layer: str | None = None,
+    loss: str | None = None,
     name: str = "sweep",
     out: str | os.PathLike[str] | None = None,
     workers: int | None = None,
@@ -57,17 +59,23 @@ def run_sweep(
         place: where the norms are placed: ``"after"``, ``"before"``, ``"prior"``, ``"top"``, as the network allows.
         lr: learning rates: numbers, or ``"low:high:count"`` for ``count`` rates from low to high in equal ratios.
         seeds: the number of seeds; they are 0, 1, ….
-        data: the name of a data set; see ``normscope data list``.
-        epochs: passes over the training images.
+        data: the name of a data set (see ``normscope data list``), or a user's own: ``"my.module:loader"``, a function
+            that returns training and validation data (:mod:`normscope.data.collecting` says in which forms);
+            ``"idx:FOLDER"``, four IDX files; ``"images:FOLDER"``, pictures with a class a sub-folder. A loader is
+            called once, here, and its arrays are kept in the cache for all workers.
+        epochs: passes over the training examples.
         probe: ``"spectrum"`` and ``"moments"``: instruments that are read at the start, after 5 steps and at the end.
-        batch: images per batch.
-        images: the number of training images, counted from the first; by default all of them.
+        batch: examples per batch.
+        images: the number of training examples, counted from the first; by default all of them.
         optimizer: ``"sgd"``, ``"adam"`` or ``"adamw"``, with torch's arguments: ``"sgd(momentum=0.9)"``.
         lr_for: ``"all"`` parameters get the rates, or only the weights of the ``"convolutions"``.
         other_lr: the rate of all other parameters when ``lr_for`` is ``"convolutions"``.
         image_size: the height and width to which images are zero-padded; by default 32 for the LeNet, otherwise the
             data set's own size.
         layer: the layer whose spectra the figure shows; by default the second one.
+        loss: ``"cross_entropy"``, the default for classes; ``"mse"``, the default for a regression target; ``"l1"``,
+            ``"smooth_l1"``, ``"huber"``, ``"bce_with_logits"``, ``"multi_margin"``, with torch's arguments:
+            ``"cross_entropy(label_smoothing=0.1)"``; or ``"my.module:function"`` of outputs and targets.
         name: the name of the sweep and of its folder under ``out``.
         out: the results folder; by default ``normscope-runs`` in the working directory.
         workers: the number of worker processes; by default one per core.
@@ -115,6 +123,7 @@ def run_sweep(
         other_lr=other_lr,
         image_size=image_size,
         layer=layer,
+        loss=loss,
     )
     with watching(progress) as observer:
         (result,) = reproduction.run(observer)
@@ -157,7 +166,9 @@ def _check_replaced(stored: ExperimentFolder, sweep: Sweep) -> None:
     old = experiment.sweep
 
     def runs(sweep: Sweep) -> set[Any]:
-        return {dataclasses.replace(run, probes=()) for run in sweep.runs()}
+        # Of data with one name, only the present contents count: an edited data set takes the old one's place.
+        data = unpinned(sweep.data)
+        return {dataclasses.replace(run, probes=(), data=data) for run in sweep.runs()}
 
     if not (runs(old) <= runs(sweep) and set(old.probes) <= set(sweep.probes)):
         raise InputError(

@@ -26,6 +26,30 @@ DIVERGENCE_LIMIT = 1e3
 VALIDATION_BATCH = 500
 
 
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What a run minimizes, and what it is validated by.
+
+    Attributes:
+        loss: a function of the model's output and the targets; a scalar, the mean over the batch.
+        measures: what is recorded after every epoch: ``"validation_error"``, the share of wrong answers, and
+            ``"validation_loss"``, the mean of ``loss`` over the validation examples.
+        relative_limit: whether a run diverges above 1,000 times its first batch's loss, where that is above 1: for
+            losses whose scale is that of the data.
+    """
+
+    loss: LossFunction = nn.functional.cross_entropy
+    measures: tuple[str, ...] = ("validation_error",)
+    relative_limit: bool = False
+
+
+CLASSIFICATION = Objective()
+"""Cross-entropy, validated by the share of wrong answers."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Divergence:
     """Where a run ended early.
@@ -44,8 +68,9 @@ def train(
     optimizer: torch.optim.Optimizer,
     epochs: Iterable[Iterable[tuple[Tensor, Tensor]]],
     *,
-    loss_function: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+    loss_function: LossFunction = nn.functional.cross_entropy,
     divergence_limit: float = DIVERGENCE_LIMIT,
+    relative_limit: bool = False,
     max_steps: int | None = None,
     after_step: Callable[[int, float], None] | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
@@ -60,6 +85,7 @@ def train(
         epochs: each an iterable of batches ``(x, y)``.
         loss_function: of the model's output and ``y``, a scalar.
         divergence_limit: a batch loss above it, or not finite, ends the run before that step is taken.
+        relative_limit: multiply the limit by the first batch's loss, where that is above 1.
         max_steps: end after so many steps.
         after_step: called with the number of the step, from 1, and its loss (taken before the step).
         after_epoch: called with the number of the epoch, from 1, and its mean loss; the model's mode is restored after.
@@ -77,6 +103,8 @@ def train(
                 optimizer.zero_grad(set_to_none=True)
                 loss = loss_function(model(x), y)
                 value = loss.item()
+                if relative_limit and step == 1:
+                    divergence_limit *= max(1.0, value)
                 if not math.isfinite(value) or value > divergence_limit:
                     return Divergence(step, value)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -100,19 +128,21 @@ def record(
     epochs: Iterable[Iterable[tuple[Tensor, Tensor]]],
     validation: Split | None = None,
     *,
+    objective: Objective = CLASSIFICATION,
     max_steps: int | None = None,
     after_step: Callable[[int, float], None] | None = None,
 ) -> Divergence | None:
     """Train ``model`` as :func:`train` does and add the rows that every training run of an experiment has.
 
-    Rows: ``train_loss``, the mean over the epoch's batches, and ``validation_error``, the share of images put into a
-    wrong class in evaluation mode, by epoch; ``diverged`` at the step whose batch loss exceeded 1,000 or was not
-    finite, with that loss.
+    Rows: ``train_loss``, the mean over the epoch's batches, and the objective's measures, by default
+    ``validation_error``, the share of images put into a wrong class in evaluation mode, by epoch; ``diverged`` at the
+    step whose batch loss exceeded 1,000 or was not finite, with that loss.
 
     Args:
         rows: where the rows go.
         model, optimizer, epochs, max_steps, after_step: as for :func:`train`.
-        validation: the images classified after every epoch; ``None`` for a run of which only steps are recorded.
+        validation: the examples to validate on after every epoch; ``None`` for a run of which only steps are recorded.
+        objective: what is minimized and recorded.
 
     Returns:
         Where the run diverged, or ``None``.
@@ -121,13 +151,18 @@ def record(
     def after_epoch(epoch: int, loss: float) -> None:
         assert validation is not None
         rows.add("train_loss", loss, epoch=epoch)
-        error = error_rate(model, validation.in_order(VALIDATION_BATCH))
-        rows.add("validation_error", error, epoch=epoch)
+        for measure in objective.measures:
+            batches = validation.in_order(VALIDATION_BATCH)
+            is_error = measure == "validation_error"
+            value = error_rate(model, batches) if is_error else mean_loss(model, batches, objective.loss)
+            rows.add(measure, value, epoch=epoch)
 
     divergence = train(
         model,
         optimizer,
         epochs,
+        loss_function=objective.loss,
+        relative_limit=objective.relative_limit,
         max_steps=max_steps,
         after_step=after_step,
         after_epoch=None if validation is None else after_epoch,
@@ -160,22 +195,39 @@ def convolution_groups(
     return [{"params": swept, "lr": rate}, {"params": rest, "lr": other_rate}]
 
 
-@torch.no_grad()
 def error_rate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """The share of examples that ``model`` in evaluation mode puts into a wrong class; its mode is restored.
+    """The share of labels that ``model`` in evaluation mode gets wrong; its mode is restored.
 
-    A logit that is not a number is a wrong answer.
+    Logits are ``(N, classes)``, or ``(N, classes, ...)`` for several labels an example. A logit that is not a number is
+    a wrong answer.
     """
-    was_training = model.training
-    model.eval()
     wrong = total = 0
-    for x, y in batches:
-        logits = model(x)
+    for logits, y in _evaluated(model, batches):
         right = (logits.argmax(1) == y) & logits.isfinite().all(1)
         wrong += int((~right).sum())
-        total += len(y)
-    model.train(was_training)
+        total += y.numel()
     return wrong / total
+
+
+def mean_loss(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss_function: LossFunction
+) -> float:
+    """The mean loss over examples of ``model`` in evaluation mode; its mode is restored."""
+    sums, total = [], 0
+    for output, y in _evaluated(model, batches):
+        sums.append(loss_function(output, y).item() * len(y))
+        total += len(y)
+    return sum(sums) / total
+
+
+@torch.no_grad()
+def _evaluated(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The outputs of ``model`` in evaluation mode, with the targets."""
+    was_training = model.training
+    model.eval()
+    for x, y in batches:
+        yield model(x), y
+    model.train(was_training)
 
 
 @contextlib.contextmanager

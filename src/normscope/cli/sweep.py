@@ -11,6 +11,7 @@ from normscope.cli.running import CellTimeout, DryRun, Engine, Fresh, Out, RayAd
 
 if TYPE_CHECKING:
     from normscope.protocol import Result
+    from normscope.reproduction import Reproduction
 
 
 def command(
@@ -28,18 +29,28 @@ def command(
     ] = ["0.01:10:7"],  # noqa: B006
     seeds: Annotated[int, typer.Option(metavar="N", help="The number of seeds.")] = 3,
     data: Annotated[
-        str, typer.Option(metavar="NAME", help="A data set; see 'normscope data list'.")
+        str,
+        typer.Option(
+            metavar="NAME", help="A data set's name, my.module:loader, idx:FOLDER or images:FOLDER."
+        ),
     ] = "mnist5k",
-    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training images.")] = 3,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="cross_entropy, mse, l1, …, my.module:function; by default as the labels are.",
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training examples.")] = 3,
     probe: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PROBE", help="spectrum, moments: read at the start, after 5 steps, at the end."
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", help="Images per batch.")] = 64,
+    batch: Annotated[int, typer.Option(metavar="N", help="Examples per batch.")] = 64,
     images: Annotated[
-        int | None, typer.Option(metavar="N", help="The number of training images; by default all.")
+        int | None, typer.Option(metavar="N", help="The number of training examples; by default all.")
     ] = None,
     optimizer: Annotated[
         str, typer.Option(metavar="SPEC", help="sgd(momentum=0.9), adam, adamw(weight_decay=0.1) …")
@@ -92,8 +103,9 @@ def command(
     reproduction = prepared_sweep(
         name, options, network=network, norm=norm, place=place, lr=lr, seeds=seeds, data=data, epochs=epochs,
         probe=probe or (), batch=batch, images=images, optimizer=optimizer, lr_for=lr_for, other_lr=other_lr,
-        image_size=image_size, layer=layer,
+        image_size=image_size, layer=layer, loss=loss,
     )  # fmt: skip
+    _show_own_data(reproduction, to_errors=not dry_run)
     (result,) = run_or_list(reproduction, dry_run=dry_run, verbose=verbose)
     _show_summary(result)
     display.show_failures(result.failures)
@@ -103,8 +115,20 @@ def command(
         raise typer.Exit(ExitStatus.CELL_FAILED)
 
 
+def _show_own_data(reproduction: Reproduction, *, to_errors: bool) -> None:
+    """Print what was found in the user's own data; nothing for a data set of the catalogue."""
+    from normscope.progress import console
+    from normscope.sweep import SweepExperiment
+
+    for experiment in reproduction.experiments:
+        if isinstance(experiment, SweepExperiment) and experiment.sweep.own_data is not None:
+            screen = console(stderr=to_errors)
+            words = experiment.sweep.describe()["data"]
+            screen.print(words, markup=False, soft_wrap=not screen.is_terminal)
+
+
 def _show_summary(result: Result) -> None:
-    """Print a line per network, norm and place: the best error, and up to which rate no run diverged."""
+    """Print a line per network, norm and place: the best error or loss, and up to which rate no run diverged."""
     from rich.table import Table
     from rich.text import Text
 
@@ -114,18 +138,25 @@ def _show_summary(result: Result) -> None:
     from normscope.sweep.readings import summary
 
     assert isinstance(result.experiment, SweepExperiment)
+    sweep = result.experiment.sweep
     try:
-        rows = summary(result.table, result.experiment.sweep).to_dict("records")
+        rows = summary(result.table, sweep).to_dict("records")
     except NotJudgedError:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "least error", "at rate", "no run diverged up to", "diverged"):
+    for column in (
+        "",
+        "least error" if sweep.classifies else "least loss",
+        "at rate",
+        "no run diverged up to",
+        "diverged",
+    ):
         table.add_column(column, justify="right" if column else "left")
     for row in rows:
         stable = f"{row['stable_rate']:.3g}" if row["stable_rate"] == row["stable_rate"] else "none"
         table.add_row(
             Text(row["label"]),
-            f"{row['best_error']:.2%}",
+            f"{row['best_error']:.2%}" if sweep.classifies else f"{row['best_error']:.4g}",
             f"{row['best_rate']:.3g}",
             stable,
             f"{row['diverged']} of {row['runs']}",

@@ -4,27 +4,32 @@ This module imports torch, so only a running cell and the check before a sweep i
 
 A user's network is made by a **factory**: any callable at an import path that returns a ``torch.nn.Module``. The
 factory gets the arguments of its spec, and each of the following for which it has a named parameter: ``norm`` (a spec
-for :func:`normscope.nn.make`), ``place``, ``in_channels``, ``classes`` and ``image`` (height and width). When it has no
-parameter ``norm``, surgery puts the norm in: if the network has norms, each is replaced in place; if it has none, one
-is inserted at every convolution and linear layer except the output layer.
+for :func:`normscope.nn.make`), ``place``, ``in_channels``, ``classes`` and ``image`` (height and width of square
+images). A parameter without a default may also be ``features`` (how many numbers an input has), ``shape`` (of one
+input), ``outputs`` (how many numbers the network gives: the classes, or those of a regression target) and
+``vocabulary`` (one more than the largest token). When the factory has no parameter ``norm``, surgery puts the norm in:
+if the network has norms, each is replaced in place; if it has none, one is inserted at every convolution and linear
+layer except the output layer.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from normscope import networks, surgery, training
-from normscope.data.catalogue import entry_of
+from normscope import data, networks, surgery, training
+from normscope.data.facts import Facts
 from normscope.errors import InputError
 from normscope.nn import module_kinds, specs
-from normscope.sweep.parsing import AS_IS, NETWORKS, network_spec
-from normscope.sweep.settings import Run
+from normscope.nn.specs import Spec
+from normscope.sweep.parsing import AS_IS, NETWORKS, loss_spec, network_spec
+from normscope.sweep.settings import Run, classifies
 from normscope.targets import imported
 
 _BUILT_IN: dict[str, Callable[..., nn.Module]] = {"lenet": networks.lenet, "resnet": networks.resnet}
@@ -33,33 +38,40 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
-_SUPPLIED = ("norm", "place", "in_channels", "classes", "image")
+_ARRANGED = ("norm", "place")
+_ALWAYS = (*_ARRANGED, "in_channels", "classes", "image")
+"""Supplied to every parameter of that name."""
+_ASKED_FOR = ("features", "shape", "outputs", "vocabulary")
+"""Supplied to parameters without a default only: in older factories these names may mean something else."""
 
 
-@dataclasses.dataclass(frozen=True)
-class DataShape:
-    """What a network must fit, named as the parameters of its factory.
+def facts_of(run: Run) -> Facts:
+    """The facts of a run's data, with the shape of the inputs as the network sees them."""
+    facts = data.facts_of(run.data)
+    if run.padding is None:
+        return facts
+    return dataclasses.replace(facts, shape=(facts.shape[0], run.padding, run.padding))
 
-    Attributes:
-        in_channels: channels of the images.
-        image: height and width of the images.
-        classes: number of classes.
-    """
 
-    in_channels: int
-    image: int
-    classes: int
-
-    @classmethod
-    def of(cls, run: Run) -> DataShape:
-        """The shape of a run's data."""
-        entry = entry_of(run.data)
-        return cls(entry.shape[0], run.image_size, entry.classes)
+def examples(run: Run, count: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of the shapes and types of a run's data: zeros, or the largest token and class."""
+    facts = facts_of(run)
+    x = torch.zeros(count, *facts.shape)
+    if facts.vocabulary is not None:
+        x = torch.full((count, *facts.shape), facts.vocabulary - 1)
+    if facts.classes is None:
+        return x, torch.zeros(count, *facts.target_shape)
+    return x, torch.full((count, *facts.target_shape), facts.classes - 1)
 
 
 def import_own(run: Run) -> None:
     """Import the user's modules that a run needs. Do so before seeding: a module may draw when it is first imported."""
-    for spec, kind in ((network_spec(run.network), "network"), (specs.read(run.norm), "norm")):
+    named = (
+        (network_spec(run.network), "network"),
+        (specs.read(run.norm), "norm"),
+        (loss_spec(run.loss), "loss"),
+    )
+    for spec, kind in named:
         if spec.is_path:
             imported(spec.name, kind)
 
@@ -71,16 +83,14 @@ def build(run: Run) -> nn.Module:
         InputError: the network cannot be made, or does not take the norm or the place.
     """
     spec = network_spec(run.network)
-    supplied: dict[str, Any] = dataclasses.asdict(DataShape.of(run))
-    if run.norm != AS_IS:
-        supplied |= {"norm": run.norm, "place": run.place}
     factory = _BUILT_IN[spec.name] if spec.name in NETWORKS else _factory(spec.name)
     takes = _named_parameters(factory)
     for name in spec.arguments:
-        if name in _SUPPLIED:
+        if name in _ALWAYS:
             raise InputError(f"network {run.network!r}: the sweep sets {name!r}; leave it out.")
+    supplied = _supplied(run, takes, spec)
     try:
-        model = factory(**{name: supplied[name] for name in supplied if name in takes}, **spec.arguments)
+        model = factory(**supplied, **spec.arguments)
     except InputError as error:
         raise InputError(f"network {run.network!r}: {error}") from error
     except (Exception, SystemExit) as error:  # a user's factory may raise anything
@@ -125,20 +135,61 @@ def _factory(path: str) -> Callable[..., Any]:
     return factory
 
 
-def _named_parameters(factory: Callable[..., Any]) -> set[str]:
+def _named_parameters(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         parameters = inspect.signature(factory).parameters.values()
     except ValueError:  # a builtin without a signature
-        return set()
-    return {one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+        return {}
+    return {one.name: one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+
+
+def _supplied(run: Run, takes: Mapping[str, inspect.Parameter], spec: Spec) -> dict[str, Any]:
+    """The arguments that a factory gets from the sweep."""
+    facts = facts_of(run)
+    if spec.name in NETWORKS and not facts.is_image:
+        size = "×".join(map(str, facts.shape)) or "()"
+        raise InputError(
+            f"network {run.network!r} takes images (channels, height, width), not the inputs of "
+            f"{data.unpinned(run.data)}, {size}: name a network of your own."
+        )
+    known = _known(run, facts)
+    if spec.name in NETWORKS:
+        known["classes"] = facts.outputs
+    required = {
+        name for name, one in takes.items() if one.default is one.empty and name not in spec.arguments
+    }
+    for name in required & {*_ALWAYS, *_ASKED_FOR} - {*_ARRANGED}:
+        if name not in known:
+            raise InputError(
+                f"network {run.network!r} needs {name!r}, which {data.unpinned(run.data)} does not have: "
+                f"{', '.join(f'{key} is {value}' for key, value in known.items() if key not in _ARRANGED)}."
+            )
+    return {name: value for name, value in known.items() if name in (takes if name in _ALWAYS else required)}
+
+
+def _known(run: Run, facts: Facts) -> dict[str, Any]:
+    """What a factory may ask for, by the name of its parameter."""
+    known: dict[str, Any] = {}
+    if run.norm != AS_IS:
+        known |= {"norm": run.norm, "place": run.place}
+    if len(facts.shape) > 1 and facts.kind != "tokens":
+        known["in_channels"] = facts.shape[0]
+    if facts.is_image and facts.shape[1] == facts.shape[2]:
+        known["image"] = facts.shape[1]
+    outputs = math.prod(facts.target_shape)
+    if classifies(run.loss, facts):
+        known["classes"] = outputs = facts.outputs
+    known |= {"features": math.prod(facts.shape), "shape": facts.shape, "outputs": outputs}
+    if facts.vocabulary is not None:
+        known["vocabulary"] = facts.vocabulary
+    return known
 
 
 def _with_norm(model: nn.Module, run: Run) -> nn.Module:
     try:
         if next(module_kinds.norms(model), None) is None:
-            shape = DataShape.of(run)
-            images = torch.zeros(2, shape.in_channels, shape.image, shape.image)
-            return surgery.insert_norms(model, run.norm, place=run.place, x=images)  # type: ignore[arg-type]
+            x, _ = examples(run, 2)
+            return surgery.insert_norms(model, run.norm, place=run.place, x=x)  # type: ignore[arg-type]
         if run.place != "after":
             raise InputError("its own norms are replaced in place: leave the place 'after'.")
         return surgery.replace_norms(model, run.norm)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from torch import Tensor
 
-from normscope import training
+from normscope import data, training
 from normscope.errors import InputError
 from normscope.networks.placement import check_place
 from normscope.probes._spectrum import chosen_layers
-from normscope.sweep.building import DataShape, build, make_optimizer
-from normscope.sweep.settings import Run, Sweep
+from normscope.sweep import losses
+from normscope.sweep.building import build, examples, facts_of, import_own, make_optimizer
+from normscope.sweep.parsing import loss_spec
+from normscope.sweep.settings import Run, Sweep, classifies
 
 _EXAMPLES = 2
 
@@ -18,10 +19,12 @@ _EXAMPLES = 2
 def check(sweep: Sweep) -> None:
     """Build every network of a sweep once with every norm and place, and train it on two black images.
 
+    Data that are no images are zeros, or the largest token.
+
     Raises:
         UnknownNameError: a place or a layer does not exist.
-        InputError: a network or a norm cannot be made, does not take the data's images, does not return one logit per
-            class, or cannot be trained.
+        InputError: a network, a norm or a loss cannot be made, a network does not take the data's inputs, does not
+            return one logit per class or what the loss takes, or cannot be trained.
     """
     for place in sweep.places:
         check_place(place)
@@ -32,33 +35,62 @@ def check(sweep: Sweep) -> None:
 
 
 def _check_run(run: Run, layer: str | None) -> None:
-    data = DataShape.of(run)
+    import_own(run)
     model = build(run).train()
     if layer is not None:
         chosen_layers(model, [layer])
     optimizer = make_optimizer(model, run)
-    images = torch.zeros(min(run.batch, _EXAMPLES), data.in_channels, data.image, data.image)
-    named = f"network {run.network!r} with norm {run.norm!r}"
+    facts = facts_of(run)
+    x, y = examples(run, min(run.batch, _EXAMPLES))
+    named, of = f"network {run.network!r} with norm {run.norm!r}", data.unpinned(run.data)
     try:
-        logits = model(images)
+        output = model(x)
     except (Exception, SystemExit) as error:  # a user's network may raise anything
-        shape = "×".join(map(str, images.shape[1:]))
+        what = "images" if facts.is_image else "inputs"
+        hint = (
+            " (whole numbers are tokens; return measured numbers as floats)" if facts.kind == "tokens" else ""
+        )
+        shape = "×".join(map(str, facts.shape)) or "()"
         raise InputError(
-            f"{named} does not take the images of {run.data}, {shape}: {type(error).__name__}: {error}"
+            f"{named} does not take the {what} of {of}, {shape}: {type(error).__name__}: {error}{hint}"
         ) from error
-    _check_logits(logits, (len(images), data.classes), run)
+    _check_output(output, y, run)
     try:
-        nn.functional.cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]
+        loss = losses.objective(run.loss, facts).loss(output, y)
+        _check_loss(loss, run)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+    except InputError:
+        raise
     except (Exception, SystemExit) as error:
         raise InputError(f"{named} cannot be trained: {type(error).__name__}: {error}") from error
 
 
-def _check_logits(logits: object, shape: tuple[int, int], run: Run) -> None:
-    if isinstance(logits, torch.Tensor) and tuple(logits.shape) == shape and logits.is_floating_point():
+def _check_output(output: object, y: Tensor, run: Run) -> None:
+    """Refuse an output that the loss, or the count of wrong answers, cannot take."""
+    facts = facts_of(run)
+    is_class, is_own = classifies(run.loss, facts), loss_spec(run.loss).is_path
+    if is_own and not is_class:
         return
-    found = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+    expected, meaning = tuple(y.shape), "as the targets have it"
+    if is_class:
+        expected, meaning = (len(y), facts.outputs, *y.shape[1:]), "one logit per class"
+    found = type(output).__name__
+    if isinstance(output, Tensor):
+        found, shape = f"shape {tuple(output.shape)}", tuple(output.shape)
+        fits = shape == expected if is_class else losses.fits(run.loss, shape, expected)
+        if fits and output.is_floating_point():
+            return
+    what = "logits" if is_class else "numbers"
     raise InputError(
-        f"network {run.network!r} gives {found} for {shape[0]} images of {run.data}; "
-        f"it must give logits of shape {shape}, one per class."
+        f"network {run.network!r} gives {found} for {len(y)} "
+        f"{'images' if facts.is_image else 'examples'} of {data.unpinned(run.data)}; "
+        f"it must give {what} of shape {expected}, {meaning}."
     )
+
+
+def _check_loss(loss: object, run: Run) -> None:
+    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_floating_point():
+        return
+    found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+    raise InputError(f"loss {run.loss!r} gives {found}: it must give one number, a mean over the batch.")

@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex
 from normscope.errors import InputError, UnknownNameError
 from normscope.nn import specs
 from normscope.nn.specs import Spec
+from normscope.targets import dotted
 
 AS_IS = "as-is"
 """Given instead of a norm: the network as its factory makes it."""
@@ -23,6 +24,20 @@ OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
     "adamw": ("betas", "eps", "weight_decay", "amsgrad"),
 }
 """The optimisers and the arguments their specs take, named as in torch."""
+
+LOSSES: Mapping[str, tuple[str, ...]] = {
+    "cross_entropy": ("label_smoothing",),
+    "multi_margin": ("p", "margin"),
+    "mse": (),
+    "l1": (),
+    "smooth_l1": ("beta",),
+    "huber": ("delta",),
+    "bce_with_logits": (),
+}
+"""The losses of ``torch.nn.functional`` and the arguments their specs take, named as in torch."""
+
+CLASS_LOSSES = ("cross_entropy", "multi_margin")
+"""The losses that take the numbers of classes; the others take numbers of the output's shape."""
 
 PROBES = ("spectrum", "moments")
 LR_FOR = ("all", "convolutions")
@@ -105,6 +120,17 @@ def read_text(given: object, name: str) -> str:
     return given.strip()
 
 
+def read_data(given: object) -> str:
+    """The name of a data set; data themselves are refused, since runs are kept by name."""
+    if not isinstance(given, str) or not given.strip():
+        raise InputError(
+            "data must be a text, such as 'mnist5k', 'my.module:loader' or 'images:FOLDER', not "
+            f"{'an empty one' if isinstance(given, str) else f'a {type(given).__name__}'}: "
+            "to use data that are in memory, write a function that returns them and name it."
+        )
+    return given.strip()
+
+
 def read_list(given: object, name: str, least: int = 1) -> list[str]:
     """The entries of a comma-separated text, or of several such texts.
 
@@ -159,7 +185,7 @@ def network_spec(text: str) -> Spec:
 
 def read_network(text: str) -> str:
     """A network's spec in canonical form; a built-in network and its arguments are checked."""
-    spec = network_spec(text)
+    spec = network_spec(dotted(text, "network"))
     if not spec.is_path:
         _check_spec(spec, NETWORKS, "network", also=("my.module:factory",))
     return str(spec)
@@ -174,7 +200,20 @@ def read_optimizer(text: str) -> str:
 
 def read_norm(text: str) -> str:
     """A norm's spec in canonical form, checked by :func:`normscope.nn.specs.parse`, or ``as-is``."""
-    return AS_IS if text == AS_IS else str(specs.parse(text))
+    return AS_IS if text == AS_IS else str(specs.parse(dotted(text, "norm")))
+
+
+def loss_spec(text: str) -> Spec:
+    """A loss's spec, read but not looked up."""
+    return specs.read(text, "loss")
+
+
+def read_loss(text: str) -> str:
+    """A loss's spec in canonical form; one of torch's and its arguments are checked."""
+    spec = loss_spec(dotted(text, "loss"))
+    if not spec.is_path:
+        _check_spec(spec, LOSSES, "loss", also=("my.module:function",))
+    return str(spec)
 
 
 def _check_spec(

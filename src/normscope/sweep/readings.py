@@ -1,6 +1,7 @@
 """What a sweep's figure and summary show, read from its table.
 
-A diverged run counts as chance error, and as an infinite eigenvalue when it ended before the eigenvalue was read.
+A diverged run counts as chance error, or as an infinite loss where a sweep shows losses; and as an infinite eigenvalue
+when it ended before the eigenvalue was read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from normscope.data.catalogue import entry_of
 from normscope.errors import UnknownNameError
 from normscope.protocol import NotJudgedError, select
 from normscope.sweep.parsing import AS_IS, NETWORKS, network_spec
@@ -22,19 +22,18 @@ _RUN = [*_ARRANGEMENT, "rate", "seed"]
 
 
 def final_errors(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
-    """The validation error of every run after its last epoch.
+    """What every run is validated by, the error or for a regression the loss, after its last epoch.
 
     Returns:
         One row per run: ``network``, ``norm``, ``place``, ``rate``, ``seed``, ``value``, ``diverged``.
     """
     rows = select(table, function=train_network.name)
     runs = rows[_RUN].drop_duplicates()
-    last = rows[(rows["measure"] == "validation_error") & (rows["epoch"] == sweep.epochs)]
+    last = rows[(rows["measure"] == sweep.measure) & (rows["epoch"] == sweep.epochs)]
     diverged = rows.loc[rows["measure"] == "diverged", _RUN].assign(diverged=True)
     errors = runs.merge(last[[*_RUN, "value"]], how="left").merge(diverged, how="left")
-    return errors.assign(
-        value=errors["value"].fillna(chance_error(sweep)), diverged=errors["diverged"].notna()
-    )
+    broken = chance_error(sweep) if sweep.classifies else math.inf
+    return errors.assign(value=errors["value"].fillna(broken), diverged=errors["diverged"].notna())
 
 
 def eigenvalues(table: pd.DataFrame, sweep: Sweep, measure: str) -> pd.DataFrame:
@@ -69,9 +68,9 @@ def summary(table: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
     """The best and the highest stable learning rate of each line of the figure.
 
     Returns:
-        One row per line with runs: ``label``; ``best_rate``, the rate with the smallest median error; ``best_error``,
-        that error; ``stable_rate``, the highest rate such that no run diverged at it or at a lower one (NaN if there
-        is none); ``diverged``, the number of diverged runs; ``runs``, the number of all runs.
+        One row per line with runs: ``label``; ``best_rate``, the rate with the smallest median error or loss;
+        ``best_error``, that error or loss; ``stable_rate``, the highest rate such that no run diverged at it or at a
+        lower one (NaN if there is none); ``diverged``, the number of diverged runs; ``runs``, the number of all runs.
 
     Raises:
         NotJudgedError: no run has finished.
@@ -115,13 +114,18 @@ def labels(sweep: Sweep) -> dict[Arrangement, str]:
 
 def early_step(sweep: Sweep) -> int:
     """The step after which the early spectra are read: 5, or the last step of a shorter run."""
-    images = sweep.images or entry_of(sweep.data).train
+    images = sweep.images or sweep.facts.train
     return min(EARLY, sweep.epochs * (images // sweep.batch))
 
 
 def chance_error(sweep: Sweep) -> float:
-    """The expected error of a random guess, ``1 − 1/classes``."""
-    return 1 - 1 / entry_of(sweep.data).classes
+    """The expected error of a random guess, ``1 − 1/classes``; for a regression the loss of the targets' mean.
+
+    NaN where a loss of a user's own has no such level.
+    """
+    if sweep.classifies:
+        return 1 - 1 / sweep.facts.outputs
+    return math.nan if sweep.chance is None else sweep.chance
 
 
 def _label(line: Arrangement, varied: Sequence[bool]) -> str:

@@ -7,16 +7,22 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from normscope.data.catalogue import Entry, entry_of
+from normscope import data as datasets
+from normscope.data.catalogue import entry_of
+from normscope.data.facts import Facts
 from normscope.errors import InputError
 from normscope.sweep.parsing import (
     AS_IS,
+    CLASS_LOSSES,
     LR_FOR,
     NETWORKS,
     PROBES,
+    loss_spec,
     network_spec,
     read_count,
+    read_data,
     read_list,
+    read_loss,
     read_name,
     read_network,
     read_norm,
@@ -43,7 +49,8 @@ class Run:
     """One training run of a sweep: the configuration of its cell.
 
     :class:`Sweep` explains the fields. A network that stays as its factory makes it has norm ``"as-is"`` and place
-    ``"after"``. The names and defaults of the fields are in the keys of finished runs: do not change them.
+    ``"after"``. An ``image_size`` of 0 leaves a user's own inputs as they are. The names and defaults of the fields are
+    in the keys of finished runs: do not change them.
     """
 
     network: str
@@ -60,6 +67,18 @@ class Run:
     lr_for: str = "all"
     other_lr: float = 0.1
     probes: tuple[str, ...] = ()
+    loss: str = "cross_entropy"
+
+    @property
+    def padding(self) -> int | None:
+        """Height and width to which images are zero-padded; ``None`` for inputs that stay as they are."""
+        return self.image_size or None
+
+
+def classifies(loss: str, facts: Facts) -> bool:
+    """Whether a network with this loss puts examples into classes, rather than giving numbers like the targets."""
+    spec = loss_spec(loss)
+    return facts.classes is not None and (spec.is_path or spec.name in CLASS_LOSSES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +93,7 @@ class Sweep:
         rates: the learning rates.
         seeds: number of seeds, counted from 0. A seed determines the weights, the order of batches, and whatever the
             network draws.
-        data: name of the data set.
+        data: name of the data set; that of a user's own data is pinned to their content.
         epochs: passes over the training images.
         probes: instruments to read at the start, after 5 steps and at the end.
         batch: images per batch.
@@ -84,6 +103,9 @@ class Sweep:
         other_lr: the rate of all other parameters when ``lr_for`` is ``convolutions``.
         image_size: height and width to which images are zero-padded; ``None`` for the network's usual size.
         layer: the layer whose spectra the figure shows; ``None`` for the second.
+        loss: a spec such as ``mse``, ``cross_entropy(label_smoothing=0.1)``, ``my.module:function``.
+        own_data: what is known of a user's own data; ``None`` for a data set of the catalogue.
+        chance: for a regression, the validation loss of the training targets' mean; ``None`` where there is none.
     """
 
     networks: tuple[str, ...]
@@ -101,6 +123,9 @@ class Sweep:
     other_lr: float
     image_size: int | None
     layer: str | None
+    loss: str = "cross_entropy"
+    own_data: Facts | None = None
+    chance: float | None = None
 
     @classmethod
     def of(
@@ -120,21 +145,26 @@ class Sweep:
         other_lr: float = 0.1,
         image_size: int | None = None,
         layer: str | None = None,
+        loss: str | None = None,
     ) -> Sweep:
         """The sweep that the arguments of :func:`normscope.run_sweep` describe.
 
+        A user's own data are loaded here, once, and kept in the cache for all workers.
+
         Raises:
             UnknownNameError: a name does not exist.
-            InputError: an argument cannot be read or does not fit the data.
+            InputError: an argument cannot be read or does not fit the data, or a user's own data cannot be used.
         """
-        entry = entry_of(read_text(data, "data"))
+        name = datasets.pinned(read_data(data))
+        facts = datasets.facts_of(name)
+        usual = "cross_entropy" if facts.classes is not None else "mse"
         sweep = cls(
             networks=unique(map(read_network, read_list(network, "network"))),
             norms=() if norm is None else unique(map(read_norm, read_list(norm, "norm"))),
             places=unique(read_list(place, "place")),
             rates=read_rates(lr),
             seeds=read_count(seeds, "seeds"),
-            data=entry.name,
+            data=name,
             epochs=read_count(epochs, "epochs"),
             probes=unique(read_name(name, PROBES, "probe") for name in read_list(probe, "probe", least=0)),
             batch=read_count(batch, "batch"),
@@ -144,19 +174,38 @@ class Sweep:
             other_lr=read_rate(other_lr, "other_lr"),
             image_size=None if image_size is None else read_count(image_size, "image_size"),
             layer=None if layer is None else read_text(layer, "layer"),
+            loss=usual if loss is None else read_loss(read_text(loss, "loss")),
+            own_data=facts if name not in datasets.CATALOGUE else None,
         )
-        sweep._check(entry)
-        return sweep
+        sweep._check(facts)
+        return sweep if sweep.classifies else sweep._with_chance()
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Sweep:
         """The sweep that :meth:`to_json` wrote."""
         lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-        return cls(**{**fields, **lists})
+        about = fields.get("own_data")
+        own_data = None if about is None else Facts.from_json(about)
+        return cls(**{**fields, **lists, "own_data": own_data})
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values, as a stored table carries them."""
         return dataclasses.asdict(self)
+
+    @property
+    def facts(self) -> Facts:
+        """Shapes and numbers of examples of the data; the published ones for a data set of the catalogue."""
+        return self.own_data or Facts.of(entry_of(self.data))
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the networks put examples into classes; if not, they are validated by the loss."""
+        return classifies(self.loss, self.facts)
+
+    @property
+    def measure(self) -> str:
+        """What the figure shows: ``"validation_error"`` or ``"validation_loss"``."""
+        return "validation_error" if self.classifies else "validation_loss"
 
     def arrangements(self) -> list[Arrangement]:
         """Each network with each norm at each place, once; ``none`` and ``as-is`` have nothing to place."""
@@ -184,41 +233,68 @@ class Sweep:
                 lr_for=self.lr_for,
                 other_lr=self.other_lr,
                 probes=self.probes,
+                loss=self.loss,
             )
 
     def size_for(self, network: str) -> int:
-        """Height and width of a network's input images: as given, else the data's own, and at least 32 for a LeNet."""
-        _, height, width = entry_of(self.data).shape
-        least = _LENET_IMAGE if network_spec(network).name == "lenet" else 0
-        return self.image_size or max(height, width, least)
+        """Height and width of a network's input images: as given, else the data's own, and at least 32 for a LeNet.
+
+        It is 0 for a user's own data that stay as they are: images that no network needs as larger squares, and inputs
+        that are no images.
+        """
+        facts, is_lenet = self.facts, network_spec(network).name == "lenet"
+        if not facts.is_image or (self.own_data and not is_lenet and self.image_size is None):
+            return 0
+        return self.image_size or max(*facts.shape[1:], _LENET_IMAGE if is_lenet else 0)
 
     def describe(self) -> dict[str, str]:
         """The settings in words, by name, for the report."""
         images = "all" if self.images is None else f"the first {self.images:,}"
+        used = f"{self.data}, {images} training images, every test image for validation"
+        if self.own_data:
+            used = f"{datasets.unpinned(self.data)}: {self.own_data.describe()}; {images} for training"
+        loss = "cross-entropy" if self.loss == "cross_entropy" else self.loss
         share = "every parameter's" if self.lr_for == "all" else "the convolution weights' alone"
         rest = "" if self.lr_for == "all" else f", everything else stays at {self.other_lr:g}"
         described = {
             "networks": ", ".join(self.networks),
             "norms": ", ".join(dict.fromkeys(norm for _, norm, _ in self.arrangements())),
             "places": ", ".join(self.places),
-            "data": f"{self.data}, {images} training images, every test image for validation",
+            "data": used,
             "epochs": str(self.epochs),
             "seeds": str(self.seeds),
             "learning rates": ", ".join(f"{rate:g}" for rate in self.rates),
-            "training": f"batch {self.batch}, {self.optimizer} on cross-entropy; the rate is {share}{rest}",
+            "training": f"batch {self.batch}, {self.optimizer} on {loss}; the rate is {share}{rest}",
         }
         return {**described, "probes": ", ".join(self.probes)} if self.probes else described
 
-    def _check(self, entry: Entry) -> None:
-        if (images := entry.train if self.images is None else self.images) < self.batch:
+    def _check(self, facts: Facts) -> None:
+        name, size = datasets.unpinned(self.data), "×".join(map(str, facts.shape)) or "()"
+        if (images := facts.train if self.images is None else self.images) < self.batch:
             raise InputError(f"{images:,} training images do not fill one batch of {self.batch:,}.")
-        largest = max(entry.shape[1:])
-        if self.image_size is not None and self.image_size < largest:
+        if self.own_data and images > facts.train:
+            raise InputError(f"{images:,} training images of {name} are wanted, but it has {facts.train:,}.")
+        if self.image_size is not None and not facts.is_image:
+            raise InputError(f"the inputs of {name} are {size}, no images: leave out the image size.")
+        if self.image_size is not None and self.image_size < (largest := max(facts.shape[1:])):
             raise InputError(
-                f"the images of {entry.name} are {entry.shape[1]}×{entry.shape[2]}: "
+                f"the images of {name} are {facts.shape[1]}×{facts.shape[2]}: "
                 f"pad them to at least {largest}, not to {self.image_size}."
+            )
+        if self.classifies and facts.outputs < 2:
+            raise InputError(f"the labels of {name} name a single class: two or more are needed.")
+        is_soft = loss_spec(self.loss).name == "cross_entropy" and facts.target_shape
+        if loss_spec(self.loss).name in CLASS_LOSSES and not self.classifies and not is_soft:
+            raise InputError(
+                f"{name} has a regression target, and {self.loss} takes the numbers of classes: choose another loss, "
+                "such as mse, or return labels that are whole numbers."
             )
         if self.layer is not None and "spectrum" not in self.probes:
             raise InputError(
                 "a layer chooses whose spectra the figure shows: ask for the probe 'spectrum' too."
             )
+
+    def _with_chance(self) -> Sweep:
+        from normscope.sweep.losses import chance
+
+        return dataclasses.replace(self, chance=chance(self.loss, self.data, self.images))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from normscope.nn import specs
 from normscope.protocol import Rows, cell
-from normscope.sweep.parsing import network_spec
+from normscope.sweep.parsing import loss_spec, network_spec
 from normscope.sweep.settings import Run
 from normscope.targets import own_files
 
@@ -22,23 +22,24 @@ _SECONDS_PER_IMAGE_AND_LAYER = 2.5e-4
 
 
 def _cost(run: Run) -> float:
-    from normscope.data.catalogue import entry_of
+    from normscope import data
 
-    spec, entry = network_spec(run.network), entry_of(run.data)
+    spec, facts = network_spec(run.network), data.facts_of(run.data)
     seconds = _SECONDS_PER_IMAGE
     if spec.name == "resnet":
         depth = spec.arguments.get("depth")
         layers = (
             depth if isinstance(depth, int) else 110
         )  # a wrong depth is refused when the network is built
-        seconds = layers * _SECONDS_PER_IMAGE_AND_LAYER * (run.image_size / 32) ** 2
-    passes = (run.images or entry.train) + entry.test / 3  # a forward pass takes a third of a training step
+        side = run.padding or max(facts.shape[1:], default=0)
+        seconds = layers * _SECONDS_PER_IMAGE_AND_LAYER * (side / 32) ** 2
+    passes = (run.images or facts.train) + facts.test / 3  # a forward pass takes a third of a training step
     return 0.3 + 0.4 * bool(run.probes) + passes * run.epochs * seconds
 
 
 def _files(run: Run) -> tuple[str, ...]:
-    """The user's own files that define the network and the norm."""
-    named = [network_spec(run.network), specs.read(run.norm)]
+    """The user's own files that define the network, the norm and the loss."""
+    named = [network_spec(run.network), specs.read(run.norm), loss_spec(run.loss)]
     return tuple(sorted({file for spec in named if spec.is_path for file in own_files(spec.name)}))
 
 
@@ -54,27 +55,29 @@ def _files(run: Run) -> tuple[str, ...]:
 def train_network(run: Run) -> pa.Table:
     """Train a run's network, validate it after every epoch, and read the probes.
 
-    Rows: ``train_loss``, ``validation_error`` and ``diverged``, from :func:`normscope.training.record`. The probe
+    Rows: ``train_loss``, ``diverged``, and ``validation_error`` for classes, ``validation_loss`` for a regression, both
+    for classes with another loss than plain cross-entropy, from :func:`normscope.training.record`. The probe
     ``spectrum`` adds ``lambda_min``, ``lambda_max``, ``power`` and ``lr_bound`` by step, layer and index (the group of
     a grouped convolution). The probe ``moments`` adds ``output_mean``, ``output_variance`` and ``output_nonfinite`` by
     step, layer and channel.
 
-    Probes see the first batch of training images in the file's order, in training mode, at the start (step 0), after 5
+    Probes see the first batch of training examples in their order, in training mode, at the start (step 0), after 5
     steps and at the end. They do not change the run. A run that diverges keeps what was read until then. Validation is
-    on every test image. The seed determines the weights, the order of batches, and whatever the network draws: runs
-    with the same seed see the same batches at every rate and with every norm.
+    on every validation example. The seed determines the weights, the order of batches, and whatever the network draws:
+    runs with the same seed see the same batches at every rate and with every norm.
     """
     import torch
 
     from normscope import data, training
     from normscope.data.batches import Split, seeded_epochs
-    from normscope.sweep.building import build, import_own, make_optimizer
+    from normscope.sweep import losses
+    from normscope.sweep.building import build, facts_of, import_own, make_optimizer
 
     dataset = data.load(run.data)
-    train_split = Split.of(dataset, "train", run.image_size)
+    train_split = Split.of(dataset, "train", run.padding)
     if run.images is not None:
         train_split = train_split.first(run.images)
-    test_split = Split.of(dataset, "test", run.image_size)
+    test_split = Split.of(dataset, "test", run.padding)
     fixed_batch, _ = train_split.batch(torch.arange(run.batch))
     last = run.epochs * (len(train_split) // run.batch)
     rows = Rows()
@@ -83,6 +86,7 @@ def train_network(run: Run) -> pa.Table:
     with training.seeded(run.seed):
         model = build(run).train()
         optimizer = make_optimizer(model, run)
+        objective = losses.objective(run.loss, facts_of(run))
 
         def read_probes(step: int, loss: float = 0.0) -> None:
             if step in (0, EARLY, last):
@@ -90,7 +94,9 @@ def train_network(run: Run) -> pa.Table:
 
         read_probes(0)
         epochs = seeded_epochs(train_split, run.epochs, run.batch, run.seed)
-        training.record(rows, model, optimizer, epochs, test_split, after_step=read_probes)
+        training.record(
+            rows, model, optimizer, epochs, test_split, objective=objective, after_step=read_probes
+        )
     return rows.table()
 
 

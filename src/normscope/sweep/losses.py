@@ -1,0 +1,125 @@
+"""The losses of a sweep: torch's by name, or a user's function; and the loss of a guess.
+
+This module imports torch, so only a running cell, the check before a sweep, and a sweep of a regression import it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from normscope import data, training
+from normscope.data.batches import Split
+from normscope.data.facts import Facts
+from normscope.errors import InputError
+from normscope.sweep.parsing import CLASS_LOSSES, loss_spec
+from normscope.sweep.settings import classifies
+from normscope.targets import imported
+
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": functional.cross_entropy,
+    "multi_margin": functional.multi_margin_loss,
+    "mse": functional.mse_loss,
+    "l1": functional.l1_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+    "huber": functional.huber_loss,
+    "bce_with_logits": functional.binary_cross_entropy_with_logits,
+}
+
+
+def objective(loss: str, facts: Facts) -> training.Objective:
+    """What a run with this loss minimizes and records.
+
+    Classes with plain cross-entropy are validated by the error, classes with another loss by error and loss, everything
+    else by the loss.
+
+    Args:
+        loss: the loss's spec.
+        facts: of the data.
+
+    Raises:
+        InputError, UnknownNameError: a user's loss cannot be imported or made.
+    """
+    if not classifies(loss, facts):
+        return training.Objective(loss_function(loss), ("validation_loss",), relative_limit=True)
+    if loss == "cross_entropy":
+        return training.CLASSIFICATION
+    return training.Objective(
+        loss_function(loss), ("validation_error", "validation_loss"), relative_limit=True
+    )
+
+
+def loss_function(loss: str) -> training.LossFunction:
+    """The function of outputs and targets that a spec names.
+
+    One of torch's that takes numbers gets the outputs in the targets' shape, ``(N, 1)`` as ``(N,)``, and whole-numbered
+    targets as floats. A user's class, such as ``torch.nn:PoissonNLLLoss``, is made with the spec's arguments; a user's
+    function is called with them.
+
+    Raises:
+        InputError, UnknownNameError: a user's loss cannot be imported or made.
+    """
+    spec = loss_spec(loss)
+    if spec.is_path:
+        return _own(loss, imported(spec.name, "loss"), dict(spec.arguments))
+    function = functools.partial(_FUNCTIONS[spec.name], **spec.arguments)
+    return function if spec.name in CLASS_LOSSES else _shaped(function)
+
+
+def fits(loss: str, output: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether a loss takes outputs and targets of these shapes, which may differ by ones; a user's loss takes any."""
+    both = ([side for side in shape if side != 1] for shape in (output, target))
+    return loss_spec(loss).is_path or len({tuple(sides) for sides in both}) == 1
+
+
+def chance(loss: str, name: str, images: int | None = None) -> float | None:
+    """The validation loss of a network that predicts the mean of the training targets, whatever the input.
+
+    For ``bce_with_logits`` and ``cross_entropy`` the prediction is the logit, or logits, of that mean.
+
+    Args:
+        loss: the loss's spec.
+        name: the name of the data.
+        images: the number of training examples, counted from the first; ``None`` for all.
+
+    Returns:
+        The loss; ``None`` for a user's loss, of which nobody knows what it takes, and where it is not finite.
+    """
+    spec = loss_spec(loss)
+    if spec.is_path:
+        return None
+    dataset = data.load(name)
+    train, test = Split.of(dataset, "train").labels.double(), Split.of(dataset, "test").labels.double()
+    guess = train[:images].mean(0)
+    if spec.name == "bce_with_logits":
+        guess = guess.logit()
+    elif spec.name == "cross_entropy":
+        guess = guess.log()
+    value = float(_FUNCTIONS[spec.name](guess.expand_as(test), test, **spec.arguments))
+    return value if math.isfinite(value) else None
+
+
+def _shaped(function: Callable[..., Tensor]) -> training.LossFunction:
+    def shaped(output: Tensor, target: Tensor) -> Tensor:
+        return function(output.reshape(target.shape), target.to(output.dtype))
+
+    return shaped
+
+
+def _own(loss: str, target: Any, arguments: dict[str, Any]) -> training.LossFunction:
+    if not callable(target):
+        raise InputError(
+            f"loss {loss!r} is a {type(target).__name__}: name a function of outputs and targets."
+        )
+    if not isinstance(target, type):
+        return functools.partial(target, **arguments)
+    try:
+        made: training.LossFunction = target(**arguments)
+    except (Exception, SystemExit) as error:  # a user's class may raise anything
+        raise InputError(f"loss {loss!r} cannot be made: {type(error).__name__}: {error}") from error
+    return made
