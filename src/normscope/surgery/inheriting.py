@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from normscope.nn.channel_norm import ChannelNorm
 from normscope.nn.specs import ARGUMENTS, Spec
+from normscope.surgery.copies import device_and_dtype
 
 _EPS = ("eps", "variance_epsilon", "epsilon", "layer_norm_eps")
 
@@ -49,8 +50,12 @@ def take_state(new: nn.Module, old: nn.Module) -> None:
 
 def _settings(old: nn.Module) -> dict[str, Any]:
     taken: dict[str, Any] = {}
-    if eps := next((value for name in _EPS if (value := getattr(old, name, None)) is not None), None):
-        taken["eps"] = float(eps)  # None is RMSNorm's default: the rounding of the input's type
+    if (
+        eps := next((value for name in _EPS if (value := getattr(old, name, None)) is not None), None)
+    ) is not None:
+        taken["eps"] = float(eps)
+    elif isinstance(old, nn.RMSNorm):  # None is the rounding of the input's type
+        taken["eps"] = torch.finfo(device_and_dtype(old, old)[1]).eps
     for name, tensor in (("gain", "weight"), ("bias", "bias")):
         if hasattr(old, tensor):
             taken[name] = getattr(old, tensor) is not None

@@ -1,0 +1,154 @@
+"""A norm in place of one of its own kind is the same function, in training and at inference."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import normscope as ns
+from normscope.surgery import EachPosition
+
+BATCH = {
+    "plain": lambda: nn.BatchNorm2d(4),
+    "not affine": lambda: nn.BatchNorm2d(4, affine=False),
+    "no statistics": lambda: nn.BatchNorm2d(4, track_running_stats=False),
+    "cumulative": lambda: nn.BatchNorm2d(4, momentum=None, eps=0.1),
+    "ours": lambda: ns.nn.BatchNorm(4, bias=False),
+}
+
+
+def _trained(norm: nn.Module) -> nn.Module:
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    return norm
+
+
+@pytest.mark.parametrize("make", BATCH.values(), ids=BATCH)
+def test_batch_for_a_batch_norm_trains_and_infers_alike(make):
+    old = nn.Sequential(nn.Conv2d(3, 4, 1), _trained(make()))
+    new = ns.replace_norms(old, "batch")
+    x = torch.randn(6, 3, 5, 5)
+    for model in (old, new):
+        optimizer = torch.optim.SGD(model.parameters(), 0.5)
+        (
+            model(x) * torch.randn(4, 1, 1, generator=torch.Generator().manual_seed(0))
+        ).square().sum().backward()
+        optimizer.step()
+    torch.testing.assert_close(new(x), old(x))
+    torch.testing.assert_close(new.eval()(x), old.eval()(x))
+    assert list(new.state_dict()) == list(old.state_dict())
+
+
+def test_frozen_statistics_stay_frozen():
+    old = nn.Sequential(nn.BatchNorm2d(3))
+    old[0].track_running_stats = False
+    new = ns.replace_norms(old, "batch")
+    new(5 + torch.randn(4, 3, 5, 5))
+    torch.testing.assert_close(new[0].running_mean, torch.zeros(3))
+
+
+def test_an_instance_norm_without_statistics_becomes_a_batch_norm_with_them():
+    (new,) = ns.replace_norms(nn.Sequential(nn.InstanceNorm2d(3)), "batch")
+    assert new.running_mean is not None
+    assert new.weight is not None
+
+
+class PixelLayerNorm(nn.LayerNorm):
+    """A layer norm over the channels of each pixel, as ConvNeXt's."""
+
+    data_format = "channels_first"
+
+    def forward(self, x):
+        return F.layer_norm(
+            x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps
+        ).movedim(-1, 1)
+
+
+LAYER = {
+    "features": (lambda: nn.LayerNorm(4, eps=0.1), (2, 5, 4)),
+    "no bias": (lambda: nn.LayerNorm(4, bias=False), (3, 4)),
+    "not affine": (lambda: nn.LayerNorm(4, elementwise_affine=False), (2, 3, 5, 4)),
+    "images": (lambda: nn.LayerNorm((4, 5, 6)), (2, 4, 5, 6)),
+    "pixels": (lambda: PixelLayerNorm(4), (2, 4, 5, 6)),
+    "one vector": (lambda: nn.LayerNorm(4), (4,)),
+}
+
+
+@pytest.mark.parametrize(("make", "shape"), LAYER.values(), ids=LAYER)
+def test_layer_for_a_layer_norm_is_the_same_function(make, shape):
+    old = nn.Sequential(_trained(make()))
+    new, x = ns.replace_norms(old, "layer"), torch.randn(shape)
+    torch.testing.assert_close(new(x), old(x))
+    assert len(list(new.parameters())) == len(list(old.parameters()))
+
+
+class ShiftedRMSNorm(nn.Module):
+    """An RMS norm whose gain is 1 + w, as Gemma's."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.eps, self.weight = 1e-3, nn.Parameter(torch.randn(dim))
+
+    def forward(self, hidden):
+        return F.rms_norm(hidden, hidden.shape[-1:], 1 + self.weight, self.eps)
+
+
+@pytest.mark.parametrize("old", [nn.RMSNorm(4), nn.RMSNorm(4, eps=0.1), ShiftedRMSNorm(4)], ids=repr)
+def test_rms_for_an_rms_norm_is_the_same_function(old):
+    model = nn.Sequential(_trained(old))
+    new, x = ns.replace_norms(model, "rms"), torch.randn(2, 5, 4)
+    torch.testing.assert_close(new(x), model(x))
+
+
+def test_groups_are_kept():
+    old, x = nn.Sequential(_trained(nn.GroupNorm(4, 8))), torch.randn(2, 8, 3, 3)
+    torch.testing.assert_close(ns.replace_norms(old, "group")(x), old(x))
+
+
+@pytest.mark.parametrize("spec", ["layer", "group(groups=2)", "rms", "dyt"])
+def test_under_channels_last_a_token_sees_itself_only(spec):
+    (new,) = ns.replace_norms(nn.Sequential(nn.LayerNorm(4)), spec).double()
+    x = torch.randn(2, 7, 4, dtype=torch.float64)
+    wanted = torch.stack([new(x[:, i : i + 1])[:, 0] for i in range(7)], 1)
+    torch.testing.assert_close(new(x), wanted)
+
+
+@pytest.mark.parametrize("spec", ["batch", "instance", "layer", "rms"])
+def test_a_norm_of_the_last_dimension_returns_what_a_view_takes(spec):
+    (new,) = ns.replace_norms(nn.Sequential(nn.LayerNorm(4)), spec)
+    assert new(torch.randn(2, 7, 4)).view(2, 28).shape == (2, 28)
+
+
+def test_each_position_of_an_image_is_normalized_by_itself_where_the_old_norm_did_so():
+    (new,) = ns.replace_norms(nn.Sequential(PixelLayerNorm(4)), "rms")
+    assert type(new) is EachPosition
+    x = torch.randn(2, 4, 3, 3)
+    torch.testing.assert_close(new(x), F.rms_norm(x.movedim(1, -1), (4,), eps=1e-5).movedim(-1, 1))
+
+
+ENCODER = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+OPERATIONS = {
+    "batch": lambda m, x: ns.replace_norms(m, "batch"),
+    "layer": lambda m, x: ns.replace_norms(m, "layer"),
+    "remove": lambda m, x: ns.remove_norms(m),
+    "calibrate": lambda m, x: ns.calibrate(ns.replace_norms(m, "batch"), [x]),
+    "insert": lambda m, x: ns.insert_norms(m, lambda C: nn.BatchNorm1d(C), layers=["layers.0.linear1"], x=x),
+}
+
+
+@pytest.mark.parametrize("operate", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_encoders_fast_path_computes_what_its_modules_compute(operate):
+    model = nn.TransformerEncoder(ENCODER, 2).eval()
+    x, mask = (
+        torch.randn(3, 5, 8),
+        torch.tensor([[False] * 5, [False] * 3 + [True] * 2, [False] * 4 + [True]]),
+    )
+    new = operate(model, x).eval()
+    with torch.no_grad():
+        fast = new(x, src_key_padding_mask=mask)
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            slow = new(x, src_key_padding_mask=mask)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(True)
+    torch.testing.assert_close(fast[~mask], slow[~mask])
