@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+_NORMS = "norms"
+
 
 def command(
-    prefix: Annotated[str, typer.Argument(help="A paper or an experiment; by default everything.")] = "all",
+    prefix: Annotated[
+        str, typer.Argument(help="A paper, an experiment, or 'norms'; by default everything.")
+    ] = "all",
 ) -> None:
-    """List the experiments, each with what it measures and its source."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """List the experiments and the norms, each with what it is and its source."""
     from normscope.papers import catalogue
 
-    table = Table("experiment", "measures", "source", box=None, pad_edge=False, header_style="bold")
+    if prefix != _NORMS:
+        entries = catalogue.find(prefix)
+        rows = [(entry.id, entry.title, f"{entry.paper.citation}, {entry.place}") for entry in entries]
+        _print(("experiment", "measures", "source"), rows)
+    if prefix == "all":
+        print()
+    if prefix in ("all", _NORMS):
+        _print(("norm", "does", "source"), _norms())
+
+
+def _norms() -> Iterable[tuple[str, str, str]]:
+    """The built-in norms, then those of installed packages."""
+    from normscope.nn import descriptions, specs
+
+    for name, norm in descriptions.NORMS.items():
+        yield name, norm.summary, norm.source
+    for name, target in specs.plugins().items():
+        yield name, target, "an installed package"
+
+
+def _print(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head, box=None, pad_edge=False, header_style="bold")
     table.columns[0].no_wrap = True
-    for entry in catalogue.find(prefix):
-        table.add_row(entry.id, entry.title, f"{entry.paper.citation}, {entry.place}")
+    for row in rows:
+        table.add_row(*map(Text, row))
     console = Console()
     Console(width=None if console.is_terminal else 200).print(table)

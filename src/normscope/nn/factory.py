@@ -63,6 +63,11 @@ def resolved(spec: NormSpec) -> Spec | Callable[[int], nn.Module]:
     return spec
 
 
+def factory_of(name: str) -> Factory:
+    """The class or function that makes the built-in norm ``name`` from a number of channels."""
+    return _FACTORIES[name]
+
+
 def _from_spec(spec: Spec, C: int) -> nn.Module:
     if spec.name in _FACTORIES:
         return _call(spec, _FACTORIES[spec.name], C)

@@ -56,8 +56,8 @@ def parse(text: str) -> Spec:
         return spec
     if spec.name in ARGUMENTS:
         check_arguments(spec.name, spec.arguments, ARGUMENTS[spec.name])
-    elif spec.name not in (plugins := plugin_names()):
-        raise UnknownNameError("norm", spec.name, [*ARGUMENTS, *plugins])
+    elif spec.name not in (installed := plugins()):
+        raise UnknownNameError("norm", spec.name, [*ARGUMENTS, *installed])
     return spec
 
 
@@ -93,9 +93,9 @@ def check_arguments(name: str, given: Iterable[str], allowed: Iterable[str], kin
             raise UnknownNameError(f"argument of {kind} {name!r}:", argument, allowed)
 
 
-def plugin_names() -> list[str]:
-    """The names that installed packages register in the entry-point group ``normscope.norms``."""
-    return sorted(point.name for point in entry_points(group=ENTRY_POINTS))
+def plugins() -> dict[str, str]:
+    """The norms that installed packages register in the entry-point group ``normscope.norms``: name and import path."""
+    return dict(sorted((point.name, point.value) for point in entry_points(group=ENTRY_POINTS)))
 
 
 def _arguments(spec: str, inside: str) -> dict[str, Any]:

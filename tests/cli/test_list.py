@@ -1,0 +1,41 @@
+from importlib.metadata import EntryPoint, EntryPoints
+
+from normscope.nn import specs
+from normscope.nn.descriptions import NORMS
+from normscope.papers import catalogue
+
+
+def test_everything_is_experiments_then_norms(command):
+    status, output, errors = command("list")
+    assert (status, errors) == (0, "")
+    first = [line.split("  ")[0].strip() for line in output.splitlines()]
+    assert first == ["experiment", *(entry.id for entry in catalogue.ENTRIES), "", "norm", *NORMS]
+    lines = output.splitlines()[-len(NORMS) :]
+    for norm, line in zip(NORMS.values(), lines, strict=True):
+        assert norm.summary in line
+        assert norm.source in line
+
+
+def test_norms_alone_and_a_paper_alone(command):
+    norms = command("list", "norms")[1]
+    assert [line.split()[0] for line in norms.splitlines()] == ["norm", *NORMS]
+    paper = command("list", "chai2020")[1]
+    ids = [entry.id for entry in catalogue.ENTRIES if entry.id.startswith("chai2020.")]
+    assert [line.split()[0] for line in paper.splitlines()] == ["experiment", *ids]
+
+
+def test_norms_of_installed_packages_are_listed_with_their_import_path(command, monkeypatch):
+    points = EntryPoints([EntryPoint("own", "mypackage.norms:Own", specs.ENTRY_POINTS)])
+    monkeypatch.setattr(specs, "entry_points", points.select)
+    last = command("list", "norms")[1].splitlines()[-1]
+    assert last.split()[:2] == ["own", "mypackage.norms:Own"]
+
+
+def test_listing_imports_nothing_heavy(normscope, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('heavy' if {'torch', 'pandas'} & set(sys.modules) else 'light'))\n"
+    )
+    run = normscope("list", PYTHONPATH=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "light"
