@@ -1,7 +1,8 @@
-"""The figure of a sweep: validation error, and extreme eigenvalues, against the learning rate."""
+"""The figure of a sweep: validation error or loss, and extreme eigenvalues, against the learning rate."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from normscope.report.labels import fitted, literal
@@ -14,6 +15,7 @@ from normscope.report.plots import (
     mark_level,
     median_band,
     new_figure,
+    plain_numbers,
     rate_axis,
     show_percent,
 )
@@ -32,8 +34,8 @@ _FIRST_MARK, _NEXT_MARK = 1.03, 0.035
 def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
     """The figure, with one line per network, norm and place.
 
-    One panel shows the validation error after the last epoch; with the probe ``spectrum``, two more show the largest
-    and the smallest eigenvalue.
+    One panel shows the validation error, for a regression the loss, after the last epoch; with the probe ``spectrum``,
+    two more show the largest and the smallest eigenvalue.
 
     Raises:
         NotJudgedError: no run has finished.
@@ -42,10 +44,10 @@ def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
     spectra = "spectrum" in sweep.probes
     count = 3 if spectra else 1
     figure, panels = new_figure(count, columns=count)
-    log_y(panels[0], "final validation error  [%]")
-    show_percent(panels[0])
+    _set_scale(panels[0], errors, sweep)
     _draw_lines(panels[0], errors, sweep)
-    mark_level(panels[0], chance_error(sweep), "chance")
+    if math.isfinite(level := chance_error(sweep)):
+        mark_level(panels[0], level, "chance" if sweep.classifies else "mean target")
     _mark_diverged(panels[0], errors, sweep)
     if spectra:
         when = f"after {early_step(sweep)} steps"
@@ -57,6 +59,21 @@ def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
             _draw_lines(axes, eigenvalues(table, sweep, measure), sweep)
     legend_below(figure)
     return figure
+
+
+def _set_scale(axes: Panel, errors: pd.DataFrame, sweep: Sweep) -> None:
+    """A logarithmic axis; a linear one for losses that span less than a decade, or are not all positive."""
+    if sweep.classifies:
+        log_y(axes, "final validation error  [%]")
+        show_percent(axes)
+        return
+    label = "final validation loss"
+    found = errors["value"][errors["value"] < math.inf]
+    if found.empty or found.min() <= 0 or found.max() < 10 * found.min():
+        axes.set_ylabel(label)
+        return
+    log_y(axes, label)
+    plain_numbers(axes.yaxis)
 
 
 def _draw_lines(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from normscope.data import unpinned
 from normscope.errors import InputError
 from normscope.protocol import Cell, Claim, Scale
 from normscope.report.captions import MEDIAN_BAND
@@ -42,13 +43,14 @@ class SweepExperiment:
     @property
     def title(self) -> str:
         """What the sweep measures, in a line."""
-        return f"{', '.join(self.sweep.networks)} on {self.sweep.data}: validation error by learning rate"
+        networks, data = ", ".join(self.sweep.networks), unpinned(self.sweep.data)
+        return f"{networks} on {data}: validation {self._measure} by learning rate"
 
     @property
     def question(self) -> str:
         """The question that the sweep asks, for the report."""
         networks, norms = ", ".join(self.sweep.networks), ", ".join(self.sweep.norms)
-        return f"How do error and stability of {networks} depend on the learning rate, with norm {norms}?"
+        return f"How do {self._measure} and stability of {networks} depend on the learning rate, with norm {norms}?"
 
     @property
     def method(self) -> str:
@@ -74,10 +76,14 @@ class SweepExperiment:
             if "spectrum" in self.sweep.probes
             else ""
         )
+        counts = "as chance error" if self.sweep.classifies else "as infinite"
+        level = (
+            "" if self.sweep.chance is None else " The grey line is the loss of predicting the mean target."
+        )
         return (
-            f"Validation error after the last epoch against the learning rate: {MEDIAN_BAND}. A diverged run counts as "
-            "chance error; a cross above the panel, in the colour of the line, marks a rate at which a run "
-            f"diverged.{spectra}"
+            f"Validation {self._measure} after the last epoch against the learning rate: {MEDIAN_BAND}. A diverged run "
+            f"counts {counts}; a cross above the panel, in the colour of the line, marks a rate at which a run "
+            f"diverged.{level}{spectra}"
         )
 
     def profile(self, scale: Scale) -> Sweep:
@@ -109,6 +115,10 @@ class SweepExperiment:
             models[model] = models.get(model) or train_network.cell(run)
             cells.append(dataclasses.replace(models[model], config=run))
         return cells
+
+    @property
+    def _measure(self) -> str:
+        return "error" if self.sweep.classifies else "loss"
 
     @property
     def _layer(self) -> str:
