@@ -10,6 +10,7 @@ from .surgery import fold as fold
 from .surgery import insert_norms as insert_norms
 from .surgery import remove_norms as remove_norms
 from .surgery import replace_norms as replace_norms
+from .surgery import standardize_weights as standardize_weights
 from .sweeping import run_sweep as run_sweep
 
 __version__: str

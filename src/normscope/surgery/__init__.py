@@ -8,6 +8,7 @@ from normscope.surgery.folding import fold
 from normscope.surgery.inserting import insert_norms
 from normscope.surgery.removing import IdentityCopy, remove_norms
 from normscope.surgery.replacing import replace_norms
+from normscope.surgery.weight_standardization import standardize_weights
 from normscope.surgery.wrapping import NormedLayer
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "insert_norms",
     "remove_norms",
     "replace_norms",
+    "standardize_weights",
 ]
