@@ -105,7 +105,7 @@ def test_reads_each_layer_from_the_patches_it_sees():
 def test_has_one_row_a_group():
     model = nn.Conv1d(6, 6, 3, groups=3)
     x = batch(8, 6, 20)
-    rows = ns.probes.spectrum(model, x)
+    rows = ns.probes.spectrum(model, x, groups=True)
     assert list(rows.group) == [0, 1, 2]
     for g, row in enumerate(rows.itertuples()):
         patches = x[:, 2 * g : 2 * g + 2].unfold(2, 3, 1).permute(0, 2, 1, 3).reshape(-1, 6)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from normscope.errors import InputError
+from normscope.errors import InputError, UnknownNameError
 from normscope.nn import module_kinds
-from normscope.probes.capture import call, chosen_modules, untouched
+from normscope.probes.capture import alone, call, checked_names, named
+from normscope.probes.functional import WeightUses
+from normscope.probes.table import Table
+from normscope.probes.uses import Use
+from normscope.probes.weights import Weight, weight_names
 
 COLUMNS = ("layer", "kind", "channel", "count", "mean", "variance", "power", "nonfinite", "note")
 
@@ -24,51 +28,128 @@ def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd
     For the values ``y`` of one channel, over batch and positions: mean ``μ = E[y]``, variance ``E[(y − μ)²]`` (divided
     by the number of values, not by one less) and power ``E[y²] = μ² + variance``, all accumulated in float64. NaN and
     infinite values are counted and flow through: the mean of a channel that holds NaN is NaN. The model runs once, in
-    the mode it is in; the model, its buffers and all random generators are afterwards as before.
+    the mode it is in; the model, its buffers and all random generators are afterwards as before. Compiled code runs as
+    it is written.
 
     :func:`normscope.nn.module_kinds.channel_dim` says which dimension holds the channels: dimension 1, but the last one
     for linear layers and for norms over features (``nn.LayerNorm``, ``nn.RMSNorm`` and classes named after them).
 
     Args:
-        model: any module; its convolutions, transposed convolutions, linear layers and norms are measured. A norm is a
-            module without children whose class has "norm" in its name.
+        model: any module; its convolutions, transposed convolutions, linear layers and norms are measured, and the
+            parameters that it multiplies with its data itself, by the names of :func:`normscope.probes.spectrum`. A
+            norm is a framework's norm, or a module without children whose class has "norm" in its name, or one with
+            children whose class's name ends so.
         x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
         layers: names of the layers to measure, as in ``model.named_modules()``; a module of any kind may be named.
 
     Returns:
-        One row per layer and channel, in the model's order: ``layer``, ``kind`` (the class in lower case:
-        ``"conv2d"``, ``"batchnorm2d"`` …), ``channel``, ``count`` (number of values, over all calls of a layer that
-        runs more than once), ``mean``, ``variance``, ``power``, ``nonfinite`` (number of values that are NaN or
-        infinite), and ``note``. A layer that did not run, or whose output is not a tensor, has one row without numbers,
-        whose note says so.
+        One row per layer and channel, in the order in which the layers first ran, those that did not run last; or in
+        the order of ``layers``: ``layer``, ``kind`` (the class in lower case: ``"conv2d"``, ``"batchnorm2d"`` …),
+        ``channel``, ``count`` (number of values, over all calls of a layer that runs more than once), ``mean``,
+        ``variance``, ``power``, ``nonfinite`` (number of values that are NaN or infinite), and ``note``. A layer that
+        did not run, or whose output is not a tensor of real numbers, has one row without numbers, whose note says so.
+        When printed, the table shows every column.
 
     Raises:
         UnknownNameError: ``layers`` names a layer that the model does not have.
-        InputError: a layer's output has fewer dimensions than its channels need, or its number of channels changes
-            between calls.
+        InputError: a layer's output has fewer dimensions than its channels need, its number of channels changes
+            between calls, or the model fails on this input.
     """
-    chosen = chosen_modules(model, layers, module_kinds.is_measured)
-    sums: dict[str, _Sum] = {}
-    others: set[str] = set()
-    with torch.no_grad(), untouched(model), ExitStack() as hooks:
-        for name, layer in chosen.items():
-
-            def hook(layer: nn.Module, args: Any, output: Any, name: str = name) -> None:
-                if isinstance(output, Tensor):
-                    found = _Sum.of(_channels_first(name, layer, output.detach()))
-                    sums[name] = sums[name].merged(name, found) if name in sums else found
-                else:
-                    others.add(name)
-
-            hooks.callback(layer.register_forward_hook(hook).remove)
+    outputs = _Outputs(model, layers)
+    with alone(model), outputs.watching():
         call(model, x)
-    tables = []
-    for name, layer in chosen.items():
-        why = "the output is not a tensor" if name in others else "the layer did not run"
-        tables.append(sums[name].table(name, layer) if name in sums else _without_numbers(name, layer, why))
-    if not tables:
-        tables = [_without_numbers("", model, "").iloc[:0]]
-    return pd.concat(tables, ignore_index=True)
+    return outputs.table()
+
+
+class _Outputs:
+    """The sums over the outputs of each layer of a pass."""
+
+    def __init__(self, model: nn.Module, layers: Iterable[str] | None) -> None:
+        self.model = model
+        self.names = None if layers is None else checked_names(layers)
+        self.modules = _modules(model, self.names)
+        self.found: dict[str, _Output] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """A context in which the outputs of all layers are added."""
+        layers = {name: module for name, module in self.modules.items() if module_kinds.is_layer(module)}
+        uses = WeightUses(self.model, layers, made=self._made, unread=self._unread)
+        with ExitStack() as hooks, uses.watching():
+            for name, module in self.modules.items():
+
+                def hook(module: nn.Module, args: Any, output: Any, name: str = name) -> None:
+                    found = self._of(name, type(module).__name__.lower())
+                    if isinstance(output, Tensor):
+                        uses.later(lambda: found.add(name, _channels_first(name, module, output.detach())))
+                    else:
+                        found.why = "the output is not a tensor"
+
+                hooks.callback(module.register_forward_hook(hook).remove)
+            yield
+
+    def _made(self, use: Use, output: Tensor) -> None:
+        if self.names is None or use.weight.name in self.names:
+            self._of(use.weight.name, use.kind).add(use.weight.name, output, use.part)
+
+    def _unread(self, weight: Weight, operation: str) -> None:
+        if self.names is None or weight.name in self.names:
+            found = self._of(weight.name, weight.kind)
+            found.why = f"its weights are used in {operation}, an operation that is not read"
+
+    def _of(self, name: str, kind: str) -> _Output:
+        return self.found.setdefault(name, _Output(kind))
+
+    def table(self) -> pd.DataFrame:
+        """One row per layer and channel."""
+        tables = []
+        for name in self.names or dict.fromkeys((*self.found, *self.modules)):
+            module = self.modules.get(name)
+            unseen = _Output("linear" if module is None else type(module).__name__.lower())
+            tables.append(self.found.get(name, unseen).table(name))
+        return pd.concat(tables, ignore_index=True) if tables else Table(columns=list(COLUMNS))
+
+
+def _modules(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Module]:
+    """The modules to measure: those that are named, or every layer, norm, and module that looks like a norm."""
+    modules = named(model)
+    if names is None:
+        alike = {module for _, module, _ in module_kinds.norm_like(model)}
+        every = module_kinds.modules(model)
+        return {name: one for name, one in every if module_kinds.is_measured(one) or one in alike}
+    functional = dict.fromkeys(weight_names(model))
+    for name in names:
+        if name not in modules and name not in functional:
+            known = [other for other, module in modules.items() if module_kinds.is_measured(module)]
+            raise UnknownNameError("layer", name, dict.fromkeys((*known, *functional)))
+    return {name: modules[name] for name in names if name in modules}
+
+
+@dataclasses.dataclass
+class _Output:
+    """The output of one layer, in parts if parts of its weight are used by themselves."""
+
+    kind: str
+    parts: dict[tuple[int, ...], _Sum] = dataclasses.field(default_factory=dict)
+    why: str = "the layer did not run"
+
+    def add(self, name: str, values: Tensor, part: tuple[int, ...] = ()) -> None:
+        """Add the values (C, count) of one call."""
+        if values.is_complex():
+            self.why = "the output is complex"
+            return
+        found = _Sum.of(values)
+        self.parts[part] = self.parts[part].merged(name, found) if part in self.parts else found
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One row per channel, or one without numbers that says why."""
+        if not self.parts:
+            missing = torch.full((1,), torch.nan, dtype=torch.float64)
+            nothing = _Sum(0, missing, missing, missing, torch.zeros(1, dtype=torch.int64))
+            row = nothing.table(name, self.kind)
+            return row.assign(channel=pd.array([pd.NA], dtype="Int64"), note=self.why)
+        table = pd.concat([found.table(name, self.kind) for _, found in sorted(self.parts.items())])
+        return table.assign(channel=pd.array(range(len(table)), dtype="Int64"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +189,11 @@ class _Sum:
             self.nonfinite + other.nonfinite,
         )
 
-    def table(self, name: str, layer: nn.Module) -> pd.DataFrame:
+    def table(self, name: str, kind: str) -> Table:
         """One row per channel."""
         columns = {
             "layer": name,
-            "kind": type(layer).__name__.lower(),
+            "kind": kind,
             "channel": pd.array(range(len(self.mean)), dtype="Int64"),
             "count": self.count,
             "mean": self.mean.numpy(force=True),
@@ -121,13 +202,7 @@ class _Sum:
             "nonfinite": self.nonfinite.numpy(force=True),
             "note": "",
         }
-        return pd.DataFrame(columns, columns=list(COLUMNS))
-
-
-def _without_numbers(name: str, layer: nn.Module, note: str) -> pd.DataFrame:
-    missing = torch.full((1,), torch.nan, dtype=torch.float64)
-    nothing = _Sum(0, missing, missing, missing, torch.zeros(1, dtype=torch.int64))
-    return nothing.table(name, layer).assign(channel=pd.array([pd.NA], dtype="Int64"), note=note)
+        return Table(columns, columns=list(COLUMNS))
 
 
 def _channels_first(name: str, layer: nn.Module, output: Tensor) -> Tensor:

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parallel import DataParallel
+from torch.nn.parallel.scatter_gather import scatter_kwargs
 from torch.utils.hooks import RemovableHandle
 
-from normscope.errors import InputError, UnknownNameError
-from normscope.generators import generators_kept
+from normscope.errors import InputError, NormscopeError, UnknownNameError
 from normscope.nn import module_kinds
+from normscope.probes.snapshot import untouched
 
 Seen = Callable[[str, nn.Module, Tensor], None]
 """Called with a layer's name, the layer and its input, each time before the layer runs."""
+
+
+def named(model: nn.Module) -> dict[str, nn.Module]:
+    """Every module under every name that it has: as in ``model.named_modules()``, and those in plain lists.
+
+    Raises:
+        InputError: the model is not a module.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, not {type(model).__name__}.")
+    return dict(model.named_modules(remove_duplicate=False)) | dict(module_kinds.modules(model))
+
+
+def checked_names(layers: Iterable[str]) -> list[str]:
+    """The names in ``layers``, which may be a single name.
+
+    Raises:
+        InputError: a name is not a string.
+    """
+    names = [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else list(layers)
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"layers must be names of layers, not {name!r}.")
+    return names
 
 
 def chosen_modules(
@@ -28,15 +54,11 @@ def chosen_modules(
         InputError: the model is not a module, or a name is not a string.
         UnknownNameError: the model has no module of this name.
     """
-    if not isinstance(model, nn.Module):
-        raise InputError(f"model must be a torch.nn.Module, not {type(model).__name__}.")
+    modules = named(model)
     if layers is None:
-        return {name: module for name, module in model.named_modules() if measured(module)}
-    modules = dict(model.named_modules(remove_duplicate=False))
+        return {name: module for name, module in module_kinds.modules(model) if measured(module)}
     chosen = {}
-    for name in [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else layers:
-        if not isinstance(name, str):
-            raise InputError(f"layers must be names of layers, not {name!r}.")
+    for name in checked_names(layers):
         if name not in modules:
             known = [other for other, module in modules.items() if measured(module)]
             raise UnknownNameError("layer", name, known)
@@ -58,82 +80,83 @@ def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: See
     Raises:
         InputError: the model fails on this input.
     """
-    with torch.no_grad(), untouched(model), ExitStack() as hooks:
+    with alone(model), ExitStack() as hooks:
         for handle in watch(layers, seen):
             hooks.callback(handle.remove)
         call(model, x)
 
 
+@contextmanager
+def alone(model: nn.Module) -> Iterator[None]:
+    """A context for one pass that leaves no trace: no gradients, everything eager, the model afterwards as before."""
+    with torch.no_grad(), eager(), untouched(model):
+        yield
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """A context in which compiled code runs as it is written, and attention without its fused kernel.
+
+    Hooks are not called inside compiled code, and the fused kernel of a transformer's encoder does not call its layers.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with ExitStack() as stack:
+            if (
+                "torch._dynamo" in sys.modules
+            ):  # nothing is compiled without it, and it takes seconds to import
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
 def call(model: nn.Module, x: Any) -> None:
     """Run the model on ``x``; a tuple is passed as its arguments and a mapping as its keyword arguments.
+
+    The module inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is run itself: one process
+    alone can measure it, on one device.
 
     Raises:
         InputError: the model fails on this input.
     """
+    args, kwargs = arguments(x)
+    if isinstance(model, DataParallel) and model.device_ids:
+        scattered = scatter_kwargs(args, kwargs, [model.device_ids[0]])
+        args, kwargs = scattered[0][0], scattered[1][0]
     try:
-        if isinstance(x, Mapping):
-            model(**x)
-        elif isinstance(x, tuple):
-            model(*x)
-        else:
-            model(x)
-    except (RuntimeError, TypeError) as error:
+        module_kinds.unwrapped(model)(*args, **kwargs)
+    except NormscopeError:
+        raise
+    except Exception as error:  # a user's model may raise anything
         what = f"of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"({type(x).__name__})"
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [""])[0]
+        if not isinstance(error, RuntimeError | TypeError) or not reason:
+            reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
         raise InputError(f"the model cannot take this input {what}: {reason}") from error
 
 
+def arguments(x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments and keyword arguments of a model's input."""
+    if isinstance(x, Mapping):
+        return (), dict(x)
+    return (x if isinstance(x, tuple) else (x,)), {}
+
+
+def first_tensor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """The first argument that is a tensor, positional or not."""
+    return next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+
+
 def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHandle]:
-    """Register a hook before each layer that passes its input to ``seen``."""
+    """Register a hook before each layer that passes its input, the first tensor among its arguments, to ``seen``."""
     for name, layer in layers.items():
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = name) -> None:
-            value = args[0] if args else kwargs.get("input")
-            if not isinstance(value, Tensor):
-                return
-            if isinstance(module, module_kinds.Transposed) and (
-                args[1:] or kwargs.get("output_size") is not None
-            ):
-                raise InputError(f"layer {name!r} is called with output_size, which cannot be measured.")
-            with torch.no_grad():
-                seen(name, module, value.detach())
+            value = first_tensor(args, kwargs)
+            if value is not None:
+                with torch.no_grad():
+                    seen(name, module, value.detach())
 
         yield layer.register_forward_pre_hook(hook, with_kwargs=True)
-
-
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """A context after which the model and every random generator are as before, whatever happens inside."""
-    tensors = [
-        (slots, name, value, None if value is None else value.detach().clone())
-        for slots in _slots(model)
-        for name, value in slots.items()
-    ]
-    modes = [(module, module.training) for module in model.modules()]
-    own = [
-        (value, value.get_state())
-        for module in model.modules()
-        for value in vars(module).values()
-        if isinstance(value, torch.Generator)
-    ]
-    try:
-        with generators_kept(model):
-            yield
-    finally:
-        for generator, state in own:
-            generator.set_state(state)
-        for module, training in modes:
-            module.training = training
-        with torch.no_grad():
-            for slots, name, value, copy in tensors:
-                slots[name] = value
-                if value is not None and copy is not None:
-                    value.copy_(copy)
-
-
-def _slots(model: nn.Module) -> Iterator[dict[str, Tensor | None]]:
-    for module in model.modules():
-        if any(value is not None and is_lazy(value) for value in module._parameters.values()):
-            raise InputError("the model has lazy layers: run it once before it is measured.")
-        yield module._parameters  # type: ignore[misc]
-        yield module._buffers

@@ -15,14 +15,22 @@ from normscope.errors import InputError
 class Spectrum:
     """The extreme eigenvalues of one layer's R (or one group's), and what they mean for gradient descent.
 
+    ``lr_bound`` is about this layer alone, as a linear filter: for ½·squared error of its outputs, summed over
+    positions and outputs and averaged over examples, gradient descent on its weight diverges above ``2 / (M λ_max)``,
+    while the layer's input stays as it is (Chai et al. 2020). For squared error without the ½, the bound is half as
+    large. torch's ``mse_loss`` has no ½ and also divides by the M·C values that a layer of C channels returns for an
+    example: its bound is ``C / λ_max``, which is half of ``lr_bound`` if M·C = 1. None of this says which rate a whole
+    network tolerates.
+
     Attributes:
         dim: K, the number of rows of R.
         positions: M, the number of patches of one example.
-        lambda_min: the smallest eigenvalue; 0 where it is below rounding.
+        lambda_min: the smallest eigenvalue; 0 where it is below rounding, or where fewer than K patches were seen.
         lambda_max: the largest eigenvalue.
         condition: ``λ_max / λ_min``; inf where λ_min is 0.
         power: ``tr R / K``, the mean square of a patch entry.
-        lr_bound: ``2 / (M λ_max)``; at a higher learning rate the mode of λ_max grows without end (Chai et al. 2020).
+        lr_bound: ``2 / (M λ_max)``, where gradient descent on ½·squared error of this layer alone diverges.
+        samples: the number of patches whose mean R is; None if it is unknown.
         note: the reason why a number is missing or degenerate; empty otherwise.
     """
 
@@ -33,10 +41,11 @@ class Spectrum:
     condition: float
     power: float
     lr_bound: float
+    samples: int | None = None
     note: str = ""
 
 
-def spectrum_of(autocorrelation: Tensor, positions: float = 1) -> Spectrum:
+def spectrum_of(autocorrelation: Tensor, positions: float = 1, samples: int | None = None) -> Spectrum:
     """The spectrum of a symmetric autocorrelation matrix R (K, K).
 
     An eigenvalue within ``K·ε·λ_max`` of zero, with ε the rounding of R's type, is reported as zero: no symmetric
@@ -45,6 +54,8 @@ def spectrum_of(autocorrelation: Tensor, positions: float = 1) -> Spectrum:
     Args:
         autocorrelation: R, float32 or float64.
         positions: M, the number of patches of one example.
+        samples: the number of patches whose mean R is. If it is known to be below K, then λ_min is 0, and the note
+            says that it is so for any input.
 
     Raises:
         InputError: R is not a square matrix.
@@ -53,19 +64,30 @@ def spectrum_of(autocorrelation: Tensor, positions: float = 1) -> Spectrum:
     if r.ndim != 2 or r.shape[0] != r.shape[1] or not r.numel():
         raise InputError(f"an autocorrelation matrix is square, not of shape {tuple(r.shape)}.")
     if not bool(torch.isfinite(r).all()):
-        return missing(len(r), positions, "the input holds values that are not finite")
+        return missing(len(r), positions, samples, "the input holds values that are not finite")
     values = torch.linalg.eigvalsh(r)
     power = float(r.diagonal().mean())
-    return read(len(r), positions, float(values[0]), float(values[-1]), power, torch.finfo(r.dtype).eps)
+    eps = torch.finfo(r.dtype).eps
+    return read(len(r), positions, samples, float(values[0]), float(values[-1]), power, eps)
 
 
-def read(dim: int, positions: float, smallest: float, largest: float, power: float, eps: float) -> Spectrum:
+def read(
+    dim: int, positions: float, samples: int | None, smallest: float, largest: float, power: float, eps: float
+) -> Spectrum:
     """The spectrum that follows from the two extreme eigenvalues, which were computed with rounding ``eps``."""
-    floor = dim * eps * abs(largest)
     lambda_max = largest if largest > 0 else 0.0
-    lambda_min = 0.0 if smallest <= floor else smallest
+    too_few = samples is not None and samples < dim
+    lambda_min = 0.0 if too_few or smallest <= dim * eps * abs(largest) else smallest
     condition = lambda_max / lambda_min if lambda_min else (math.nan if math.isnan(lambda_min) else math.inf)
     bound = positions * lambda_max
+    note = ""
+    if not lambda_max:
+        note = "the input is zero throughout"
+    elif too_few:
+        patches = f"{samples} patches span" if samples != 1 else "1 patch spans"
+        note = f"{patches} at most {samples} of {dim} dimensions: λ_min is 0 whatever the data; give a larger batch"
+    elif lambda_min == 0:
+        note = "λ_min is 0 to rounding: in at least one direction, the input has no power"
     return Spectrum(
         dim=dim,
         positions=positions,
@@ -74,11 +96,12 @@ def read(dim: int, positions: float, smallest: float, largest: float, power: flo
         condition=condition,
         power=power,
         lr_bound=2 / bound if bound else math.inf,
-        note="" if lambda_max else "the input is zero throughout",
+        samples=samples,
+        note=note,
     )
 
 
-def missing(dim: int, positions: float, why: str) -> Spectrum:
+def missing(dim: int, positions: float, samples: int | None, why: str) -> Spectrum:
     """A spectrum without numbers; ``why`` is its note."""
     nan = math.nan
-    return Spectrum(dim, positions, nan, nan, nan, nan, nan, why)
+    return Spectrum(dim, positions, nan, nan, nan, nan, nan, samples, why)

@@ -97,7 +97,7 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
     products = [product.double() for product in products]
     diagonal = torch.stack([product.diagonal() for product in products]).sum(0) / patches
     if not bool(torch.isfinite(diagonal).all()):
-        return missing(dim, positions, "the input holds values that are not finite")
+        return missing(dim, positions, patches, "the input holds values that are not finite")
     power, eps = float(diagonal.mean()), torch.finfo(torch.float64).eps
     device = diagonal.device
 
@@ -107,19 +107,22 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
         return total.cpu().numpy()
 
     if power == 0:
-        return read(dim, positions, 0.0, 0.0, power, eps)
+        return read(dim, positions, patches, 0.0, 0.0, power, eps)
     if dim < 4:  # too small for Lanczos, and nothing to save
         matrix = torch.from_numpy(np.stack([apply(row) for row in np.eye(dim)])).to(device)
         values = torch.linalg.eigvalsh((matrix + matrix.mT) / 2)
-        return read(dim, positions, float(values[0]), float(values[-1]), power, eps)
+        return read(dim, positions, patches, float(values[0]), float(values[-1]), power, eps)
     operator = LinearOperator((dim, dim), matvec=apply, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(dim)
     try:
         largest = float(eigsh(operator, 1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False)[0])
     except ArpackError:
-        return dataclasses.replace(missing(dim, positions, "Lanczos did not converge to λ_max"), power=power)
+        return dataclasses.replace(
+            missing(dim, positions, patches, "Lanczos did not converge to λ_max"), power=power
+        )
     smallest, why = _smallest(operator, start, patches, float(diagonal.min()), largest)
-    return dataclasses.replace(read(dim, positions, smallest, largest, power, eps), note=why)
+    found = read(dim, positions, patches, smallest, largest, power, eps)
+    return dataclasses.replace(found, note=why or found.note)
 
 
 def _smallest(

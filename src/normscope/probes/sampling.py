@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
 import pandas as pd
-from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch import nn
 
-from normscope.errors import InputError
-from normscope.probes._spectrum import COLUMNS, Sums, chosen_layers
-from normscope.probes.capture import watch
+from normscope.errors import InputError, NormscopeWarning
+from normscope.probes._spectrum import chosen_layers
+from normscope.probes.capture import eager
+from normscope.probes.layer_sums import Sums, columns
+from normscope.probes.table import Table
+
+_CALL = (
+    "_compiled_call_impl"  # what torch.nn.Module calls in place of its hooks and forward, if it is not None
+)
 
 
 class SpectrumSampler:
@@ -25,11 +31,15 @@ class SpectrumSampler:
             train(model)
         sampler.table()
 
+    A compiled model (``torch.compile(model)``, ``model.compile()``, or compiled parts) runs as it is written in the
+    measured steps, and compiled in all others; nothing is compiled again.
+
     Args:
-        model: the model that is trained.
+        model: the model that is trained: the very object that the training loop calls.
         every: n; steps 0, n, 2n, … are measured.
-        layers: names of layers; by default every convolution and linear layer.
+        layers: as for `spectrum`.
         extremes: as for `spectrum`.
+        groups: as for `spectrum`.
 
     Raises:
         UnknownNameError: ``layers`` names a layer that the model does not have.
@@ -37,60 +47,73 @@ class SpectrumSampler:
     """
 
     def __init__(
-        self, model: nn.Module, every: int, layers: Iterable[str] | None = None, extremes: bool = False
+        self,
+        model: nn.Module,
+        every: int,
+        layers: Iterable[str] | None = None,
+        extremes: bool = False,
+        groups: bool = False,
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise InputError(f"every must be a positive whole number, not {every!r}.")
         self.model = model
         self.every = every
         self.extremes = extremes
+        self.groups = groups
         self.layers = chosen_layers(model, layers)
         self.step = 0
-        self._sums: Sums | None = None
+        self._calls = 0
         self._tables: list[pd.DataFrame] = []
-        self._handles: list[RemovableHandle] = []
+        self._entered = False
+        self._inner: Callable[..., Any] = model._call_impl
+        self._own: Callable[..., Any] | None = None
 
     def __enter__(self) -> SpectrumSampler:
-        """Register the hooks.
+        """Take over the model's calls.
 
         Raises:
-            InputError: they are registered already.
+            InputError: this sampler has them already.
         """
-        if self._handles:
+        if self._entered:
             raise InputError("this SpectrumSampler is in use: leave it before it is entered again.")
-        self._handles = [
-            self.model.register_forward_pre_hook(self._before),
-            *watch(self.layers, self._seen),
-            self.model.register_forward_hook(self._after),
-        ]
+        self._entered, self._calls = True, 0
+        self._inner = getattr(self.model, _CALL) or self.model._call_impl
+        self._own = vars(self.model).get(_CALL)
+        setattr(self.model, _CALL, self._call)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the hooks; the table stays."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles, self._sums = [], None
+        """Give the calls back; the table stays."""
+        delattr(self.model, _CALL)
+        if self._own is not None:
+            setattr(self.model, _CALL, self._own)
+        self._entered = False
+        if not self._calls and kind is None:
+            message = (
+                "the model was not called while its SpectrumSampler was in use, so nothing was measured: "
+                "give it the object that the training loop calls, outside of any compiled function."
+            )
+            warnings.warn(message, NormscopeWarning, stacklevel=2)
 
     def table(self) -> pd.DataFrame:
         """The rows of `spectrum` for every measured step, with the number of the step in a first column ``step``."""
         if not self._tables:
-            return pd.DataFrame(columns=["step", *COLUMNS])
+            return Table(columns=["step", *columns(self.groups)])
         return pd.concat(self._tables, ignore_index=True)
 
-    def _before(self, model: nn.Module, args: Any) -> None:
-        sampled = model.training and self.step % self.every == 0
-        self._sums = Sums(self.layers, self.extremes) if sampled else None
-
-    def _seen(self, name: str, layer: nn.Module, value: Tensor) -> None:
-        if self._sums is not None:
-            self._sums.add(name, layer, value)
-
-    def _after(self, model: nn.Module, args: Any, output: Any) -> None:
-        if self._sums is not None:
-            found = self._sums.table()
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        self._calls += 1
+        training = self.model.training
+        if not training or self.step % self.every:
+            output = self._inner(*args, **kwargs)
+        else:
+            sums = Sums(self.layers, self.extremes)
+            with eager(), sums.watching(args, kwargs):
+                output = self._inner(*args, **kwargs)
+            found = sums.table(self.groups)
             found.insert(0, "step", self.step)
             self._tables.append(found)
-            self._sums = None
-        self.step += model.training
+        self.step += training
+        return output

@@ -104,7 +104,7 @@ def _read_probes(rows: Rows, run: Run, model: nn.Module, x: Tensor, step: int) -
     from normscope import probes
 
     if "spectrum" in run.probes:
-        spectra = probes.spectrum(model, x)
+        spectra = probes.spectrum(model, x, groups=True)
         for row in spectra[spectra["dim"] > 0].to_dict("records"):
             for measure in ("lambda_min", "lambda_max", "power", "lr_bound"):
                 rows.add(measure, row[measure], step=step, layer=row["layer"], index=row["group"])

@@ -80,7 +80,7 @@ class Geometry:
     @classmethod
     def of_layer(cls, layer: nn.Module) -> Geometry:
         """The geometry of a convolution, a transposed convolution (its own arguments) or a linear layer."""
-        if isinstance(layer, nn.Linear):
+        if module_kinds.is_linear(layer):
             return cls((), (), (), ())
         if not isinstance(layer, module_kinds.Convolution | module_kinds.Transposed):
             raise InputError(f"{type(layer).__name__} is not a convolution and not a linear layer.")

@@ -1,0 +1,256 @@
+"""The inputs of a model's layers, summed up call by call, and the table that follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from normscope.errors import InputError
+from normscope.nn import module_kinds
+from normscope.probes._autocorrelation import patch_sum
+from normscope.probes._autocorrelation.geometry import Geometry
+from normscope.probes.capture import first_tensor
+from normscope.probes.eigenvalues import Spectrum, missing, spectrum_of
+from normscope.probes.functional import WeightUses
+from normscope.probes.matrix_free import PatchProduct, extremes_of
+from normscope.probes.table import Table
+from normscope.probes.uses import Use
+from normscope.probes.weights import Weight, tensors
+
+COLUMNS = (
+    "layer",
+    "kind",
+    "dim",
+    "positions",
+    "lambda_min",
+    "lambda_max",
+    "condition",
+    "power",
+    "lr_bound",
+    "samples",
+    "groups",
+    "note",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layers:
+    """The layers to measure.
+
+    Attributes:
+        model: the model.
+        modules: those that are modules, by name.
+        names: the names that the user asked for, in that order; None for every layer, in the order of the pass.
+    """
+
+    model: nn.Module
+    modules: Mapping[str, nn.Module]
+    names: tuple[str, ...] | None = None
+
+    def include(self, name: str) -> bool:
+        """Whether a layer is measured that is not a module."""
+        return self.names is None or name in self.names
+
+
+@dataclasses.dataclass
+class _PartSum:
+    """The sum over all calls of one layer, or of one part of a parameter that is used as several layers."""
+
+    total: Tensor | None = None
+    products: list[list[PatchProduct]] = dataclasses.field(default_factory=list)
+    patches: int = 0
+    examples: int = 0
+    calls: int = 0
+
+    def add(self, x: Tensor, geometry: Geometry, examples: int, extremes: bool) -> None:
+        if not self.calls:
+            self.examples += examples
+        self.calls += 1
+        if extremes:
+            groups = torch.chunk(x, geometry.groups, 1)
+            self.products.append([PatchProduct(group, geometry) for group in groups])
+            self.patches += len(x) * math.prod(geometry.output_size(x.shape[2:]))
+            return
+        total, patches = patch_sum(x, geometry, torch.float64)
+        self.total = total if self.total is None else self.total.add_(total)
+        self.patches += patches
+
+    def rows(self) -> list[Spectrum]:
+        positions = self.patches / self.examples
+        positions = int(positions) if positions.is_integer() else positions
+        if self.total is None:
+            return [extremes_of(group, self.patches, positions) for group in zip(*self.products, strict=True)]
+        return [spectrum_of(matrix, positions, self.patches) for matrix in self.total / self.patches]
+
+
+@dataclasses.dataclass
+class _LayerSum:
+    kind: str
+    parts: dict[tuple[int, ...], _PartSum] = dataclasses.field(default_factory=dict)
+    why: str = "the layer did not run"
+
+    def rows(self) -> list[Spectrum]:
+        rows = [row for _, part in sorted(self.parts.items()) for row in part.rows()]
+        return rows or [missing(0, 0, 0, self.why)]
+
+
+class Sums:
+    """The sums over all inputs of each layer so far.
+
+    Args:
+        layers: the layers.
+        extremes: keep the inputs instead of the sum of their patches' products.
+    """
+
+    def __init__(self, layers: Layers, extremes: bool) -> None:
+        self.layers = layers
+        self.extremes = extremes
+        self.sums: dict[str, _LayerSum] = {}
+
+    @contextmanager
+    def watching(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[None]:
+        """A context for one forward pass with these arguments: the inputs of all layers are added.
+
+        Calls of a layer within one pass are calls for the same examples.
+        """
+        first = next(tensors((args, kwargs)), None)
+        examples = len(first) if first is not None and first.ndim else 1
+        for part in (part for found in self.sums.values() for part in found.parts.values()):
+            part.calls = 0
+
+        def found(use: Use) -> None:
+            if self.layers.include(use.weight.name):
+                batch = examples if use.kind == "linear" else len(use.x)
+                self._add(use.weight.name, use.kind, use.part, use.x, use.geometry, batch)
+
+        def unread(weight: Weight, operation: str) -> None:
+            if self.layers.include(weight.name):
+                self._of(
+                    weight.name, weight.kind
+                ).why = f"its weights are used in {operation}, an operation that is not read"
+
+        uses = WeightUses(
+            self.layers.model, self.layers.modules, covered=_covered, found=found, unread=unread
+        )
+        with ExitStack() as hooks, uses.watching():
+            for name, layer in self.layers.modules.items():
+
+                def hook(module: Any, args: Any, kwargs: Any, name: str = name) -> None:
+                    value = first_tensor(args, kwargs)
+                    if value is not None and _covered(module, args, kwargs):
+                        with torch.no_grad():
+                            x, geometry = as_convolution(module, _dense(value.detach()))
+                        batch = len(value) if value.ndim > geometry.dims + 1 else 1
+                        uses.later(lambda: self._add(name, _kind(module), (), x, geometry, batch))
+
+                hooks.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            yield
+
+    def _of(self, name: str, kind: str) -> _LayerSum:
+        return self.sums.setdefault(name, _LayerSum(kind))
+
+    def _add(
+        self, name: str, kind: str, part: tuple[int, ...], x: Tensor, geometry: Geometry, examples: int
+    ) -> None:
+        layer = self._of(name, kind)
+        if not x.numel():
+            layer.why = "the batch is empty"
+        elif not x.is_floating_point():
+            layer.why = f"an input of type {x.dtype} is not read"
+        else:
+            layer.parts.setdefault(part, _PartSum()).add(x, geometry, examples, self.extremes)
+
+    def table(self, groups: bool) -> Table:
+        """One row per layer, or per layer and group."""
+        names = self.layers.names or tuple(dict.fromkeys((*self.sums, *self.layers.modules)))
+        rows = []
+        for name in names:
+            layer = self.sums.get(name) or _LayerSum(self._kind_of(name))
+            found = layer.rows()
+            start = {"layer": name, "kind": layer.kind}
+            if groups:
+                rows += [
+                    start | dataclasses.asdict(row) | {"group": group} for group, row in enumerate(found)
+                ]
+            else:
+                rows.append(start | dataclasses.asdict(summary(found)) | {"groups": len(found)})
+        return Table(rows, columns=columns(groups))
+
+    def _kind_of(self, name: str) -> str:
+        layer = self.layers.modules.get(name)
+        return "linear" if layer is None else _kind(layer)
+
+
+def columns(groups: bool) -> list[str]:
+    """The columns of the table: the number of ``groups``, or the ``group`` of each row."""
+    return [("group" if groups and name == "groups" else name) for name in COLUMNS]
+
+
+def summary(rows: list[Spectrum]) -> Spectrum:
+    """The spectrum of a layer from the spectra of its groups: the extremes over all groups, and the mean power."""
+    if len(rows) == 1:
+        return rows[0]
+    tightest = min(rows, key=lambda row: row.lr_bound)
+    notes = [row.note for row in rows if row.note]
+    each = {note: notes.count(note) for note in notes}
+    return Spectrum(
+        dim=tightest.dim,
+        positions=tightest.positions,
+        lambda_min=float(np.min([row.lambda_min for row in rows])),
+        lambda_max=float(np.max([row.lambda_max for row in rows])),
+        condition=float(np.max([row.condition for row in rows])),
+        power=float(np.mean([row.power for row in rows])),
+        lr_bound=float(np.min([row.lr_bound for row in rows])),
+        samples=min(row.samples or 0 for row in rows),
+        note="; ".join(
+            note if count == len(rows) else f"{count} of {len(rows)} groups: {note}"
+            for note, count in each.items()
+        ),
+    )
+
+
+def as_convolution(layer: nn.Module, value: Tensor) -> tuple[Tensor, Geometry]:
+    """A layer's input as (B, C, *size), and the convolution whose patches the layer's weight multiplies."""
+    geometry = Geometry.of_layer(layer)
+    if not geometry.dims:
+        return value.reshape(-1, value.shape[-1]), geometry
+    if value.ndim not in (geometry.dims + 1, geometry.dims + 2):
+        raise InputError(
+            f"a {type(layer).__name__} takes (N, C, *) or (C, *) with {geometry.dims} dimensions after C, "
+            f"not an input of shape {tuple(value.shape)}."
+        )
+    if value.ndim == geometry.dims + 1:
+        value = value.unsqueeze(0)
+    if isinstance(layer, module_kinds.Transposed):
+        return geometry.stuffed(value, [int(p) for p in layer.output_padding])
+    return value, geometry
+
+
+def _covered(layer: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a layer's input can be read from its call; if not, it is read where its weight is used."""
+    sized = args[1:] or kwargs.get("output_size") is not None
+    return first_tensor(args, kwargs) is not None and not (
+        isinstance(layer, module_kinds.Transposed) and sized
+    )
+
+
+def _dense(value: Tensor) -> Tensor:
+    """A layer's input as an ordinary tensor."""
+    if value.is_nested:
+        return torch.cat([example.reshape(-1, example.shape[-1]) for example in value.unbind()])
+    if value.is_quantized:
+        return value.dequantize()
+    return value if value.layout == torch.strided else value.to_dense()
+
+
+def _kind(layer: nn.Module) -> str:
+    """The class of which a layer is one, in lower case: ``"conv2d"``, ``"linear"`` …"""
+    kinds = (kind for kind in get_args(module_kinds.Layer) if isinstance(layer, kind))
+    return next(kinds, nn.Linear).__name__.lower()

@@ -1,0 +1,148 @@
+"""What an operation does as a layer: which of its tensors is the weight, and which input the weight multiplies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from normscope.probes._autocorrelation.geometry import Geometry
+from normscope.probes.weights import Mark, Marks, Weight
+
+_aten = torch.ops.aten
+PRODUCTS = {
+    _aten.mm: (0, 1),
+    _aten.bmm: (0, 1),
+    _aten.mv: (0, 1),
+    _aten.dot: (0, 1),
+    _aten.addmm: (1, 2),
+    _aten.baddbmm: (1, 2),
+    _aten.addmv: (1, 2),
+}
+"""Operations that multiply two matrices, vectors or stacks of matrices, and the positions of their factors."""
+
+CONVOLUTIONS = (_aten.convolution, _aten._convolution)
+_LINEAR = Geometry((), (), (), ())
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """One call of a layer that is not a module.
+
+    Attributes:
+        weight: the parameter.
+        kind: ``"linear"``, ``"conv2d"``, ``"convtranspose1d"`` …
+        part: which part of the parameter is used; sorted, parts are in the parameter's order.
+        x: the input (B, C, *size) of the convolution; (B, G·K) of G linear layers.
+        geometry: the convolution, of G groups.
+        channels: brings the output to (channels, values).
+        bias_follows: whether the bias is added later, as in ``x @ weight.T + bias``.
+    """
+
+    weight: Weight
+    kind: str
+    part: tuple[int, ...]
+    x: Tensor
+    geometry: Geometry
+    channels: Callable[[Tensor], Tensor]
+    bias_follows: bool = False
+
+    def is_bias(self, weight: Weight | None, tensor: Tensor) -> bool:
+        """Whether a tensor is the vector of the same module that is added to the output."""
+        return weight is not None and weight.owner == self.weight.owner and tensor.ndim == 1
+
+
+def use_of(operation: Any, args: Sequence[Any], marks: Marks, active: Sequence[object]) -> Use | None:
+    """The layer that an operation is; None if it has no weight, or if the weight's own layer is in ``active``."""
+    if operation in CONVOLUTIONS:
+        weight = marks.get(args[1])
+        if weight and _is_call(weight, marks.get(args[0]), len(args[0]) > 1, active):
+            return _convolution(weight, args)
+    elif operation in PRODUCTS:
+        first, second = (args[position] for position in PRODUCTS[operation])
+        left, right = marks.get(first), marks.get(second)
+        if right and right.weight:
+            if _is_call(right, left, first.ndim > 1 and first.shape[-2] > 1, active):
+                biased = operation not in (_aten.addmm, _aten.baddbmm, _aten.addmv)
+                return _linear(right, first, second, biased)
+        elif left and _is_call(left, right, second.ndim > 1 and second.shape[-1] > 1, active):
+            use = _linear(left, _flipped(second), _flipped(first), False)
+            return dataclasses.replace(use, channels=lambda output: use.channels(_flipped(output)))
+    return None
+
+
+def _is_call(weight: Mark, other: Mark | None, several: bool, active: Sequence[object]) -> bool:
+    """Whether a product is the call of a layer, and not part of how a weight is computed.
+
+    A spectral norm multiplies a weight by one vector of its own; an orthogonal weight is a product of a matrix with
+    itself.
+    """
+    if weight.weight is None or any(layer in weight.weight.inside for layer in active):
+        return False
+    return other is None or (several and other.weight is not weight.weight)
+
+
+def _convolution(mark: Mark, args: Sequence[Any]) -> Use:
+    """The convolution with an operation's arguments: input, weight, bias, stride, padding, dilation, transposed …"""
+    x, weight = args[0], args[1]
+    stride, padding, dilation, transposed, output_padding, groups = args[3:9]
+    dims = weight.ndim - 2
+    geometry = Geometry.of(dims, weight.shape[2:], stride, padding, dilation, groups)
+    if transposed:
+        x, geometry = geometry.stuffed(x, tuple(output_padding) * (dims if len(output_padding) == 1 else 1))
+    kind = f"conv{'transpose' * transposed}{dims}d"
+    return Use(
+        _weight(mark), kind, (mark.offset,), x, geometry, lambda output: output.movedim(1, 0).flatten(1)
+    )
+
+
+def _linear(mark: Mark, x: Tensor, weight: Tensor, bias_follows: bool) -> Use:
+    """The linear layer ``x @ weight`` of x (B, K) or (K,); or a stack (S, B, K) of calls of one or several layers."""
+    layers, bring = _stacked(mark, weight) if weight.ndim == 3 else (1, lambda stack: stack)
+    width = x.shape[-1]
+    rows = bring(x).movedim(1, -2).reshape(-1, layers * width) if layers > 1 else x.reshape(-1, width)
+
+    def channels(output: Tensor) -> Tensor:
+        if layers > 1:
+            return bring(output).permute(1, 3, 0, 2).flatten(2).flatten(0, 1)
+        if weight.ndim == 1:
+            return output.reshape(1, -1)
+        return output[:, None] if output.ndim == 1 else output.movedim(-1, 0).flatten(1)
+
+    geometry = dataclasses.replace(_LINEAR, groups=layers)
+    bias_follows &= layers == 1
+    return Use(_weight(mark), "linear", (mark.offset, width), rows, geometry, channels, bias_follows)
+
+
+def _stacked(mark: Mark, weight: Tensor) -> tuple[int, Callable[[Tensor], Tensor]]:
+    """How many layers G a stack of weights (S, K, C) holds, and what brings (S, …) to (S/G, G, …).
+
+    The weights of a stack are repeated where the model's input has more dimensions than the weight.
+    """
+    size = len(weight)
+    times = size if weight.stride(0) == 0 else weight.numel() // max(1, mark.distinct)
+    if times > 1 and size % times == 0:
+        layers = size // times
+        by_call = _split(weight, times, layers)
+        if torch.equal(by_call, by_call[:1].expand_as(by_call)):
+            return layers, lambda stack: _split(stack, times, layers)
+        by_layer = _split(weight, layers, times)
+        if torch.equal(by_layer, by_layer[:, :1].expand_as(by_layer)):
+            return layers, lambda stack: _split(stack, layers, times).transpose(0, 1)
+    return size, lambda stack: stack[None]
+
+
+def _split(stack: Tensor, *sizes: int) -> Tensor:
+    return stack.reshape(*sizes, *stack.shape[1:])
+
+
+def _flipped(tensor: Tensor) -> Tensor:
+    return tensor.mT if tensor.ndim > 1 else tensor
+
+
+def _weight(mark: Mark) -> Weight:
+    assert mark.weight is not None
+    return mark.weight

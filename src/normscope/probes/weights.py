@@ -1,0 +1,148 @@
+"""The parameters of a model under the names that they have as layers, and the tensors that are made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from normscope.nn import module_kinds
+
+_PARAMETRIZED = re.compile(r"parametrizations\.(\w+)\.original\d*$")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Weight:
+    """A parameter that a model may use as the weight of a layer without calling one.
+
+    Attributes:
+        name: the layer's name: that of the parameter without "weight" at its end. ``in_proj_weight`` of the module
+            ``attention`` is the layer ``attention.in_proj``, and the weight of a linear layer ``out`` is ``out``.
+        parameter: the parameter.
+        owner: the name of the module that holds it.
+        kind: that module's class, in lower case.
+        inside: the watched layers to which the parameter belongs: they use it in their own calls.
+    """
+
+    name: str
+    parameter: Tensor
+    owner: str
+    kind: str
+    inside: frozenset[nn.Module]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """What a tensor that no data entered was computed from.
+
+    Attributes:
+        weight: the parameter; None for a constant.
+        offset: where the tensor begins in the parameter, in bytes.
+        distinct: the number of its entries that are not repetitions.
+    """
+
+    weight: Weight | None = None
+    offset: int = 0
+    distinct: int = 0
+
+    def of(self, tensor: Tensor) -> Mark:
+        """The mark of a tensor that was computed from this one."""
+        if self.weight is None:
+            return self
+        parameter = self.weight.parameter
+        offset = tensor.data_ptr() - parameter.data_ptr()
+        within = 0 <= offset < parameter.numel() * parameter.element_size()
+        return Mark(self.weight, offset if within else self.offset, min(self.distinct, tensor.numel()))
+
+
+CONSTANT = Mark()
+
+
+class Marks:
+    """The marks of all tensors that are weights or constants; every other tensor is data.
+
+    Args:
+        model: the model, whose parameters are weights and whose buffers are constants.
+        layers: the layers that are watched, by name.
+    """
+
+    def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+        self._of: MutableMapping[Tensor, Mark] = WeakTensorKeyDictionary()
+        for weight in weights(model, layers):
+            self._of[weight.parameter] = Mark(weight, 0, weight.parameter.numel())
+        for buffer in model.buffers():
+            self._of[buffer] = CONSTANT
+
+    def get(self, tensor: object) -> Mark | None:
+        """The mark of a tensor; None for data."""
+        return self._of.get(tensor) if isinstance(tensor, Tensor) else None
+
+    def weight(self, tensor: object) -> Weight | None:
+        """The parameter from which a tensor was computed; None for data and constants."""
+        mark = self.get(tensor)
+        return mark.weight if mark else None
+
+    def follow(self, given: Any, made: Any, product: bool) -> None:
+        """Mark what an operation made of the tensors that it was given.
+
+        Of weights and constants alone, it makes a weight; of constants alone, or of nothing, a constant. A product of
+        two different parameters is a constant, because it may be an output as well as a weight.
+        """
+        marks = [self._of.get(tensor) for tensor in tensors(given)]
+        found: Mark | None = None
+        if None not in marks:
+            of_weights = [mark for mark in marks if mark is not None and mark.weight is not None]
+            same = len({mark.weight for mark in of_weights}) == 1 == len({*marks})
+            found = of_weights[0] if of_weights and (not product or same) else CONSTANT
+        for tensor in tensors(made):
+            if found is not None:
+                self._of[tensor] = found.of(tensor)
+            else:
+                self._of.pop(tensor, None)
+
+
+def weights(model: nn.Module, layers: Mapping[str, nn.Module]) -> Iterator[Weight]:
+    """Every parameter of a model, once; ``layers`` are watched."""
+    modules = dict(model.named_modules()) | dict(module_kinds.modules(model))
+    inside: dict[Tensor, set[nn.Module]] = {}
+    for layer in layers.values():
+        for parameter in layer.parameters():
+            inside.setdefault(parameter, set()).add(layer)
+    seen: set[Tensor] = set()
+    for owner, module in modules.items():
+        for key, parameter in module.named_parameters(recurse=False):
+            if parameter not in seen:
+                seen.add(parameter)
+                name = _layer_name(f"{owner}.{key}".lstrip("."), owner, modules)
+                kind = type(module).__name__.lower()
+                yield Weight(name, parameter, owner, kind, frozenset(inside.get(parameter, ())))
+
+
+def weight_names(model: nn.Module) -> Iterator[str]:
+    """The names of the layers that a model may have without calling one: of its parameters that are no vectors."""
+    for weight in weights(model, {}):
+        if weight.parameter.ndim > 1:
+            yield weight.name
+
+
+def tensors(values: Any) -> Iterator[Tensor]:
+    """The tensors in an operation's arguments or results."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, Mapping):
+        for value in values.values():
+            yield from tensors(value)
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from tensors(value)
+
+
+def _layer_name(path: str, owner: str, modules: Mapping[str, nn.Module]) -> str:
+    """The name of the layer whose weight is the parameter at ``path``, held by the module ``owner``."""
+    path = _PARAMETRIZED.sub(r"\1", path)
+    short = path.removesuffix("weight").rstrip("._")
+    return short if path.endswith("weight") and (short not in modules or short == owner) else path
