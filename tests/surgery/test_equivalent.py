@@ -107,3 +107,34 @@ def test_a_norm_after_a_nonlinearity_and_before_another_is_refused_by_name():
 def test_one_value_a_channel_is_refused():
     with pytest.raises(InputError, match=r"norm '1' refuses the batch"):
         ns.equivalent_network(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), torch.randn(1, 3))
+
+
+class FrozenNorm(nn.BatchNorm1d):
+    """Stays in evaluation mode, as detection models have it."""
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+def test_a_norm_that_stays_in_evaluation_mode_keeps_its_running_statistics(lived_in, output, off):
+    model = lived_in(
+        nn.Sequential(nn.Linear(4, 4), FrozenNorm(4), nn.ReLU(), nn.Linear(4, 4), nn.BatchNorm1d(4))
+    )
+    x = torch.randn(16, 4)
+    new = ns.equivalent_network(model, x)
+    assert off(output(new, x), output(copy.deepcopy(model).train(), x)) < 1e-4
+    assert off(output(new[:2], x), output(model[:2], x)) < 1e-5
+
+
+def test_an_equivalent_that_differs_from_the_model_on_the_batch_is_refused():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.norm = nn.Linear(3, 4), nn.BatchNorm1d(4)
+
+        def forward(self, x):
+            kind = type(self.norm).__name__  # code that asks for the norm's class
+            return self.norm(self.fc(x)) * (2 if kind.startswith("BatchNorm") else 1)
+
+    with pytest.raises(InputError, match=r"off by 0\.5 .* of Named"):
+        ns.equivalent_network(Named(), torch.randn(6, 3))

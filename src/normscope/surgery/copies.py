@@ -33,8 +33,15 @@ def copied(model: nn.Module) -> nn.Module:
             "the model has lazy layers, which do not know their channels yet: run it once before surgery."
         )
     _check_code(model)
+    # Weights that a hook computes before each call (the older weight_norm), which deepcopy refuses.
+    computed = {
+        id(value): value.detach().clone()
+        for _, module in modules(model)
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
     try:
-        new = copy.deepcopy(model._modules["_orig_mod"] if is_compiled(model) else model)
+        new = copy.deepcopy(model._modules["_orig_mod"] if is_compiled(model) else model, computed)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"the model {type(model).__name__} cannot be copied: {error}") from error
     assert isinstance(new, nn.Module)

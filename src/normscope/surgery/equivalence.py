@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.nn.module_kinds import norms
+from normscope.nn.module_kinds import core, norms
 from normscope.surgery._changes import Change, warn_of, with_changes
 from normscope.surgery.absorbing import absorb
-from normscope.surgery.affine import Affine, batch_map
+from normscope.surgery.affine import Affine, batch_map, inference_map
 from normscope.surgery.copies import copied
 from normscope.surgery.refusals import refuse_norm_like, refuse_uncalled, remaining
 from normscope.surgery.tracing import Graph, observed_graph
@@ -25,8 +25,9 @@ def equivalent_network(model: nn.Module, x: Any) -> nn.Module:
         w_eq = (γ/σ) w,   b_eq = (γ/σ)(b − μ) + β,   σ = √(σ² + ε)
 
     Each norm is measured in the model's own run on x, so the norm may be any that is an affine map per channel on this
-    batch. A channel that is constant in the batch gets w_eq = 0 and b_eq = β. The layers that take over the norms are
-    chosen as in :func:`~normscope.surgery.fold`. The new network must agree with the model on x.
+    batch. A norm that stays in evaluation mode keeps its running statistics. A channel that is constant in the batch
+    gets w_eq = 0 and b_eq = β. The layers that take over the norms are chosen as in :func:`~normscope.surgery.fold`.
+    The new network must agree with the model on x.
 
     Args:
         model: any module; it is not changed, and its mode does not matter.
@@ -60,6 +61,9 @@ def _equivalent(after: nn.Module, x: Any) -> tuple[nn.Module, list[Change], Grap
     maps: dict[str, Affine] = {}
 
     def measure(name: str, norm: nn.Module, batch: Tensor) -> None:
+        if not core(norm).training:  # a frozen norm, which stays in evaluation mode
+            maps[name] = inference_map(name, norm)
+            return
         if name in maps:
             raise InputError(
                 f"norm {name!r} is called more than once, each time with other statistics, so it has no single "

@@ -23,8 +23,10 @@ class FixedDims(nn.Identity):
 
     def __init__(self, norm: str, ndim: int) -> None:
         super().__init__()
-        self.norm = norm
         self.ndim = ndim
+        self.refusal = (
+            f"norm {norm!r} was folded for inputs (N, features): fold the original again with x=an input of this shape."
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         """The copied input.
@@ -32,20 +34,17 @@ class FixedDims(nn.Identity):
         Raises:
             InputError: for another number of dimensions.
         """
-        return with_dims(input, self.ndim, self.norm).clone()
+        return with_dims(input, self.ndim, self.refusal).clone()
 
     def extra_repr(self) -> str:
         """The number of dimensions."""
         return f"ndim={self.ndim}"
 
 
-def with_dims(x: Tensor, ndim: int, norm: str) -> Tensor:
+def with_dims(x: Tensor, ndim: int, refusal: str) -> Tensor:
     """The tensor itself, if it has ``ndim`` dimensions."""
     if x.dim() != ndim:
-        raise InputError(
-            f"norm {norm!r} was folded for inputs (N, features), not for {x.dim()} dimensions: fold the original again "
-            "with x=an input of this shape."
-        )
+        raise InputError(refusal)
     return x
 
 

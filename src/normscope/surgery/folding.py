@@ -12,7 +12,7 @@ from normscope.surgery._changes import warn_of, with_changes
 from normscope.surgery.absorbing import absorb
 from normscope.surgery.affine import inference_map
 from normscope.surgery.copies import copied
-from normscope.surgery.refusals import refuse_norm_like, refuse_uncalled, remaining
+from normscope.surgery.refusals import refuse_norm_like, refuse_training, refuse_uncalled, remaining
 from normscope.surgery.skipping import left_alone
 from normscope.surgery.tracing import graph_of
 from normscope.surgery.verifying import refuse_difference
@@ -43,9 +43,9 @@ def fold(model: nn.Module, x: Any = None) -> nn.Module:
 
     Raises:
         InputError: naming the norm, if it looks at its input in evaluation mode (group, layer and instance norms, batch
-            norms without running statistics), if the model does not call it as a module, or if no single layer can take
-            it over exactly; if the model looks at the values of its input and ``x`` is not given; if the model's graph
-            cannot be found; and if the outputs of both networks differ.
+            norms without running statistics), if it stays in training mode, if the model does not call it as a module,
+            or if no single layer can take it over exactly; if the model looks at the values of its input and ``x`` is
+            not given; if the model's graph cannot be found; and if the outputs of both networks differ.
 
     Warns:
         NormscopeWarning: if there is no norm, or if the model computes a norm by a function, which stays.
@@ -53,6 +53,7 @@ def fold(model: nn.Module, x: Any = None) -> nn.Module:
     after = copied(model).eval()
     refuse_norm_like(after)
     found = dict(norms(after))
+    refuse_training(found)
     maps = {name: inference_map(name, norm) for name, norm in found.items()}
     if not maps:
         left = left_alone(after)

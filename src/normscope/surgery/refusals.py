@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from normscope.errors import InputError
-from normscope.nn.module_kinds import layers, modules, norm_like
+from normscope.nn.module_kinds import core, layers, modules, norm_like
 from normscope.surgery._changes import Change
 from normscope.surgery.skipping import left_alone
 from normscope.surgery.tracing import Graph
@@ -22,6 +22,20 @@ def refuse_norm_like(model: nn.Module) -> None:
     for name, module, reason in norm_like(model):
         if any(True for _ in (*module.parameters(), *module.buffers())):
             raise InputError(f"norm {name!r} ({type(module).__name__}) cannot be folded: {reason}.")
+
+
+def refuse_training(found: Mapping[str, nn.Module]) -> None:
+    """Refuse norms that are in training mode in a model in evaluation mode.
+
+    Raises:
+        InputError: naming the first such norm.
+    """
+    for name, norm in found.items():
+        if core(norm).training:
+            raise InputError(
+                f"norm {name!r} cannot be folded: it stays in training mode when the model is put in evaluation mode, "
+                "since it is not a registered module or has a train method of its own."
+            )
 
 
 def refuse_uncalled(model: nn.Module, graph: Graph, found: Mapping[str, nn.Module]) -> None:

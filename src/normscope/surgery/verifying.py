@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.generators import generators_kept
+from normscope.nn.module_kinds import modules
 from normscope.surgery.copies import copied
 from normscope.surgery.tracing import run, tensors
 
@@ -37,8 +38,8 @@ def refuse_difference(
     """
     try:
         wide = _in_double(x)
-        wanted = _outputs(copied(model).double(), wide)
-        got = _outputs(make(copied(model).double(), wide), wide)
+        wanted = _outputs(_widened(model), wide)
+        got = _outputs(make(_widened(model), wide), wide)
         tolerance = _DOUBLE
     except Exception:  # a user's model may insist on its own type in any way
         wanted, got = _outputs(copied(model), x), _outputs(copied(new), x)
@@ -50,6 +51,14 @@ def refuse_difference(
             f"the new network's output on an example input is off by {off:.1g} of the largest value of that of "
             f"{type(model).__name__}, so the model does something that its calls do not show, and nothing was folded."
         )
+
+
+def _widened(model: nn.Module) -> nn.Module:
+    """A copy of the model in double precision, with what it keeps in plain lists."""
+    copy = copied(model)
+    for _, module in modules(copy):
+        module.double()
+    return copy
 
 
 def _outputs(model: nn.Module, x: Any) -> list[Tensor]:

@@ -44,5 +44,5 @@ def graph_of(model: nn.Module, x: Any = None) -> Graph:
     """
     if x is not None:
         return observed_graph(copied(model), x)
-    graph = symbolic_graph(copied(model)) or observed_graph(copied(model), guessed_input(model))
+    graph = symbolic_graph(model) or observed_graph(copied(model), guessed_input(model))
     return dataclasses.replace(graph, assumed=bool(graph.dims) and leaves_dims_open(model))

@@ -80,7 +80,7 @@ def _guesses(model: nn.Module) -> Iterator[Any]:
 def _first_tensors(model: nn.Module) -> Iterator[Tensor]:
     """Candidates for the first argument, likely ones first."""
     first = _first(model)
-    if isinstance(first, nn.Embedding):
+    if isinstance(first, nn.Embedding | nn.EmbeddingBag):
         yield _ids(model, first)
     elif first is not None:
         for shape in _shapes(model, first):
@@ -89,7 +89,7 @@ def _first_tensors(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _first(model: nn.Module) -> nn.Module | None:
-    kinds = (nn.Embedding, nn.RNNBase, nn.MultiheadAttention)
+    kinds = (nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.MultiheadAttention)
     return next((one for _, one in modules(model) if is_layer(one) or isinstance(one, kinds)), None)
 
 
@@ -126,7 +126,7 @@ def _embeddings(model: nn.Module) -> list[nn.Embedding]:
     return [one for one in model.modules() if isinstance(one, nn.Embedding)]
 
 
-def _ids(model: nn.Module, *embeddings: nn.Embedding) -> Tensor:
+def _ids(model: nn.Module, *embeddings: nn.Embedding | nn.EmbeddingBag) -> Tensor:
     """Ids that each of the embeddings knows."""
     below = min((one.num_embeddings for one in embeddings), default=1)
     device, _ = device_and_dtype(embeddings[0] if embeddings else model, model)

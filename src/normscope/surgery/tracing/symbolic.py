@@ -40,23 +40,24 @@ class _Tracer(fx.Tracer):
 def symbolic_graph(model: nn.Module) -> Graph | None:
     """The graph of a model in its current mode; None if symbolic tracing fails, or would skip a hook or a method.
 
-    The numbers of dimensions come from a run on a guessed input; without a guess they are unknown.
+    The model is not changed. The numbers of dimensions come from a run on a guessed input; without a guess they are
+    unknown.
     """
     if is_overridden(model):  # fx follows the forward of the root's class
         return None
     if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
         return None
-    untouched = copied(model)
+    traced = copied(model)
     try:
         with generators_kept(model), module_by_module():
-            graph = _Tracer(model).trace(model)
+            graph = _Tracer(traced).trace(traced)
     except Exception:  # a user's forward may fail on symbols in any way
         return None
     try:
-        x = guessed_input(untouched)
+        x = guessed_input(model)
     except InputError:
         x = None
-    return _graph(model, graph, _dims(model, graph, x), x)
+    return _graph(traced, graph, _dims(traced, graph, x), x)
 
 
 class _Dims(fx.Interpreter):
