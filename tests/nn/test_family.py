@@ -260,6 +260,12 @@ def test_a_deep_copy_and_a_loaded_state_are_the_layer_itself(make: Make) -> None
         assert torch.equal(y, loaded.train(training)(x))
 
 
+@every_quiet_layer
+def test_the_input_can_be_passed_by_the_name_that_it_has_in_the_frameworks_norms(make: Make) -> None:
+    layer, x = made(make).eval(), batch((6, 3, 2), torch.float32)
+    assert torch.equal(layer(input=x), layer(x))
+
+
 @every_layer
 def test_inference_neither_looks_at_the_batch_nor_changes_the_state(make: Make) -> None:
     layer = made(make)

@@ -44,10 +44,10 @@ class AffineNorm(nn.Module, ABC):
         self.register_parameter("weight", nn.Parameter(ones) if gain else None)
         self.register_parameter("bias", nn.Parameter(torch.zeros_like(ones)) if bias else None)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize ``x`` of shape (N, C, ...)."""
-        self._check_input(x)
-        return self.of_no_values(x) if x.numel() == 0 else self.normalized(x)
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalize ``input`` of shape (N, C, ...); the name is torch's, by which a model may pass it."""
+        self._check_input(input)
+        return self.of_no_values(input) if input.numel() == 0 else self.normalized(input)
 
     @abstractmethod
     def normalized(self, x: Tensor) -> Tensor:
