@@ -3,7 +3,7 @@
 A loader returns ``(train, validation)``, or a mapping with the keys ``train`` and ``validation`` (``val`` and ``test``
 are other words for it; ``validation`` comes first where there are several). A split is
 
-- a pair of arrays or tensors ``(x, y)``,
+- a pair of arrays or tensors ``(x, y)``, where ``y`` may be a list,
 - a map-style ``torch.utils.data.Dataset``, or an ``IterableDataset``, of examples ``(x, y)``,
 - a ``DataLoader`` or any other iterable of batches ``(x, y)``. An entry whose ``y`` is a single number is an example.
 
@@ -111,7 +111,7 @@ class _Split:
         self._words = words
 
     def arrays(self, split: Any) -> tuple[np.ndarray, np.ndarray]:
-        if isinstance(split, tuple | list) and len(split) == 2 and all(map(_is_array, split)):
+        if isinstance(split, tuple | list) and len(split) == 2 and _is_array(split[0]):
             x, y = self._array(split[0], "inputs"), self._array(split[1], "labels")
         else:
             x, y = self._gathered(self._entries(split))
