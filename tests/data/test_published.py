@@ -91,7 +91,7 @@ def test_a_subset_is_used_and_the_remark_says_that_it_is_not_the_published_set(f
     loaded = data.load("mnist")
     assert loaded.official is False
     words = published.remark("mnist", loaded.digest, loaded.official)
-    assert words == f"mnist is not the published one (content digest {loaded.digest[:12]})"
+    assert words == f"the images of mnist are not the published ones (content digest {loaded.digest[:12]})"
 
 
 def test_the_published_set_has_no_remark(folder, fashion, monkeypatch):
@@ -118,7 +118,7 @@ def test_where_only_gz_files_have_checksums_they_confirm_a_set_and_unpacked_ones
         (place / name).unlink()
         (place / f"{name}.gz").write_bytes(gzip.compress(raw, mtime=0))
     assert published.is_official(unknown, "f" * 64, 12, 7) is True
-    assert "may not be the published one" in published.remark("kmnist", "f" * 64, None)
+    assert "may not be the published ones" in published.remark("kmnist", "f" * 64, None)
 
 
 @pytest.mark.needs_data("fashion-mnist")

@@ -79,10 +79,9 @@ def remark(name: str, digest: str, official: bool | None) -> str:
         return ""
     content = f"content digest {digest[:_SHOWN_DIGITS]}"
     if official is None:
-        return (
-            f"{name} may not be the published one, since only its .gz files have known checksums ({content})"
-        )
-    return f"{name} is not the published one ({content})"
+        why = "only its .gz files have known checksums"
+        return f"the images of {name} may not be the published ones, since {why} ({content})"
+    return f"the images of {name} are not the published ones ({content})"
 
 
 @functools.lru_cache(maxsize=16)
