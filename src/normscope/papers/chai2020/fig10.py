@@ -157,7 +157,9 @@ def _report_curves(table: pd.DataFrame, word: str, statistic: curves.Statistic) 
     "epochs, with noise 1, and over that without; medians over seeds",
 )
 def smoothest_curve(table: pd.DataFrame) -> Judgement:
-    return _report_curves(table, "jitter", lambda runs: float(curves.jitter(runs).median()))
+    return _report_curves(
+        table, "jitter", lambda runs: float(curves.jitter(runs, shared.chance_error(table)).median())
+    )
 
 
 @claim(
@@ -252,7 +254,7 @@ EXPERIMENT = FixedExperiment(
     caption=(
         "Validation error by epoch at two learning rates of the convolution weights (columns) without noise and with "
         f"noise of one standard deviation of the second convolution's local error: {MEDIAN_BAND}. A diverged run "
-        "counts as chance, 90 %. Below: noise amplification D, the displacement of the logits by 40 steps with noise "
+        "counts as chance. Below: noise amplification D, the displacement of the logits by 40 steps with noise "
         "over their spread, of each arrangement and of other readings of the paper, geometric mean over seeds with its "
         "95 % interval; filled for noise 1, hollow for a stronger one. Bottom: the jitter of the error from epoch to "
         "epoch with noise over that without, which is not judged."

@@ -42,7 +42,7 @@ LOOKS = {
 
 def draw(table: pd.DataFrame) -> plots.Figure:
     """Columns are rates; rows the curves without and with noise, the noise amplification, and the jitter's change."""
-    errors = error_curves(table)
+    errors, chance = error_curves(table), shared.chance_error(table)
     by_epoch = errors.melt(ignore_index=False).reset_index()
     rates, noises = list(errors.index.unique("rate")), (0.0, PAPER_NOISE)
     figure, panels = plots.new_figure(len(rates) * 4, columns=len(rates))
@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame) -> plots.Figure:
             axes.sharey(panels[0])
             lines = by_epoch[(by_epoch["rate"] == rate) & (by_epoch["noise"] == noise)]
             shared.epoch_axis(axes)
-            shared.error_axis(axes)
+            shared.error_axis(axes, chance)
             shared.draw_lines(axes, lines, "epoch", LABELS, _PAPERS, "arrangement")
             axes.set_title(f"({next(letters)}) rate {rate:g}, {f'noise {noise:g}' if noise else 'no noise'}")
             plots.label_edges(axes, left=axes is row[0], bottom=noise == noises[-1])
@@ -64,7 +64,7 @@ def draw(table: pd.DataFrame) -> plots.Figure:
         axes.set_title(f"({next(letters)}) noise amplification, rate {rate:g}")
     for axes, rate in zip(rows[3], rates, strict=True):
         axes.set(xscale="log", xlabel="jitter with noise / without")
-        shared.draw_contrasts(axes, [_jitters(errors, rate)], LABELS, LOOKS)
+        shared.draw_contrasts(axes, [_jitters(errors, rate, chance)], LABELS, LOOKS)
         axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
         axes.set_title(f"({next(letters)}) jitter, rate {rate:g}")
     for axes in (*rows[2], *rows[3]):
@@ -83,13 +83,13 @@ def _amplifications(table: pd.DataFrame, rate: float, noise: float) -> dict[str,
     return found
 
 
-def _jitters(errors: pd.DataFrame, rate: float) -> dict[str, Contrast]:
+def _jitters(errors: pd.DataFrame, rate: float, chance: float) -> dict[str, Contrast]:
     """The jitter with the paper's noise over that without, of every arrangement that has one."""
     found = {}
     for name in PAPERS_FIVE:
         with contextlib.suppress(NotJudgedError):
             noisy, quiet = (
-                curves.jitter(curves_of(errors, name, rate, noise)) for noise in (PAPER_NOISE, 0.0)
+                curves.jitter(curves_of(errors, name, rate, noise), chance) for noise in (PAPER_NOISE, 0.0)
             )
             found[name] = contrasts.ratio(LABELS[name], noisy, quiet)
     return found

@@ -13,11 +13,12 @@ from normscope.papers.chai2020.cells.lenet import VARIANTS, train_lenet
 from normscope.papers.chai2020.profiles import CURVE_RATES, FIGS_6_TO_8
 from normscope.papers.chai2020.readings import gates
 from normscope.papers.chai2020.readings.gates import report_gate
-from normscope.papers.chai2020.readings.lenet import FAILED_ERROR, by_variant, validation_errors
+from normscope.papers.chai2020.readings.lenet import by_variant, failed_error, validation_errors
 from normscope.papers.shared import (
     Findings,
     Profile,
     at_last_epoch,
+    chance_error,
     combinations,
     draw_lines,
     epoch_axis,
@@ -63,7 +64,7 @@ def _catches_up(table: pd.DataFrame, norm: str) -> Judgement:
     everywhere = validation_errors(table)
     runs = at_last_epoch(everywhere)
     high = by_variant("error", runs, rate=_HIGHER)
-    if high.median("batch") > FAILED_ERROR:
+    if high.median("batch") > failed_error(table):
         raise NotJudgedError(f"BatchNorm itself fails at rate {_HIGHER:g}", high.named(), high.seeds)
     found = Findings(high.named("batch", norm))
     found.compare(high.ratio(norm, "batch", most=_EQUAL))
@@ -110,7 +111,7 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     figure, panels = plots.new_figure(len(CURVE_RATES), columns=2, share_y=True)
     for letter, axes, rate in zip("abcd", panels, CURVE_RATES, strict=True):
         epoch_axis(axes)
-        error_axis(axes)
+        error_axis(axes, chance_error(table))
         draw_lines(axes, errors[errors["rate"] == rate], "epoch", VARIANTS)
         axes.set_title(f"({letter}) learning rate {rate:g}")
         axes.label_outer()
@@ -130,7 +131,7 @@ EXPERIMENT = FixedExperiment(
     ),
     caption=(
         f"Validation error by epoch at four learning rates of the convolution weights: {MEDIAN_BAND}. A diverged run "
-        "counts as chance, 90 %."
+        "counts as chance."
     ),
     profiles=FIGS_6_TO_8,
     list_cells=list_cells,

@@ -9,10 +9,17 @@ import pandas as pd
 
 from normscope.papers.chai2020.cells.lenet import STEPS, VARIANTS, early_spectrum, train_lenet
 from normscope.papers.chai2020.profiles import FIGS_6_TO_8
-from normscope.papers.chai2020.readings.lenet import FAILED_ERROR, by_variant, early_eigenvalues, final_errors
+from normscope.papers.chai2020.readings.lenet import (
+    by_variant,
+    early_eigenvalues,
+    failed_error,
+    failed_remark,
+    final_errors,
+)
 from normscope.papers.shared import (
     Findings,
     Profile,
+    chance_error,
     combinations,
     contrasts,
     draw_lines,
@@ -40,10 +47,10 @@ def _rates(runs: pd.DataFrame) -> list[float]:
     return sorted(float(rate) for rate in variants[variants == len(VARIANTS)].index)
 
 
-def _breaks(runs: pd.DataFrame, rate: float) -> bool:
-    """Whether Baseline's and Amplify's median errors are above 50 % at a rate."""
+def _breaks(runs: pd.DataFrame, rate: float, failed: float) -> bool:
+    """Whether Baseline's and Amplify's median errors are above ``failed`` at a rate."""
     errors = by_variant("error", runs, rate=rate)
-    return min(errors.median("none"), errors.median("amplify")) > FAILED_ERROR
+    return min(errors.median("none"), errors.median("amplify")) > failed
 
 
 @claim(
@@ -53,18 +60,19 @@ def _breaks(runs: pd.DataFrame, rate: float) -> bool:
     "their own best error over the rates, and that below 50 %",
 )
 def stability(table: pd.DataFrame) -> Judgement:
-    runs = final_errors(table)
+    runs, failed = final_errors(table), failed_error(table)
     rates = _rates(runs)
-    breaking = next((rate for rate in rates if _breaks(runs, rate)), None)
+    breaking = next((rate for rate in rates if _breaks(runs, rate, failed)), None)
     if breaking is None and rates[-1] < _HIGHEST_RATE:
         raise NotJudgedError(f"Baseline and BN_Amplify do not both fail up to rate {rates[-1]:g}")
     rate = rates[-1] if breaking is None else breaking
     errors = by_variant("error", runs, rate=rate)
     found = Findings({"rate": rate, **errors.named()})
+    found.remark(failed_remark(table))
     if breaking is None:
         for norm in ("none", "amplify"):
             name = f"error {VARIANTS[norm]} at rate {rate:g}"
-            found.compare(contrasts.level(name, errors[norm], least=FAILED_ERROR))
+            found.compare(contrasts.level(name, errors[norm], least=failed))
         found.remark(f"rate {rate:g} is the highest, and Baseline and BN_Amplify do not both fail")
         return found.judgement()
     for norm in ("batch", "suppress"):
@@ -73,7 +81,7 @@ def stability(table: pd.DataFrame) -> Judgement:
         best = select(runs, norm=norm, rate=best_rate).set_index("seed")["value"]
         name = f"error {VARIANTS[norm]} / its best, at rate {best_rate:g}"
         found.compare(contrasts.ratio(name, errors[norm], best, most=_NEAR_BEST))
-        found.compare(contrasts.level(f"error {VARIANTS[norm]}, its best", best, most=FAILED_ERROR))
+        found.compare(contrasts.level(f"error {VARIANTS[norm]}, its best", best, most=failed))
         found.remark(f"the best rate of {VARIANTS[norm]} is {rate:g} itself" if best_rate == rate else "")
     return found.judgement()
 
@@ -112,7 +120,7 @@ def list_cells(profile: Profile) -> list[Cell]:
 def draw(table: pd.DataFrame) -> plots.Figure:
     """Error on the left, largest eigenvalue on the right, a line a variant."""
     figure, (left, right) = plots.new_figure(2, columns=2)
-    error_axis(left)
+    error_axis(left, chance_error(table))
     draw_lines(left, final_errors(table), "rate", VARIANTS)
     left.set(title="(a) stability", ylabel="final validation error  [%]")
     plots.log_y(right, r"$\lambda_{\max}(R)$ after 5 steps  [input power]")

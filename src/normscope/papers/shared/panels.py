@@ -45,14 +45,14 @@ def draw_lines(
             plots.median_band(axes, chosen, x, look, names[variant])
 
 
-def error_axis(axes: Panel) -> None:
+def error_axis(axes: Panel, chance: float = CHANCE_ERROR) -> None:
     """Validation error on the vertical axis: percent, logarithmic, with the error of a guess as a line.
 
     Call it before the errors are drawn, as :func:`normscope.report.plots.log_y`.
     """
     plots.log_y(axes, "validation error  [%]")
     plots.show_percent(axes)
-    plots.mark_level(axes, CHANCE_ERROR, "chance")
+    plots.mark_level(axes, chance, "chance")
 
 
 def epoch_axis(axes: Panel) -> None:

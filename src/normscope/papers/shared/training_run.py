@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from normscope import data, training
 from normscope.data.batches import Split, seeded_epochs
+from normscope.papers.shared.images import facts_of
+from normscope.papers.shared.tables import PAPERS_CLASSES
 from normscope.protocol import Rows
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -33,6 +35,7 @@ class TrainingRun(Generic[Network]):
     Attributes:
         model, optimizer: as given.
         images: the training images.
+        classes: the number of classes of the data set.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class TrainingRun(Generic[Network]):
         self.model, self.optimizer = model, optimizer
         self.images = Split.of(dataset, "train", size).first(settings.images)
         self._test_images = Split.of(dataset, "test", size)
+        self.classes = facts_of(settings.data).outputs
         self._settings = settings
 
     def fixed_batch(self) -> Tensor:
@@ -57,7 +61,12 @@ class TrainingRun(Generic[Network]):
         max_steps: int | None = None,
         after_step: Callable[[int, float], None] | None = None,
     ) -> training.Divergence | None:
-        """Train and add rows, as :func:`normscope.training.record` does; validate on every test image or not at all."""
+        """Train and add rows, as :func:`normscope.training.record` does; validate on every test image or not at all.
+
+        On data of other than ten classes there is a row ``classes``, their number, by which an error is read.
+        """
+        if self.classes != PAPERS_CLASSES:
+            rows.add("classes", self.classes)
         batches = seeded_epochs(self.images, epochs, self._settings.batch, self._settings.seed)
         validation = self._test_images if validate else None
         return training.record(

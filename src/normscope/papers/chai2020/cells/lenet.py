@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from normscope.data.catalogue import entry_of
+from normscope.papers.shared.images import facts_of
 from normscope.protocol import Rows, cell
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class EarlySpectrum:
 
 def training_seconds(data: str, images: int, epochs: int, per_image: float = 1.4e-4) -> float:
     """Roughly how long a training run takes on one core, validation on every test image included."""
-    return 0.3 + epochs * (images * per_image + entry_of(data).test * 4.5e-5)
+    return 0.3 + epochs * (images * per_image + facts_of(data).test * 4.5e-5)
 
 
 @cell(

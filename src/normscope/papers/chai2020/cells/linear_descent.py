@@ -113,16 +113,17 @@ def _start(config: LinearDescent) -> tuple[Tensor, Tensor, nn.Conv2d]:
     from torch import nn
 
     from normscope import training
-    from normscope.papers.chai2020.cells.recipe import IMAGE
+    from normscope.papers.shared.images import IMAGE
     from normscope.papers.shared.training_run import drawn_images
 
     generator = torch.Generator().manual_seed(config.seed)
     images = drawn_images(config.data, config.images, IMAGE, generator).double()
-    wanted = torch.randn(1, 1, config.kernel, config.kernel, generator=generator, dtype=torch.float64)
+    channels = images.shape[1]
+    wanted = torch.randn(1, channels, config.kernel, config.kernel, generator=generator, dtype=torch.float64)
     clean = nn.functional.conv2d(images, wanted)
     noise = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
     with training.seeded(config.seed):
-        layer = nn.Conv2d(1, 1, config.kernel, bias=False).double()
+        layer = nn.Conv2d(channels, 1, config.kernel, bias=False).double()
     return images, clean + config.noise * clean.std() * noise, layer
 
 
@@ -132,7 +133,7 @@ def _moments(images: Tensor, desired: Tensor, kernel: int) -> tuple[Tensor, Tens
 
     from normscope import probes
 
-    total = torch.zeros(kernel**2, dtype=torch.float64)
+    total = torch.zeros(images.shape[1] * kernel**2, dtype=torch.float64)
     parts = (torch.split(values, _IMAGES_AT_ONCE) for values in (images, desired))
     for part, responses in zip(*parts, strict=True):
         patches = torch.nn.functional.unfold(part, kernel)

@@ -144,18 +144,17 @@ def _measure_amplification(
     rows: Rows, run: TrainingRun[LeNet], config: NoiseAmplification, step: int
 ) -> None:
     """Add D and R of every noise and draw from the run's present state; the run is left as it is."""
-    from normscope.papers.shared.tables import CHANCE_ERROR
-
     batches = run.upcoming_batches(step, config.span)
     labels = run.test_labels()
     quiet = _logits_after(run, batches, config)
-    quiet_error, spread = CHANCE_ERROR, 0.0
+    guess = 1 - 1 / run.classes
+    quiet_error, spread = guess, 0.0
     if quiet is not None:
         spread = (quiet - quiet.mean(0)).square().mean().sqrt().item()
         quiet_error = _error(quiet, labels)
     rows.add("quiet_error", quiet_error, step=step)
     for noise, draw in itertools.product(config.noises, range(config.draws)):
-        moved, error = math.inf, CHANCE_ERROR
+        moved, error = math.inf, guess
         if quiet is not None and spread > _ROUNDING * quiet.abs().max().item():
             seed = NOISE_SEED + config.seed + _DRAW_STRIDE * (draw + 1)
             noisy = _logits_after(run, batches, config, noise, seed)

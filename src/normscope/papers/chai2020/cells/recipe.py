@@ -15,16 +15,21 @@ from typing import Any
 import torch
 
 from normscope import networks, training
+from normscope.papers.shared.images import IMAGE, channels_and_classes
 from normscope.papers.shared.training_run import TrainingRun
 
-IMAGE = 32
-"""Height and width of the network's input: two convolutions and poolings leave 400 = 16·5·5 features of it."""
 
+def lenet(seed: int, data: str = "mnist", **network: Any) -> networks.LeNet:
+    """The LeNet with the weights of a seed; two convolutions and poolings leave 400 = 16·5·5 features of its input.
 
-def lenet(seed: int, **network: Any) -> networks.LeNet:
-    """The LeNet with the weights of a seed; the arguments are those of :func:`normscope.networks.lenet`."""
+    Args:
+        seed: of the weights.
+        data: the data set, which decides the numbers of channels and of classes.
+        network: other arguments of :func:`normscope.networks.lenet`.
+    """
+    channels, classes = channels_and_classes(data)
     with training.seeded(seed):
-        return networks.lenet(image=IMAGE, **network)
+        return networks.lenet(image=IMAGE, in_channels=channels, classes=classes, **network)
 
 
 def start(
@@ -39,7 +44,7 @@ def start(
         first_rate: the learning rate of the first convolution's weights; None for the swept rate.
         network: arguments of :func:`normscope.networks.lenet`.
     """
-    model = lenet(settings.seed, **network)
+    model = lenet(settings.seed, settings.data, **network)
     return TrainingRun(settings, model, optimizer(model, settings, train_output, first_rate), IMAGE)
 
 

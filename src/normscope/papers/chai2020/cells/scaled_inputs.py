@@ -84,12 +84,13 @@ def _second_input(config: ScaledChannels) -> tuple[Tensor, int]:
     import torch
 
     from normscope.papers.chai2020.cells import recipe
+    from normscope.papers.shared.images import IMAGE
     from normscope.papers.shared.training_run import drawn_images
     from normscope.probes import capture
 
     generator = torch.Generator().manual_seed(config.seed)
-    images = drawn_images(config.data, config.images, recipe.IMAGE, generator).double()
-    model = recipe.lenet(config.seed, norm="none").double()
+    images = drawn_images(config.data, config.images, IMAGE, generator).double()
+    model = recipe.lenet(config.seed, config.data, norm="none").double()
     convolution = model.get_submodule("conv2")
     assert isinstance(convolution, torch.nn.Conv2d)
     seen: list[Tensor] = []
