@@ -149,6 +149,40 @@ def test_a_wrong_graph_is_caught_by_running_both_networks(lived_in):
         ns.fold(model, IMAGES)
 
 
+class Masked(nn.Module):
+    """Calls another convolution if it gets a mask, which a symbol always is."""
+
+    def __init__(self):
+        super().__init__()
+        self.masked, self.whole, self.norm = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, x, mask=None):
+        return self.norm(self.whole(x) if mask is None else self.masked(x) * 1)
+
+
+def test_an_optional_input_is_given_or_not_as_in_the_example(lived_in):
+    model = lived_in(Masked())
+    with pytest.raises(InputError, match=r"'norm'.*comes from mul"):
+        ns.fold(model)
+    checked_fold(model, IMAGES, IMAGES)
+
+
+def test_weights_given_for_one_call_are_not_taken_for_the_layers_own(lived_in):
+    weight = torch.randn(3, 3, 1, 1)
+    block = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    model = Wired(lambda m, x: torch.func.functional_call(m.block, {"0.weight": weight}, x), block=block)
+    del model.norm, model.conv
+    for given in (None, IMAGES):
+        with pytest.raises(InputError, match="output on an example input is off by"):
+            ns.fold(lived_in(model), given)
+
+
+def test_code_that_needs_the_norm_itself_is_refused(lived_in):
+    model = Wired(lambda m, x: m.norm(m.conv(x)) * m.norm.eps)
+    with pytest.raises(InputError, match=r"does not run on an example input \(AttributeError: .*'eps'\)"):
+        ns.fold(lived_in(model))
+
+
 def test_a_model_that_fixes_its_precision_is_checked_in_its_own(lived_in):
     model = lived_in(Wired(lambda m, x: m.norm(m.conv(x.float()))))
     checked_fold(model, IMAGES)

@@ -52,6 +52,7 @@ def test_a_linear_layer_takes_over_a_batch_norm_for_flat_inputs_only(given, live
         new(torch.randn(4, 6, 8))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_the_place_that_refuses_other_inputs_can_be_traced_scripted_and_copied(lived_in):
     model = lived_in(nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6)))
     x = torch.randn(4, 8)
@@ -152,6 +153,20 @@ def test_a_model_with_a_forward_of_its_own_is_followed_through_it(lived_in):
         ns.fold(model)
     model.forward = types.MethodType(lambda self, x: 2 * self[1](self[0](x)), model)
     checked_fold(model, IMAGES)
+
+
+def test_a_block_with_a_forward_of_its_own_is_followed_through_it(lived_in):
+    model = lived_in(nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), nn.ReLU()))
+    model[0].forward = types.MethodType(lambda self, x: self[1](self[0](x).relu()), model[0])
+    with pytest.raises(InputError, match=r"'0\.1'.*comes from relu"):
+        ns.fold(model)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("given", [None, IMAGES], ids=["guessed", "given"])
+def test_a_scripted_activation_is_one_operation(given, lived_in):
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), torch.jit.script(nn.ReLU()))
+    checked_fold(lived_in(model), IMAGES, given)
 
 
 def test_a_norm_inside_a_layer_is_said_to_be_inside(lived_in):

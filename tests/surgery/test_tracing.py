@@ -57,7 +57,7 @@ def encoder(**options):
         (nn.Sequential(nn.Linear(8, 8), encoder(batch_first=True), nn.Linear(8, 3)), TOKENS),
         (encoder(norm_first=True), TOKENS),
         (nn.TransformerEncoder(encoder(), 2, enable_nested_tensor=False), TOKENS),
-        (nn.Transformer(8, 2, 1, 1, 16), (TOKENS, TOKENS)),
+        (nn.Transformer(8, 2, 1, 1, 16, batch_first=True), (TOKENS, TOKENS)),
         (nn.Sequential(nn.Conv1d(3, 4, 1), nn.Flatten(), nn.LazyLinear(2)), IMAGES.flatten(2)),
     ],
     ids=["in a row", "layer", "encoder", "encoder and decoder", "convolution"],

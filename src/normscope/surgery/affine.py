@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+from normscope.generators import generators_kept
 from normscope.nn.module_kinds import channel_dim, channels, core
 
 _TOLERANCE = 1e-6  # relative to the largest output; a norm that looks at the batch is off by far more
@@ -37,18 +38,25 @@ def inference_map(name: str, norm: nn.Module) -> Affine:
     count = channels(name, norm)
     twin = _twin(norm).eval()
     generator = torch.Generator().manual_seed(0)
-    for shape in ((3, count, 4, 5), (3, count, 4), (3, count, 2, 3, 2), (3, count)):
+    refusal: Exception | None = None
+    over = tuple(getattr(twin, "normalized_shape", ()))  # of a layer norm over (C, H, W)
+    for shape in ((3, count, 4, 5), (3, count, 4), (3, count, 2, 3, 2), (3, count), (3, *over)):
         x = torch.randn(shape, generator=generator, dtype=torch.float64)
         try:
-            with torch.no_grad():
-                low, high, y = (twin.forward(value) for value in (torch.zeros_like(x), torch.ones_like(x), x))
-        except (RuntimeError, ValueError):  # another number of dimensions
+            low, high, y = _called(twin, torch.zeros_like(x), torch.ones_like(x), x)
+        except Exception as raised:  # another number of dimensions, or whatever else a user's norm refuses
+            refusal = raised
             continue
         shift, step = _of_channels(low)[:, 0], _of_channels(high)[:, 0]
         scale = step - shift
         if _agree(scale, shift, x, y):
             return Affine(scale, shift)
         break
+    else:
+        raise InputError(
+            f"norm {name!r} ({type(norm).__name__}) accepts no input of {count} channels by itself ({refusal}), so no "
+            "layer's weights can take it over."
+        )
     raise InputError(
         f"norm {name!r} ({type(norm).__name__}) is not a fixed affine map per channel in evaluation mode: it looks "
         "at its input, so no layer's weights can take it over."
@@ -68,9 +76,8 @@ def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
     twin = _twin(norm).train()
     moved = x.cpu().double().movedim(channel_dim(norm, x.ndim), 1)
     try:
-        with torch.no_grad():
-            y = twin.forward(moved)
-    except (RuntimeError, ValueError) as error:
+        (y,) = _called(twin, moved)
+    except Exception as error:  # whatever a user's norm raises
         raise InputError(f"norm {name!r} refuses the batch: {error}") from error
     xs, ys = _of_channels(moved), _of_channels(y)
     mean_x, mean_y = xs.mean(1, keepdim=True), ys.mean(1, keepdim=True)
@@ -89,6 +96,11 @@ def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
 
 def _twin(norm: nn.Module) -> nn.Module:
     return copy.deepcopy(core(norm)).cpu().double()
+
+
+def _called(twin: nn.Module, *inputs: Tensor) -> list[Tensor]:
+    with torch.no_grad(), generators_kept(twin):
+        return [twin.forward(x) for x in inputs]
 
 
 def _of_channels(x: Tensor) -> Tensor:

@@ -69,6 +69,7 @@ def fold(model: nn.Module, x: Any = None) -> nn.Module:
     left = remaining(after, graph)
     new, done = absorb(copied(after), graph, maps)
     if graph.example is not None:
-        refuse_difference(after, new, graph.example, lambda wide, _: absorb(wide, graph, maps)[0])
+        advice = ": give an example input x" if x is None else ""
+        refuse_difference(after, new, graph.example, lambda wide, _: absorb(wide, graph, maps)[0], advice)
     warn_of("fold", model, done, left, "no norm")
     return with_changes(new, done, model, left)

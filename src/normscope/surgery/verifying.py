@@ -15,12 +15,16 @@ from normscope.nn.module_kinds import modules
 from normscope.surgery.copies import copied
 from normscope.surgery.tracing import run, tensors
 
-_DOUBLE = 1e-6  # of the largest output; rounding is far below it, a wrong fold far above
-_FLOOR = 1e-12  # outputs that cancel to zero differ by rounding
+_DOUBLE = 1e-6  # of the largest value of an output; rounding is far below it, a wrong fold far above
+_FLOOR = 1e-4  # of this tolerance, relative to the largest value of all outputs: where outputs cancel to zero
 
 
 def refuse_difference(
-    model: nn.Module, new: nn.Module, x: Any, make: Callable[[nn.Module, Any], nn.Module]
+    model: nn.Module,
+    new: nn.Module,
+    x: Any,
+    make: Callable[[nn.Module, Any], nn.Module],
+    advice: str = "",
 ) -> None:
     """Refuse a new network whose output on ``x`` is not the model's, whatever the graph said.
 
@@ -32,9 +36,10 @@ def refuse_difference(
         new: the new network, in the same mode; it is not changed.
         x: an input; a tuple is the model's arguments, a mapping its keyword arguments.
         make: makes the new network of a copy of the model, which it may change, and an input.
+        advice: what the user can do.
 
     Raises:
-        InputError: if the outputs differ by more than rounding.
+        InputError: if the outputs differ by more than rounding, or the new network does not run.
     """
     try:
         wide = _in_double(x)
@@ -42,14 +47,22 @@ def refuse_difference(
         got = _outputs(make(_widened(model), wide), wide)
         tolerance = _DOUBLE
     except Exception:  # a user's model may insist on its own type in any way
-        wanted, got = _outputs(copied(model), x), _outputs(copied(new), x)
+        wanted = _outputs(copied(model), x)
+        try:
+            got = _outputs(copied(new), x)
+        except Exception as error:
+            raise InputError(
+                f"the new network does not run on an example input ({type(error).__name__}: {error}), so nothing was "
+                "folded."
+            ) from error
         types = [tensor.dtype for tensor in wanted if tensor.is_floating_point()]
         tolerance = 8 * max(torch.finfo(kind).eps for kind in (torch.float32, *types)) ** 0.5
-    off = _distance(got, wanted)
+    off = _distance(got, wanted, _FLOOR * tolerance)
     if off > tolerance:
         raise InputError(
             f"the new network's output on an example input is off by {off:.1g} of the largest value of that of "
-            f"{type(model).__name__}, so the model does something that its calls do not show, and nothing was folded."
+            f"{type(model).__name__}, so the model does something that its calls do not show, and nothing was folded"
+            f"{advice}."
         )
 
 
@@ -67,18 +80,22 @@ def _outputs(model: nn.Module, x: Any) -> list[Tensor]:
     return [tensor.detach().cpu() for tensor in tensors(output) if not tensor.is_quantized]
 
 
-def _distance(got: list[Tensor], wanted: list[Tensor]) -> float:
-    """The largest difference, relative to the largest finite value wanted; where none is finite, any value will do."""
+def _distance(got: list[Tensor], wanted: list[Tensor], floor: float) -> float:
+    """The largest difference relative to the largest value of the same output; values that are not finite are left out.
+
+    A difference below ``floor``, relative to the largest value of all outputs, counts as none.
+    """
     if [tensor.shape for tensor in got] != [tensor.shape for tensor in wanted]:
         return torch.inf
-    scale, off = 0.0, 0.0
+    pairs = []
     for one, other in zip(got, wanted, strict=True):
         a, b = (value.to_dense().to(_widest(value)) for value in (one, other))
-        finite = b.isfinite()
-        if finite.any():
-            scale = max(scale, b[finite].abs().max().item())
-            off = max(off, (a - b)[finite].abs().nan_to_num(torch.inf, torch.inf).max().item())
-    return 0.0 if off < _FLOOR else off / scale if scale else torch.inf
+        if (finite := b.isfinite()).any():
+            off = (a - b)[finite].abs().nan_to_num(torch.inf, torch.inf).max().item()
+            pairs.append((off, b[finite].abs().max().item()))
+    largest = max((scale for _, scale in pairs), default=0.0)
+    real = [(off, scale) for off, scale in pairs if off > floor * largest]
+    return max((off / scale if scale else torch.inf for off, scale in real), default=0.0)
 
 
 def _widest(value: Tensor) -> torch.dtype:

@@ -95,8 +95,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for argument, tensor in zip(func._schema.arguments, args, strict=False)
             if isinstance(tensor, Tensor) and argument.alias_info is not None and argument.alias_info.is_write
         ]
-        storages = {tensor.untyped_storage().data_ptr() for tensor in changed}
-        sharing = [t for t in self._kept.values() if storages and t.untyped_storage().data_ptr() in storages]
+        storages = {_storage(tensor) for tensor in changed}
+        sharing = [t for t in self._kept.values() if storages and _storage(t) in storages]
         made = {id(tensor): tensor for tensor in (*tensors(output), *sharing)}
         self._trace_input(name, func.tags, given, made)
         if self._inside:
@@ -151,6 +151,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _follow(self, name: str, module: nn.Module) -> None:
         """Know in which module the run is."""
+        if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+            return
 
         def enter(module: nn.Module, args: Any) -> None:
             self._at.append(name)
@@ -183,6 +185,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         module.register_forward_pre_hook(enter, with_kwargs=True)
         module.register_forward_hook(leave, with_kwargs=True)
+
+
+def _storage(tensor: Tensor) -> int:
+    """What tensors share if a change of one changes the other."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else id(tensor)
 
 
 class _Functions(TorchFunctionMode):
