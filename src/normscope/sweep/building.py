@@ -158,8 +158,8 @@ def _supplied(run: Run, takes: Mapping[str, inspect.Parameter], spec: Spec) -> d
     required = {
         name for name, one in takes.items() if one.default is one.empty and name not in spec.arguments
     }
-    for name in required & {*_ALWAYS, *_ASKED_FOR} - {*_ARRANGED}:
-        if name not in known:
+    for name in (*_ALWAYS, *_ASKED_FOR):
+        if name in required and name not in known and name not in _ARRANGED:
             raise InputError(
                 f"network {run.network!r} needs {name!r}, which {data.unpinned(run.data)} does not have: "
                 f"{', '.join(f'{key} is {value}' for key, value in known.items() if key not in _ARRANGED)}."

@@ -69,16 +69,16 @@ def _check_run(run: Run, layer: str | None) -> None:
 def _check_output(output: object, y: Tensor, run: Run) -> None:
     """Refuse an output that the loss, or the count of wrong answers, cannot take."""
     facts = facts_of(run)
-    is_class, is_own = classifies(run.loss, facts), loss_spec(run.loss).is_path
-    if is_own and not is_class:
+    is_class = classifies(run.loss, facts)
+    if loss_spec(run.loss).is_path and not is_class:
         return
     expected, meaning = tuple(y.shape), "as the targets have it"
     if is_class:
-        expected, meaning = (len(y), facts.outputs, *y.shape[1:]), "one logit per class"
+        expected, meaning = (len(y), facts.outputs, *y.shape[1:]), "one per class"
     found = type(output).__name__
     if isinstance(output, Tensor):
         found, shape = f"shape {tuple(output.shape)}", tuple(output.shape)
-        fits = shape == expected if is_class else losses.fits(run.loss, shape, expected)
+        fits = shape == expected if is_class else losses.same_but_ones(shape, expected)
         if fits and output.is_floating_point():
             return
     what = "logits" if is_class else "numbers"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -57,24 +57,24 @@ def objective(loss: str, facts: Facts) -> training.Objective:
 def loss_function(loss: str) -> training.LossFunction:
     """The function of outputs and targets that a spec names.
 
-    One of torch's that takes numbers gets the outputs in the targets' shape, ``(N, 1)`` as ``(N,)``, and whole-numbered
-    targets as floats. A user's class, such as ``torch.nn:PoissonNLLLoss``, is made with the spec's arguments; a user's
-    function is called with them.
+    Outputs whose shape differs from that of the targets by ones only, ``(N, 1)`` and ``(N,)``, are passed in the shape
+    of the targets: torch would make a matrix of their differences. A loss of torch's that takes numbers gets
+    whole-numbered targets as floats. A user's class, such as ``torch.nn:PoissonNLLLoss``, is made with the spec's
+    arguments; a user's function is called with them.
 
     Raises:
         InputError, UnknownNameError: a user's loss cannot be imported or made.
     """
     spec = loss_spec(loss)
     if spec.is_path:
-        return _own(loss, imported(spec.name, "loss"), dict(spec.arguments))
+        return _shaped(_own(loss, imported(spec.name, "loss"), dict(spec.arguments)))
     function = functools.partial(_FUNCTIONS[spec.name], **spec.arguments)
-    return function if spec.name in CLASS_LOSSES else _shaped(function)
+    return function if spec.name in CLASS_LOSSES else _shaped(_of_numbers(function))
 
 
-def fits(loss: str, output: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether a loss takes outputs and targets of these shapes, which may differ by ones; a user's loss takes any."""
-    both = ([side for side in shape if side != 1] for shape in (output, target))
-    return loss_spec(loss).is_path or len({tuple(sides) for sides in both}) == 1
+def same_but_ones(first: Sequence[int], second: Sequence[int]) -> bool:
+    """Whether two shapes differ by dimensions of 1 only."""
+    return [side for side in first if side != 1] == [side for side in second if side != 1]
 
 
 def chance(loss: str, name: str, images: int | None = None) -> float | None:
@@ -104,11 +104,17 @@ def chance(loss: str, name: str, images: int | None = None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _shaped(function: Callable[..., Tensor]) -> training.LossFunction:
+def _shaped(function: training.LossFunction) -> training.LossFunction:
     def shaped(output: Tensor, target: Tensor) -> Tensor:
-        return function(output.reshape(target.shape), target.to(output.dtype))
+        if isinstance(output, Tensor) and same_but_ones(output.shape, target.shape):
+            output = output.reshape(target.shape)
+        return function(output, target)
 
     return shaped
+
+
+def _of_numbers(function: Callable[..., Tensor]) -> training.LossFunction:
+    return lambda output, target: function(output, target.to(output.dtype))
 
 
 def _own(loss: str, target: Any, arguments: dict[str, Any]) -> training.LossFunction:
