@@ -3,6 +3,7 @@ from . import networks as networks
 from . import nn as nn
 from . import probes as probes
 from . import surgery as surgery
+from .report.depth.tables import plot as plot
 from .reproduction import reproduce as reproduce
 from .surgery import calibrate as calibrate
 from .surgery import equivalent_network as equivalent_network

@@ -57,6 +57,21 @@ def shortened(text: str, inches: float, points: float) -> str:
     return "…"
 
 
+def abbreviated(path: str, inches: float, points: float) -> str:
+    """A dotted name that fits: its words, from the left, are cut to their first letters; numbers and the end stay.
+
+    Example:
+        >>> abbreviated("encoder.layers.11.attention.projection", 1.5, 7.5)
+        'e.l.11.attention.projection'
+    """
+    words = visible(path).split(".")
+    for place, word in enumerate(words[:-1]):
+        if width(literal(".".join(words)), points) <= inches:
+            break
+        words[place] = word if word.isdigit() else word[:1]
+    return shortened(".".join(words), inches, points)
+
+
 def fitted(names: Iterable[str]) -> list[str]:
     """The names as the entries of a legend: visible, shortened, and numbered where they would read alike."""
     short = [shortened(name, LEGEND_INCHES, LEGEND_POINTS) for name in names]

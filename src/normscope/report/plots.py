@@ -247,10 +247,17 @@ class _FewTicks(LogLocator):
         return super().tick_values(vmin, vmax)
 
 
-def legend_below(figure: Figure | SubFigure) -> None:
-    """One legend for all panels, under them, where it hides nothing; a figure grows with the rows of a long one."""
-    entries = (axes.get_legend_handles_labels() for axes in figure.axes)
-    handles, labels = next((found for found in entries if found[1]), ([], []))
+def legend_below(figure: Figure | SubFigure, panels: Sequence[Panel] | None = None) -> None:
+    """One legend under all panels, where it hides nothing; a figure grows with the rows of a long one.
+
+    Args:
+        figure: the figure.
+        panels: the panels whose lines it explains; by default the first that has a labelled line.
+    """
+    found = [axes.get_legend_handles_labels() for axes in panels or figure.axes]
+    found = [entries for entries in found if entries[1]][: None if panels else 1]
+    handles = [handle for handles, _ in found for handle in handles]
+    labels = [label for _, labels in found for label in labels]
     if not labels:
         return
     inches = figure.bbox.width / figure.get_dpi()
