@@ -195,6 +195,42 @@ def test_a_pass_that_is_too_long_ago_is_refused_and_never_mistaken() -> None:
         y.sum().backward()
 
 
+@pytest.mark.parametrize("outer", ["compile", "checkpoint"])
+def test_a_compiled_alternating_norm_refuses_a_checkpoint_in_one_sentence(outer: str) -> None:
+    torch._dynamo.reset()
+    norm, x = ns.nn.AlternatingNorm(3), torch.randn(4, 3, requires_grad=True)
+    if outer == "compile":
+        y = torch.compile(lambda x: checkpoint(norm, x, use_reentrant=False).sin(), backend="aot_eager")(x)
+    else:
+        y = checkpoint(torch.compile(norm, backend="aot_eager"), x, use_reentrant=False).sin()
+    with pytest.raises(InputError, match="compile the layer or checkpoint it, not both") as caught:
+        y.sum().backward()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("outer", ["compile", "checkpoint"])
+def test_a_compiled_noisy_norm_has_the_same_noise_again(outer: str) -> None:
+    model, x = in_the_middle(ns.nn.NoisyNorm(3)), torch.randn(4, 3, 2, 2)
+    found = []
+    for checkpointed in (False, True):
+        torch._dynamo.reset()
+        one, at = copy.deepcopy(model), x.clone().requires_grad_()
+        compiled = torch.compile(one, backend="aot_eager")
+        if not checkpointed:
+            call = compiled
+        elif outer == "compile":
+            call = torch.compile(
+                lambda x, one=one: checkpoint(one, x, use_reentrant=False), backend="aot_eager"
+            )
+        else:
+            call = lambda x, compiled=compiled: checkpoint(compiled, x, use_reentrant=False)  # noqa: E731
+        torch.manual_seed(3)
+        call(at).square().sum().backward()
+        found.append([at.grad, *(p.grad for p in one.parameters())])
+    for plain, saved in zip(*found, strict=True):
+        torch.testing.assert_close(plain, saved)
+
+
 def test_ordinary_training_and_copies_keep_nothing() -> None:
     norm = ns.nn.AlternatingNorm(3)
     for _ in range(3):

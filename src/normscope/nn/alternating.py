@@ -15,7 +15,7 @@ from normscope.nn.arithmetic import (
     reduced_dims,
 )
 from normscope.nn.channel_norm import ChannelNorm
-from normscope.nn.recomputation import LatestPasses, is_recomputation
+from normscope.nn.recomputation import LatestPasses, first_pass_only, is_recomputation
 
 
 class AlternatingNorm(ChannelNorm):
@@ -31,7 +31,7 @@ class AlternatingNorm(ChannelNorm):
 
     A forward pass that ``torch.utils.checkpoint`` recomputes repeats what it did, whatever batches came in between, and
     changes no state: unlike torch's batch norm, which counts such a batch twice. The layer recognizes the pass by its
-    input, among the latest 64 (:mod:`normscope.nn.recomputation`).
+    input, among the latest 64 (:mod:`normscope.nn.recomputation`); compiled, it refuses to be recomputed.
 
     Args:
         num_features: number of channels C.
@@ -43,7 +43,7 @@ class AlternatingNorm(ChannelNorm):
 
     Raises:
         InputError: for a bad argument or input, for training on one value per channel, and for training during a
-            backward pass on an input that no recent forward pass has had.
+            backward pass on an input that no recent forward pass has had or in compiled code.
     """
 
     latest_mean: Tensor
@@ -138,6 +138,8 @@ class AlternatingNorm(ChannelNorm):
         dtype, n = x.dtype, x.numel() // x.shape[1]
         x = at_least_single(x)
         due = self.num_batches_seen % self.period == 0
+        if torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
+            due = first_pass_only(due)
         self.num_batches_seen.add_(1)
         batch_var, batch_mean = torch.var_mean(x, reduced_dims(x), correction=0)
         mean = torch.where(due, batch_mean, self.latest_mean)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 
@@ -13,6 +15,8 @@ class ChannelsLast(nn.Module):
     group and RMS norms) gets every token as a sample of its own, (tokens, C), so that no token sees another. Any other
     norm gets (N, C, ...): a batch norm averages over all tokens of all samples in training, and uses its running
     statistics in evaluation mode; an instance norm averages over the tokens of each sample in both modes.
+
+    Attributes that it lacks come from the norm, since a model may read its norm's ``weight``.
 
     Args:
         norm: a norm whose channels are in dimension 1.
@@ -34,6 +38,9 @@ class ChannelsLast(nn.Module):
         else:
             y = self.norm(input.movedim(-1, 1)).movedim(1, -1)
         return y.contiguous()
+
+    def __getattr__(self, name: str) -> Any:
+        return attribute_of(self, "norm", name)
 
 
 class EachPosition(ChannelsLast):
@@ -61,3 +68,17 @@ def is_over_channels(norm: nn.Module) -> bool:
     if isinstance(norm, nn.GroupNorm):
         return norm.num_groups < norm.num_channels
     return isinstance(norm, nn.LayerNorm | nn.RMSNorm) or getattr(norm, "over_channels", False) is True
+
+
+def attribute_of(wrapper: nn.Module, inner: str, name: str) -> Any:
+    """An attribute of a module that holds another as ``inner``: its own, else the other's.
+
+    Special names such as ``__deepcopy__`` are not taken from the other module: they would make copies of it alone.
+    """
+    try:
+        return nn.Module.__getattr__(wrapper, name)
+    except AttributeError:
+        other = wrapper.__dict__.get("_modules", {}).get(inner)
+        if other is None or name.startswith("__"):
+            raise
+        return getattr(other, name)

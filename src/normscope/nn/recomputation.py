@@ -12,7 +12,7 @@ the output depended on, and finds it again by the input:
 
 Limits: the latest 64 passes of a layer are kept. Of passes with the same input, the latest that has not been recomputed
 yet is chosen. A module that runs in training mode inside a backward pass for another purpose, on a new input, is
-refused. Under ``torch.compile``, which recomputes by itself, nothing is kept.
+refused. Compiled code keeps nothing: :func:`first_pass_only` refuses a recomputation of it.
 """
 
 from __future__ import annotations
@@ -87,6 +87,26 @@ class LatestPasses(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._layer,)
+
+
+@torch.library.custom_op("normscope::first_pass_only", mutates_args=(), schema="(Tensor value) -> Tensor")
+def first_pass_only(value: Tensor) -> Tensor:
+    """A copy of a value of a schedule, for compiled code; it looks at run time, for the compiler cannot know.
+
+    Raises:
+        InputError: if the code is being recomputed.
+    """
+    if is_recomputation():
+        raise InputError(
+            "a compiled AlternatingNorm cannot repeat its schedule when a checkpoint recomputes it: compile the layer "
+            "or checkpoint it, not both."
+        )
+    return value.clone()
+
+
+@first_pass_only.register_fake
+def _(value: Tensor) -> Tensor:
+    return torch.empty_like(value)
 
 
 def _some_values(x: Tensor) -> Tensor:
