@@ -270,3 +270,29 @@ def test_constant_statistics_stay_and_are_named():
     with pytest.warns(NormscopeWarning, match="'1' .*does not track its statistics"):
         new = ns.calibrate(model, [5 + torch.randn(4, 3, 5, 5)])
     torch.testing.assert_close(new[1].running_mean, torch.zeros(3))
+
+
+class ReadsItsNorm(nn.Module):
+    """Reads the type of its norm's weight, as Mamba's block does."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(4)
+
+    def forward(self, x):
+        return self.norm(x).to(self.norm.weight.dtype)
+
+
+@pytest.mark.parametrize(
+    "operation", [ns.remove_norms, *(lambda m, s=s: ns.replace_norms(m, s) for s in ("batch", "none"))]
+)
+def test_a_model_may_read_its_norms_weight(operation):
+    assert operation(ReadsItsNorm().half())(torch.randn(2, 4).half()).dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm]
+)
+def test_a_copy_of_a_computed_layer_with_a_norm_keeps_the_norm(wrap):
+    model = ns.insert_norms(nn.Sequential(wrap(nn.Linear(3, 4)), nn.ReLU(), nn.Linear(4, 2)), "batch")
+    assert [name for name, _ in norms(ns.calibrate(model, [torch.randn(5, 3)]))] == ["0.norm"]

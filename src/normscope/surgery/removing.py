@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from normscope.nn.module_kinds import channels, norms
+from normscope.nn.module_kinds import channels, core, norms
 from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, exchanged
 from normscope.surgery.skipping import left_alone
@@ -15,7 +16,17 @@ class IdentityCopy(nn.Identity):
 
     A norm's output is a new tensor, which the next layer may change in place (``ReLU(inplace=True)``), while its input
     may still be needed for a shortcut. So the input itself must not be passed on.
+
+    Args:
+        norm: the norm in whose place it comes. A model may read the type of its norm's weight (Mamba's does), so the
+            gain 1 and the bias 0 are kept as buffers, outside the state.
     """
+
+    def __init__(self, norm: nn.Module | None = None) -> None:
+        super().__init__()
+        for name, value in (("weight", 1.0), ("bias", 0.0)):
+            if isinstance(tensor := getattr(norm, name, None), Tensor):
+                self.register_buffer(name, torch.full_like(tensor.detach(), value), persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
         """The copied input."""
@@ -44,6 +55,8 @@ def remove_norms(model: nn.Module) -> nn.Module:
     found = list(norms(after))
     done = [Change("removed", name, described(norm, channels(name, norm))) for name, norm in found]
     left = left_alone(after)
-    new: dict[nn.Module, nn.Module] = {norm: IdentityCopy().train(norm.training) for _, norm in found}
+    new: dict[nn.Module, nn.Module] = {
+        norm: IdentityCopy(core(norm)).train(norm.training) for _, norm in found
+    }
     warn_of("remove_norms", model, done, left, "no norm")
     return with_changes(exchanged(after, new), done, model, left)

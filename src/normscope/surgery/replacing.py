@@ -79,7 +79,7 @@ def _made(name: str, spec: Spec | Callable[[int], nn.Module], old: nn.Module, co
 def _fitted(norm: nn.Module, old: nn.Module) -> nn.Module:
     """The new norm, applied to the dimension and the positions that the old one had."""
     if isinstance(norm, nn.Identity):
-        return IdentityCopy()
+        return IdentityCopy(core(old))
     if channels_last(old):
         return ChannelsLast(norm)
     if is_over_channels(norm) and not isinstance(norm, nn.LayerNorm) and sees_one_position(old):

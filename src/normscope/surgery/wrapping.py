@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from normscope.nn.channels_last import attribute_of
+
 
 class NormedLayer(nn.Module):
     """A layer and its norm, in the layer's place.
@@ -42,13 +44,7 @@ class NormedLayer(nn.Module):
         return y
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            layer = self.__dict__.get("_modules", {}).get("layer")
-            if layer is None:
-                raise
-            return getattr(layer, name)
+        return attribute_of(self, "layer", name)
 
     def extra_repr(self) -> str:
         """The place of the norm."""
