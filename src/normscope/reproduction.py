@@ -10,10 +10,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from normscope import data, runner, store
+from normscope import data as datasets
+from normscope import runner, store
+from normscope.data.published import remark
 from normscope.errors import InputError
 from normscope.options import RunOptions
-from normscope.papers import catalogue
+from normscope.papers import catalogue, other_data
+from normscope.papers.other_data import OnOtherData
+from normscope.papers.shared.images import facts_here
 from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
 from normscope.results import ResultsFolder
@@ -35,6 +39,7 @@ def reproduce(
     engine: str = "local",
     ray_address: str | None = None,
     progress: bool | None = None,
+    data: str | None = None,
 ) -> Result:
     """Reproduce one figure or table of a paper; only the cells that the results folder lacks are run.
 
@@ -46,13 +51,15 @@ def reproduce(
         engine: ``"local"``, worker processes of this machine, or ``"ray"``, tasks of a Ray cluster.
         ray_address: a running Ray cluster to join; by default Ray is started here.
         progress: whether to show progress; by default only in a notebook.
+        data: another data set than the paper's: a name of the catalogue, ``"module:loader"``, ``"idx:FOLDER"`` or
+            ``"images:FOLDER"``. The results go under ``"<id>@<data>"``, beside the paper's own, and say so.
 
     Returns:
         The table, the judged claims, and the figure on demand.
 
     Raises:
-        UnknownNameError: for an unknown experiment, scale or engine.
-        InputError: when the folder cannot be written, or a data set is missing.
+        UnknownNameError: for an unknown experiment, scale, engine or data set.
+        InputError: when the folder cannot be written, a data set is missing, or the paper's network cannot classify it.
 
     Example:
         >>> result = ns.reproduce("chai2020.fig8")  # doctest: +SKIP
@@ -66,8 +73,9 @@ def reproduce(
     options = RunOptions(
         ResultsFolder(out), Scale.parse(scale), workers, engine=engine, ray_address=ray_address
     )
+    experiments = other_data.on(catalogue.load([id]), data, options.scale)
     with watching(progress) as observer:
-        (result,) = Reproduction(catalogue.load([id]), options).run(observer)
+        (result,) = Reproduction(experiments, options).run(observer)
     return result
 
 
@@ -107,7 +115,7 @@ class Reproduction:
         self.options = options
         self._check = check
         self._store = options.folder.store
-        data_files = runner.DataFiles(data.portable, data.GIVEN_VARIABLE)
+        data_files = runner.DataFiles(datasets.portable, datasets.GIVEN_VARIABLE)
         self._engine = runner.make_engine(options.engine, options.ray_address, data_files)
         self._workers = options.workers or self._engine.cores()
 
@@ -186,7 +194,7 @@ class Reproduction:
 
         The caller runs a plan's new cells before it takes the next plan.
         """
-        digest = functools.cache(functools.partial(data.digest, offline=offline))
+        digest = functools.cache(functools.partial(datasets.digest, offline=offline))
         planned: set[str] = set()
         for number in itertools.count():
             asked_more = [request.ask(self.options.scale, self._store, digest) for request in requests]
@@ -205,7 +213,9 @@ class Reproduction:
 
     def _result(self, request: _Request, failures: Mapping[str, str], writable: bool) -> Result:
         experiment, cells = request.experiment, request.cells
-        notes = [store.mixture([about.provenance for about in self._store.find(cells).values()])]
+        names = sorted({name for cell in cells.values() for name in cell.data})
+        data_note = _data_note(experiment, self.options.scale, names)
+        notes = [data_note, store.mixture([about.provenance for about in self._store.find(cells).values()])]
         if not writable:
             notes.append(f"{self.options.folder} is read-only: nothing was written.")
         return Result(
@@ -217,6 +227,8 @@ class Reproduction:
             settings=experiment.profile(self.options.scale).describe(),
             experiment=experiment,
             notes=tuple(filter(None, notes)),
+            data=", ".join(names),
+            data_note=data_note,
         )
 
 
@@ -238,6 +250,15 @@ class _Request:
         return is_more
 
 
+def _data_note(experiment: Experiment, scale: Scale, names: Iterable[str]) -> str:
+    """What a reader of the results must know of the data: that they are not the paper's, or not as published."""
+    on_other = experiment.note(scale) if isinstance(experiment, OnOtherData) else ""
+    found = [datasets.load(name) for name in names if name in datasets.CATALOGUE]
+    remarks = [remark(one.name, one.digest, one.official) for one in found]
+    sentence = "; ".join(filter(None, [on_other, *remarks]))
+    return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
+
+
 def _check_images(cells: Iterable[Cell]) -> None:
     """Refuse cells that need more training images than their data set has."""
     wanted: dict[str, int] = {}
@@ -245,7 +266,5 @@ def _check_images(cells: Iterable[Cell]) -> None:
         for name in cell.data:
             wanted[name] = max(wanted.get(name, 0), cell.images)
     for name, count in wanted.items():
-        is_here = data.available(name)[0]
-        size = len(data.load(name).train_labels) if is_here else data.CATALOGUE[name].train
-        if count > size:
+        if count > (size := facts_here(name).train):
             raise InputError(f"{count:,} training images of {name} are wanted, but it has {size:,}.")

@@ -232,6 +232,29 @@ def test_a_broken_scorecard_stops_the_run_before_it_starts(command, tmp_path):
     assert not cells(tmp_path)
 
 
+def test_a_dry_run_on_other_data_names_the_experiment_after_them(command, tmp_path):
+    words = ("reproduce", "chai2020.fig6", "--data", "kmnist", "--out", tmp_path, "--dry-run")
+    status, output, _ = command(*words, NORMSCOPE_DATA="")
+    line, missing, _ = output.splitlines()
+    assert status == 0
+    assert re.fullmatch(r"chai2020\.fig6@kmnist +0 found +\d+ new +about \d+ s *", line)
+    assert missing.startswith("kmnist is not here")
+
+
+def test_data_that_the_paper_cannot_use_are_refused_before_anything_runs(command, tmp_path):
+    out = tmp_path / "runs"
+    status, output, errors = command("reproduce", "all", "--data", "own_pictures:numbers", "--out", out)
+    assert (status, output, len(errors.strip().splitlines())) == (2, "", 1)
+    assert "own_pictures:numbers has inputs of shape 5" in errors
+    assert not out.exists()
+
+
+def test_data_list_shows_every_set_and_how_your_own_are_named(command):
+    output = command("data", "list")[1]
+    assert all(name in output for name in ("mnist5k", "fashion-mnist", "kmnist"))
+    assert all(form in output for form in ("MODULE:LOADER", "idx:FOLDER", "images:FOLDER"))
+
+
 def test_list_info_and_data_list_answer(command):
     status, listed, _ = command("list", "chai2020")
     assert status == 0

@@ -23,6 +23,7 @@ def folder(tmp_path):
         {
             "experiment": id, "claim": "a", "text": "t", "source": "s", "expected": "e", "measured": {}, "holds": None,
             "verdict": "undecided", "interval": {}, "reason": "r", "scale": "quick", "seeds": 0,
+            "data": "mnist5k", "data_note": "",
         }
         for id in ("chai2020.fig6", "chai2020.fig7")
     ]  # fmt: skip

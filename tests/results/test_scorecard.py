@@ -16,13 +16,15 @@ def row(experiment="p.fig1", claim="a", holds=True, scale="quick"):
         "experiment": experiment, "claim": claim, "text": "t", "source": "s", "expected": "e",
         "measured": {"x": 1.5}, "holds": holds, "verdict": "holds" if holds else "does not hold",
         "interval": {"x": [1.0, "inf"]}, "reason": "", "scale": scale, "seeds": 3,
+        "data": "digits", "data_note": "",
     }  # fmt: skip
 
 
 def older_row(**changes):
-    """A row as it was written before claims had verdicts and intervals."""
+    """A row as it was written before claims had verdicts and intervals, and named their data."""
     fields = row(**changes)
-    del fields["verdict"], fields["interval"]
+    for newer in ("verdict", "interval", "data", "data_note"):
+        del fields[newer]
     return fields
 
 
@@ -49,7 +51,7 @@ def test_the_fields_of_a_row_are_the_documented_ones_in_order(scorecard):
     scorecard.update([{**row(), "more": 1}], [])
     assert list(scorecard.read()[0]) == [
         "experiment", "claim", "text", "source", "expected", "measured", "holds", "verdict", "interval", "reason",
-        "scale", "seeds",
+        "scale", "seeds", "data", "data_note",
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ app = typer.Typer(help="List the data sets, or download one.", no_args_is_help=T
 
 @app.command(name="list")
 def list_datasets() -> None:
-    """List every data set, whether it is here, and where it comes from."""
+    """List every data set, whether it is here, and where it comes from; and how your own data are named."""
     from normscope import data
 
     width = max(map(len, data.CATALOGUE))
@@ -20,6 +20,10 @@ def list_datasets() -> None:
         is_here, where = data.available(name)
         print(f"{name:{width}}  {entry.title}: {entry.train:,} + {entry.test:,} images, {entry.licence}")
         print(f"{'':{width}}  {f'ready, {where}' if is_here else where}")
+    print(
+        "your own: MODULE:LOADER (a function), idx:FOLDER (IDX files), images:FOLDER (a class a sub-folder), "
+        "for --data of 'reproduce' and 'sweep'"
+    )
 
 
 @app.command()

@@ -16,6 +16,13 @@ def command(
         typer.Argument(metavar="ID|PREFIX|all", help="Experiments, papers, or 'all'; see 'normscope list'."),
     ],
     scale: Annotated[str, typer.Option(metavar="quick|laptop|paper", help="How large the run is.")] = "quick",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|MODULE:LOADER|idx:DIR|images:DIR",
+            help="Another data set than the paper's; see 'normscope data list'.",
+        ),
+    ] = None,
     out: Out = None,
     workers: Workers = None,
     engine: Engine = "local",
@@ -35,20 +42,25 @@ def command(
     """Reproduce figures and tables of the papers and check their claims on this machine.
 
     Finished cells are kept: after an interruption, the same command runs only the missing ones.
+
+    With --data, the results are those of ID@NAME, beside the paper's own, and say so.
     """
-    from normscope.cli import display
+    from normscope.cli import display, working_directory
     from normscope.cli.scorecard import show_scorecard
     from normscope.options import RunOptions
-    from normscope.papers import catalogue
+    from normscope.papers import catalogue, other_data
     from normscope.protocol import Scale, Verdict
     from normscope.reproduction import Reproduction
     from normscope.results import ResultsFolder
 
+    if data is not None:
+        working_directory.make_importable()
     folder = ResultsFolder(out)
     options = RunOptions(
         folder, Scale.parse(scale), workers, cell_timeout, fresh=fresh, engine=engine, ray_address=ray_address
     )
-    reproduction = Reproduction(catalogue.load(patterns), options)
+    experiments = other_data.on(catalogue.load(patterns), data, options.scale)
+    reproduction = Reproduction(experiments, options)
     results = run_or_list(reproduction, dry_run=dry_run, verbose=verbose)
     show_scorecard(results, verbose=verbose)
     display.show_paths(folder.scorecard.path, folder.page)

@@ -141,6 +141,9 @@ class Result:
         failures: the errors of the cells that failed, by cell; empty when none did.
         settings: the profile in words.
         notes: remarks on the rows for a reader, one sentence each.
+        data: the data sets that the cells read, with commas between; empty when they read none.
+        data_note: what a reader of a verdict must know of the data, such as that they are not the paper's; empty when
+            they are the ones that the scale has, as published.
     """
 
     id: str
@@ -151,6 +154,8 @@ class Result:
     settings: Mapping[str, str]
     experiment: Experiment = dataclasses.field(repr=False)
     notes: tuple[str, ...] = ()
+    data: str = ""
+    data_note: str = ""
 
     def __repr__(self) -> str:
         words = [f"{len(self.table):,} rows"]
@@ -166,4 +171,5 @@ class Result:
 
     def scorecard(self) -> list[dict[str, Any]]:
         """The claims as the rows of ``scorecard.json``."""
-        return [{"experiment": self.id, **claim.to_json(), "scale": str(self.scale)} for claim in self.claims]
+        about = {"scale": str(self.scale), "data": self.data, "data_note": self.data_note}
+        return [{"experiment": self.id, **claim.to_json(), **about} for claim in self.claims]

@@ -15,6 +15,7 @@ from normscope.report.scorecard import MeasuredNumber, measured_numbers, verdict
 
 CSV_COLUMNS = (
     "experiment", "claim", "verdict", "measured", "interval", "expected", "text", "source", "reason", "scale", "seeds",
+    "data", "data_note",
 )  # fmt: skip
 
 _MARKS = {
@@ -59,7 +60,7 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
             json.dumps(row.get(field, {}), ensure_ascii=False) for field in ("measured", "interval")
         )
         fields = {**row, "verdict": verdict(row), "measured": measured, "interval": interval}
-        writer.writerow({column: fields[column] for column in CSV_COLUMNS})
+        writer.writerow({column: fields.get(column, "") for column in CSV_COLUMNS})
     return text.getvalue()
 
 
@@ -71,16 +72,22 @@ def to_latex(rows: Iterable[Mapping[str, Any]]) -> str:
     Args:
         rows: the scorecard, from :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or from the file.
     """
-    groups = itertools.groupby(rows, key=lambda row: (row["experiment"], row["scale"]))
+    groups = itertools.groupby(
+        rows, key=lambda row: (row["experiment"], row["scale"], row.get("data_note", ""))
+    )
     bodies = [_latex_group(*name, list(group)) for name, group in groups]
     return _HEAD + "\\midrule\n".join(bodies) + _FOOT
 
 
-def _latex_group(experiment: str, scale: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _latex_group(experiment: str, scale: str, data_note: str, rows: Sequence[Mapping[str, Any]]) -> str:
     head = (
         rf"\multicolumn{{3}}{{@{{}}l}}{{\texttt{{{escape(experiment)}}}, {escape(scale)} scale}} \\*[2pt]"
         "\n"
     )
+    if data_note:
+        head += (
+            rf"\multicolumn{{3}}{{@{{}}p{{\linewidth}}}}{{\raggedright {escape(data_note)}}} \\*[2pt]" "\n"
+        )
     return head + "\\addlinespace\n".join(_latex_row(row) for row in rows)
 
 

@@ -11,9 +11,12 @@ import functools
 
 from normscope import data
 from normscope.atomic import leftovers
-from normscope.errors import InputError
+from normscope.errors import DataError, InputError
 from normscope.papers import catalogue
+from normscope.papers.catalogue import Entry
+from normscope.papers.other_data import OnOtherData
 from normscope.protocol import Cell, Experiment, Scale, empty_table
+from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.folder import ResultsFolder
 from normscope.store import Store, exclusive_use
 from normscope.store.pruning import Removal, clean_store, remove_files
@@ -55,10 +58,22 @@ def _clean(folder: ResultsFolder, *, dry_run: bool) -> list[Removal]:
 def _referred_cells(folder: ResultsFolder) -> set[str]:
     keys = {key for stored in folder.experiments() for key in stored.referred_cells()}
     for entry in catalogue.ENTRIES:
-        experiment = entry.load()
-        for scale in Scale:
-            keys |= _cells_of(experiment, scale, folder.store)
+        for stored in folder.runs_of(entry.id):
+            keys |= _cells_at_any_scale(stored, entry, folder.store)
     return keys
+
+
+def _cells_at_any_scale(stored: ExperimentFolder, entry: Entry, store: Store) -> set[str]:
+    """The keys of all cells that a paper's experiment asks for, on the data of its folder."""
+    try:
+        experiment = stored.read_paper(entry)
+        if isinstance(experiment, OnOtherData) and not experiment.is_at_hand():
+            return set()
+        return {key for scale in Scale for key in _cells_of(experiment, scale, store)}
+    except (InputError, DataError):
+        if stored.id == entry.id:
+            raise
+        return set()  # no table yet, or the data set has gone: what the folder itself refers to is kept
 
 
 def _cells_of(experiment: Experiment, scale: Scale, store: Store) -> set[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normscope.errors import InputError
-from normscope.protocol import Scale
+from normscope.papers.catalogue import Entry
+from normscope.papers.other_data import moved
+from normscope.protocol import Experiment, Scale
 from normscope.results.files import write_file, write_text
 from normscope.sweep import Sweep, SweepExperiment
 
@@ -30,6 +32,8 @@ class RunMetadata:
         failures: the cells that failed, each with its error.
         notes: sentences that a reader of the table should know.
         sweep: a user's sweep as :meth:`normscope.sweep.Sweep.to_json` gives it; ``None`` for a paper's experiment.
+        data: the data sets that the cells read, with commas between; empty in older tables.
+        data_note: as in :class:`normscope.protocol.Result`.
     """
 
     scale: Scale
@@ -37,6 +41,8 @@ class RunMetadata:
     failures: Mapping[str, str]
     notes: Sequence[str] = ()
     sweep: Mapping[str, Any] | None = None
+    data: str = ""
+    data_note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The metadata as JSON values; a paper's experiment has no entry ``sweep``."""
@@ -58,6 +64,8 @@ class RunMetadata:
             dict(fields["failures"]),
             tuple(fields.get("notes", ())),
             fields.get("sweep"),
+            str(fields.get("data", "")),
+            str(fields.get("data_note", "")),
         )
 
 
@@ -127,6 +135,15 @@ class ExperimentFolder:
             return RunMetadata.from_json(json.loads(pq.read_schema(self.table).metadata[_METADATA]))
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise self._not_a_table() from error
+
+    def read_paper(self, entry: Entry) -> Experiment:
+        """The paper's experiment whose table this is, on the data set that the table names.
+
+        Raises:
+            InputError: when the table of a run on other data cannot be read.
+        """
+        experiment = entry.load()
+        return experiment if self.id == entry.id else moved(experiment, self.read_metadata().data)
 
     def read_sweep(self) -> SweepExperiment | None:
         """The user's sweep whose table this is; ``None`` when there is no such table or it cannot be read.

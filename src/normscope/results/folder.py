@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from normscope.atomic import check_writable, leftovers
+from normscope.papers.other_data import base_of
 from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.files import cannot_write
 from normscope.results.scorecard import Scorecard
@@ -51,6 +52,11 @@ class ResultsFolder:
             return []
         folders = (ExperimentFolder(path) for path in sorted(self.path.iterdir()) if path.is_dir())
         return [folder for folder in folders if folder.exists()]
+
+    def runs_of(self, id: str) -> list[ExperimentFolder]:
+        """The folders of a paper's experiment: its own, whether it exists or not, then those of other data sets."""
+        others = [folder for folder in self.experiments() if folder.id != id and base_of(folder.id) == id]
+        return [self.experiment(id), *others]
 
     def is_read_only(self) -> bool:
         """Whether the system forbids writing here; any other obstacle shows when something is written."""

@@ -59,16 +59,18 @@ def environment() -> dict[str, str]:
 
 def _paper_chapter(folder: ResultsFolder, paper: Paper, rows: _Rows) -> Chapter | None:
     entries = [entry for entry in catalogue.ENTRIES if entry.paper == paper]
-    if not any(folder.experiment(entry.id).table.exists() for entry in entries):
+    runs = {entry: [one for one in folder.runs_of(entry.id) if one.table.exists()] for entry in entries}
+    if not any(runs.values()):
         return None
     sections: list[Section] = []
     missing: dict[str, str] = {}
-    for entry in entries:
-        found = _paper_section(folder.experiment(entry.id), entry, rows)
-        if isinstance(found, Section):
-            sections.append(found)
-        else:
-            missing[entry.id] = found
+    for entry, stored_runs in runs.items():
+        for stored in stored_runs or [folder.experiment(entry.id)]:
+            found = _paper_section(stored, entry, rows)
+            if isinstance(found, Section):
+                sections.append(found)
+            else:
+                missing[stored.id] = found
     return Chapter(paper.id, paper.title, paper.reference, paper.summary, sections, missing)
 
 
@@ -77,7 +79,9 @@ def _paper_section(stored: ExperimentFolder, entry: Entry, rows: _Rows) -> Secti
     if not stored.table.exists():
         return f"{entry.place}, not in this folder"
     try:
-        return _section(stored, entry.load(), entry.place, entry.title, rows)
+        experiment, on_other = stored.read_paper(entry), stored.id.removeprefix(entry.id)
+        place = f"{entry.place} on {on_other[1:]}" if on_other else entry.place
+        return _section(stored, experiment, place, entry.title, rows)
     except InputError:
         return f"{entry.place}, its stored table cannot be read"
 

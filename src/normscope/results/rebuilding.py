@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.protocol import Experiment, Result
@@ -18,7 +21,11 @@ def rebuild(folder: ResultsFolder) -> list[Result]:
     Raises:
         InputError: when the folder holds no results, or none that can be read.
     """
-    papers = [(folder.experiment(entry.id), entry.load) for entry in catalogue.ENTRIES]
+    papers: list[tuple[ExperimentFolder, Callable[[], Experiment | None]]] = [
+        (stored, functools.partial(stored.read_paper, entry))
+        for entry in catalogue.ENTRIES
+        for stored in folder.runs_of(entry.id)
+    ]
     sweeps = [(stored, stored.read_sweep) for stored in folder.experiments()]
     results, unreadable = [], None
     for stored, load in [*papers, *sweeps]:
@@ -46,4 +53,6 @@ def _judge(stored: ExperimentFolder, experiment: Experiment) -> Result:
         settings=metadata.settings,
         experiment=experiment,
         notes=tuple(metadata.notes),
+        data=metadata.data,
+        data_note=metadata.data_note,
     )

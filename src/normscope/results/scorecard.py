@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from normscope.errors import InputError
+from normscope.papers.other_data import base_of
 from normscope.protocol import Verdict
 from normscope.results.files import write_text
 
 _FIELDS = (
     "experiment", "claim", "text", "source", "expected", "measured", "holds", "verdict", "interval", "reason", "scale",
-    "seeds",
+    "seeds", "data", "data_note",
 )  # fmt: skip
-_NEWER_FIELDS = {"verdict", "interval"}
+_TEXTS = ("experiment", "claim", "text", "reason", "data", "data_note")
+_NEWER_FIELDS = {"verdict", "interval", "data", "data_note"}
 """Fields that rows of older files lack."""
 
 
@@ -30,7 +32,7 @@ class Scorecard:
         self.path = path
 
     def read(self) -> list[dict[str, Any]]:
-        """All rows; none when there is no file yet. Rows of older files may lack ``verdict`` and ``interval``.
+        """All rows; none when there is no file yet. Rows of older files may lack the fields that are newer.
 
         Raises:
             InputError: when the file cannot be read or is not a scorecard.
@@ -52,6 +54,9 @@ class Scorecard:
     def update(self, rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> None:
         """Replace the rows of the same experiment and claim, add the new ones, and keep all others.
 
+        An experiment that was run on other data than the paper's has a name of its own, so it never replaces the
+        paper's; its rows follow these.
+
         Call it while the results folder is locked (:meth:`normscope.results.ResultsFolder.writing`).
 
         Args:
@@ -65,7 +70,12 @@ class Scorecard:
         for row in rows:
             merged[row["experiment"], row["claim"]] = {name: row[name] for name in _FIELDS}
         rank = {id: place for place, id in enumerate(order)}
-        card = sorted(merged.values(), key=lambda row: rank.get(row["experiment"], len(rank)))
+
+        def place(row: Mapping[str, Any]) -> tuple[int, str]:
+            base = base_of(row["experiment"])
+            return rank.get(base, len(rank)), row["experiment"].removeprefix(base)
+
+        card = sorted(merged.values(), key=place)
         write_text(self.path, json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -74,7 +84,7 @@ def _check_row(row: Any) -> None:
     if not isinstance(row, dict) or not set(_FIELDS) - _NEWER_FIELDS <= set(row):
         raise ValueError("rows lack fields")
     name = f"{row['experiment']} {row['claim']}"
-    if not all(isinstance(row[field], str) for field in ("experiment", "claim", "text", "reason")):
+    if not all(isinstance(row.get(field, ""), str) for field in _TEXTS):
         raise ValueError(f"{name} has a text that is none")
     holds = row["holds"]
     if holds not in (True, False, None) or ("verdict" in row and Verdict(row["verdict"]).holds is not holds):

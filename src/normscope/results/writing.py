@@ -35,6 +35,8 @@ def _write_experiment(stored: ExperimentFolder, result: Result) -> None:
         result.failures,
         result.notes,
         experiment.sweep.to_json() if isinstance(experiment, SweepExperiment) else None,
+        result.data,
+        result.data_note,
     )
     stored.write_table(result.table, metadata)
     try:

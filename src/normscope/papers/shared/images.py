@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 from normscope import data
@@ -14,13 +15,18 @@ IMAGE = 32
 
 @functools.lru_cache(maxsize=16)
 def facts_of(name: str) -> Facts:
-    """The facts of a data set; a cell's name of a user's own data is pinned, so they never change."""
+    """The facts of a data set, as published; the name of a user's own data must be pinned: its facts never change."""
     return data.facts_of(name)
 
 
-def training_images(name: str) -> int:
-    """The number of training images of a data set: those on this machine, or the published number before a download."""
-    return len(data.load(name).train_labels) if data.available(name)[0] else facts_of(name).train
+def facts_here(name: str) -> Facts:
+    """The facts of a data set as it is on this machine, such as a subset; the published ones before a download."""
+    facts = facts_of(name)
+    if not data.available(name)[0]:
+        return facts
+    found = data.load(name)
+    train, test = len(found.train_labels), len(found.test_labels)
+    return dataclasses.replace(facts, train=train, test=test, digest=found.digest)
 
 
 def channels_and_classes(name: str) -> tuple[int, int]:
