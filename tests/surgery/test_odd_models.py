@@ -55,6 +55,22 @@ def test_a_forward_that_names_the_model_as_a_global_is_refused():
         ns.remove_norms(names["model"])
 
 
+class Lambda(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bn = nn.BatchNorm2d(3)
+        self.scaled = lambda x: 2 * self.bn(x)
+        self.harmless = lambda x: 2 * x
+
+    def forward(self, x):
+        return self.harmless(self.scaled(x))
+
+
+def test_another_function_that_closes_over_the_model_is_refused_by_name():
+    with pytest.raises(InputError, match="the model has a scaled of its own"):
+        ns.remove_norms(nn.Sequential(Lambda())[0])
+
+
 def test_a_partial_of_a_plain_function_is_bound_to_the_copy():
     def traced(module, x):
         return module.own_forward(x)

@@ -109,12 +109,13 @@ def _check_code(model: nn.Module) -> None:
         at = f"module {name!r}" if name else "the model"
         if isinstance(module, torch.jit.ScriptModule) and _is_of_interest(module):
             raise InputError(f"{at} is scripted, which fixes its code: do the surgery first, then script.")
-        forward = vars(module).get("forward")
-        if forward is not None and not is_compiled(module) and _refers(forward, originals):
-            raise InputError(
-                f"{at} has a forward of its own that refers to the model from outside (a closure), so a copy would "
-                "run the original: assign a method (types.MethodType) instead, or do the surgery first."
-            )
+        own = {} if is_compiled(module) else {k: v for k, v in vars(module).items() if k not in _INTERNALS}
+        for attribute, value in own.items():
+            if _refers(value, originals):
+                raise InputError(
+                    f"{at} has a {attribute} of its own that refers to the model from outside (a closure), so a copy "
+                    "would run the original: make it a method, or do the surgery first."
+                )
 
 
 def _is_of_interest(scripted: torch.jit.ScriptModule) -> bool:
