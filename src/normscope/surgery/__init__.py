@@ -3,8 +3,7 @@
 from normscope.nn.channels_last import ChannelsLast, EachPosition
 from normscope.surgery._changes import Change, changes
 from normscope.surgery.calibration import calibrate
-from normscope.surgery.equivalence import equivalent_network
-from normscope.surgery.folding import fold
+from normscope.surgery.folding import equivalent_network, fold
 from normscope.surgery.inserting import insert_norms
 from normscope.surgery.removing import IdentityCopy, remove_norms
 from normscope.surgery.replacing import replace_norms

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from normscope.errors import InputError
 from normscope.nn.module_kinds import core, norms
 from normscope.surgery._changes import Change, warn_of, with_changes
-from normscope.surgery.absorbing import absorb
-from normscope.surgery.affine import Affine, batch_map, inference_map
 from normscope.surgery.copies import copied
-from normscope.surgery.refusals import refuse_norm_like, refuse_uncalled, remaining
+from normscope.surgery.folding.absorbing import absorb
+from normscope.surgery.folding.affine import Affine, batch_map, inference_map
+from normscope.surgery.folding.refusals import refuse_norm_like, refuse_uncalled, remaining
+from normscope.surgery.folding.verifying import refuse_difference
 from normscope.surgery.tracing import Graph, observed_graph
-from normscope.surgery.verifying import refuse_difference
 
 
 def equivalent_network(model: nn.Module, x: Any) -> nn.Module:

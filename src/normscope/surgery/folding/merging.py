@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from normscope.generators import generators_kept
 from normscope.nn.module_kinds import Convolution, Layer, Transposed, is_transposed_linear, sizes
-from normscope.surgery.affine import Affine
-from normscope.surgery.overriding import is_overridden
+from normscope.surgery.folding.affine import Affine
+from normscope.surgery.tracing.overriding import is_overridden
 
 
 def into_producer(layer: Layer, map_: Affine) -> None:

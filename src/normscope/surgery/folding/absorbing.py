@@ -10,10 +10,15 @@ from torch import nn
 from normscope.errors import InputError
 from normscope.nn.module_kinds import channels, channels_last, layers, modules, norms, sizes
 from normscope.surgery._changes import Change, described
-from normscope.surgery.affine import Affine
 from normscope.surgery.copies import exchanged
-from normscope.surgery.fixed_dims import FixedDims
-from normscope.surgery.merging import into_consumer, into_producer, keeps_constants, uses_weights_plainly
+from normscope.surgery.folding.affine import Affine
+from normscope.surgery.folding.fixed_dims import FixedDims
+from normscope.surgery.folding.merging import (
+    into_consumer,
+    into_producer,
+    keeps_constants,
+    uses_weights_plainly,
+)
 from normscope.surgery.removing import IdentityCopy
 from normscope.surgery.tracing import Call, Graph, leaves_dims_open
 

@@ -9,13 +9,13 @@ from torch import nn
 from normscope.errors import InputError
 from normscope.nn.module_kinds import norms
 from normscope.surgery._changes import warn_of, with_changes
-from normscope.surgery.absorbing import absorb
-from normscope.surgery.affine import inference_map
 from normscope.surgery.copies import copied
-from normscope.surgery.refusals import refuse_norm_like, refuse_training, refuse_uncalled, remaining
+from normscope.surgery.folding.absorbing import absorb
+from normscope.surgery.folding.affine import inference_map
+from normscope.surgery.folding.refusals import refuse_norm_like, refuse_training, refuse_uncalled, remaining
+from normscope.surgery.folding.verifying import refuse_difference
 from normscope.surgery.skipping import left_alone
 from normscope.surgery.tracing import graph_of
-from normscope.surgery.verifying import refuse_difference
 
 
 def fold(model: nn.Module, x: Any = None) -> nn.Module:
