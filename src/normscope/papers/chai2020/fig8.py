@@ -16,15 +16,8 @@ from normscope.papers.chai2020.readings.lenet import (
     failed_remark,
     final_errors,
 )
-from normscope.papers.shared import (
-    Findings,
-    Profile,
-    chance_error,
-    combinations,
-    contrasts,
-    draw_lines,
-    error_axis,
-)
+from normscope.papers.shared import Findings, Profile, combinations, contrasts, draw_lines, error_axis
+from normscope.papers.shared.tables import chance_error
 from normscope.protocol import Cell, Claims, FixedExperiment, Judgement, NotJudgedError, select
 from normscope.report import plots
 from normscope.report.captions import MEDIAN_BAND
