@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import normscope as ns
-from normscope.surgery import EachPosition
+from normscope.surgery import EachPosition, changes
 
 BATCH = {
     "plain": lambda: nn.BatchNorm2d(4),
@@ -45,6 +45,26 @@ def test_frozen_statistics_stay_frozen():
     new = ns.replace_norms(old, "batch")
     new(5 + torch.randn(4, 3, 5, 5))
     torch.testing.assert_close(new[0].running_mean, torch.zeros(3))
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """A batch norm whose statistics are constants, as detection networks have it."""
+
+    def __init__(self, C):
+        super().__init__()
+        for name, value in (("weight", 2.0), ("bias", 1.0), ("running_mean", 3.0), ("running_var", 4.0)):
+            self.register_buffer(name, torch.full((C,), value))
+
+    def forward(self, x):
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
+
+
+def test_constant_statistics_are_kept_for_evaluation_and_the_record_names_the_difference_in_training():
+    old, x = nn.Sequential(FrozenBatchNorm2d(3)), torch.randn(4, 3, 5, 5)
+    new = ns.replace_norms(old, "batch")
+    assert "statistics were constants; in training mode, the new norm measures" in changes(new)[0].reason
+    torch.testing.assert_close(new.eval()(x), old(x))
+    assert not any(parameter.requires_grad for parameter in new.parameters())
 
 
 def test_an_instance_norm_without_statistics_becomes_a_batch_norm_with_them():

@@ -30,7 +30,7 @@ class Change:
         place: how ``other`` is related: ``"after"`` or ``"before"`` the layer of an inserted norm, ``"into"`` the layer
             that a norm was folded into, ``"by"`` the norm that replaced it; empty for a removed norm.
         other: the layer or the new norm; empty for a removed norm.
-        reason: why a module was skipped; empty for every other action.
+        reason: why a module was skipped, or how a new norm differs from what the old one's settings say; else empty.
     """
 
     action: Action

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from normscope.errors import InputError
 from normscope.nn.module_kinds import modules
 
-_INTERNALS = frozenset(vars(nn.Module()))
+_INTERNALS = frozenset((*vars(nn.Module()), "_compiled_call_impl"))
 
 
 def copied(model: nn.Module) -> nn.Module:

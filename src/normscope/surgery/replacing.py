@@ -9,6 +9,7 @@ from torch import nn
 from normscope.errors import InputError
 from normscope.generators import generators_kept
 from normscope.nn import make
+from normscope.nn.channel_norm import ChannelNorm
 from normscope.nn.channels_last import ChannelsLast, EachPosition, is_over_channels
 from normscope.nn.factory import NormSpec, resolved
 from normscope.nn.module_kinds import channels, channels_last, core, norms
@@ -41,7 +42,8 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
         spec: a spec for :func:`normscope.nn.make`, or a callable from a number of channels to a module.
 
     Returns:
-        the new model; :func:`~normscope.surgery.changes` lists what was replaced, and what was skipped and why.
+        the new model; :func:`~normscope.surgery.changes` lists what was replaced, and what was skipped and why. It says
+        so where the old norm's statistics were constants (FrozenBatchNorm2d), which the new one's are not in training.
 
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
@@ -61,7 +63,8 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
             norm = _made(name, wanted, old, count).to(*device_and_dtype(old, after))
             take_state(norm, core(old))
             norm.train(old.training)
-            done.append(Change("replaced", name, described(old, count), "by", described(norm, count)))
+            words = (described(old, count), "by", described(norm, count))
+            done.append(Change("replaced", name, *words, reason=_difference(core(old), norm)))
             new[old] = _fitted(norm, old).train(old.training)
     left = left_alone(after)
     warn_of("replace_norms", model, done, left, "no norm")
@@ -74,6 +77,13 @@ def _made(name: str, spec: Spec | Callable[[int], nn.Module], old: nn.Module, co
     if spec.name == "layer" and len(shape := getattr(old, "normalized_shape", ())) > 1 and not spec.arguments:
         return nn.LayerNorm(shape, old.eps, old.weight is not None, old.bias is not None)  # type: ignore[arg-type]
     return made_at(name, with_settings(spec, core(old)), count)
+
+
+def _difference(old: nn.Module, norm: nn.Module) -> str:
+    """How training differs where an old norm always uses its statistics, which are constants (FrozenBatchNorm2d)."""
+    if isinstance(norm, ChannelNorm) and hasattr(old, "running_mean") and not hasattr(old, "momentum"):
+        return "the old norm's statistics were constants; in training mode, the new norm measures its batches"
+    return ""
 
 
 def _fitted(norm: nn.Module, old: nn.Module) -> nn.Module:

@@ -24,7 +24,8 @@ class FixedDims(nn.Identity):
     def __init__(self, norm: str, ndim: int) -> None:
         super().__init__()
         self.ndim = ndim
-        self.refusal = f"norm {norm!r} was folded for inputs (N, features): fold the original again with x=an input of this shape."
+        again = "fold the original again with x=an input of this shape"
+        self.refusal = f"norm {norm!r} was folded for inputs (N, features): {again}."
 
     def forward(self, input: Tensor) -> Tensor:
         """The copied input.
