@@ -13,32 +13,40 @@ from normscope.cli import sweep
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "sweep.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 PYTHON = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+MODULES = {found[1]: block for block in PYTHON if (found := re.match(r"# (\w+)\.py\n", block))}
 COMMANDS = re.findall(r"^normscope (sweep .*)$", TEXT, re.MULTILINE)
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working directory with the page's module."""
-    (module,) = (block for block in PYTHON if block.startswith("# mynet.py"))
-    (tmp_path / "mynet.py").write_text(module)
+    """A working directory with the page's modules."""
+    for name, module in MODULES.items():
+        (tmp_path / f"{name}.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    sys.modules.pop("mynet", None)
+    for name in MODULES:
+        sys.modules.pop(name, None)
 
 
 def test_the_pages_python_runs_exactly_as_written(folder):
     namespace: dict[str, object] = {}
     for block in PYTHON:
-        if not block.startswith("# mynet.py"):
+        if block not in MODULES.values():
             exec(compile(block, PAGE.name, "exec"), namespace)
     assert (folder / "sweep.png").exists()
-    assert (folder / "normscope-runs" / "from-python" / "data.parquet").exists()
+    for name in ("from-python", "own"):
+        assert (folder / "normscope-runs" / name / "data.parquet").exists()
 
 
-@pytest.mark.parametrize(("number", "runs"), [(0, 105), (1, 18)])
+def test_a_network_and_data_of_ones_own_fit_in_thirty_lines():
+    assert set(MODULES) == {"mynet", "stripes"}
+    assert len(MODULES["stripes"].splitlines()) <= 30
+
+
+@pytest.mark.parametrize(("number", "runs"), [(0, 105), (1, 18), (2, 45)])
 def test_the_pages_commands_plan_what_the_page_says(folder, command, number, runs):
-    assert len(COMMANDS) == 2
+    assert len(COMMANDS) == 3
     status, output, _ = command(*shlex.split(COMMANDS[number]), "--dry-run")
     assert status == 0
     assert f"0 cells found, {runs} to run" in output
