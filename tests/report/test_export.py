@@ -8,6 +8,8 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from normscope.papers import catalogue
 from normscope.protocol import empty_table
@@ -15,6 +17,9 @@ from normscope.report.export import to_csv, to_latex
 from normscope.report.latex import escape
 
 EVERYTHING = "".join(map(chr, [*range(0x250), *range(0x370, 0x400), *range(0x2000, 0x2300)]))
+NASTY = st.text(
+    st.one_of(st.sampled_from("$_\\{}[]*^%#&~<>|\"'`,;\n\r\t\x00"), st.characters(codec="utf-8")), max_size=40
+)
 AWKWARD = 'a "quoted"; one, two\nλ_max ≤ 2×10⁻³ & 50 % of {x}_i^2 \\ ~ # $ [y] *z 漢'
 
 
@@ -42,12 +47,12 @@ def test_csv_keeps_every_field():
         row(holds=None, verdict="not judged"),
     ]
     found = list(csv.DictReader(io.StringIO(to_csv(rows), newline="")))
-    for line, given in zip(found, rows, strict=True):
+    for line, written in zip(found, rows, strict=True):
         for column in ("experiment", "claim", "text", "source", "expected", "reason", "scale"):
-            assert line[column] == given[column]
-        assert json.loads(line["measured"]) == given["measured"]
-        assert json.loads(line["interval"]) == given["interval"]
-        assert int(line["seeds"]) == given["seeds"]
+            assert line[column] == written[column]
+        assert json.loads(line["measured"]) == written["measured"]
+        assert json.loads(line["interval"]) == written["interval"]
+        assert int(line["seeds"]) == written["seeds"]
     assert [line["verdict"] for line in found] == ["holds", "undecided", "does not hold", "not judged"]
 
 
@@ -86,6 +91,42 @@ def test_text_for_latex(text, set_as):
 
 def test_latex_is_plain_ascii_for_any_text():
     assert escape(EVERYTHING).isascii()
+
+
+def refuse_what_stops_latex(text):
+    """Read a text as LaTeX does and fail at a special character that is not escaped, or a group that is left open."""
+    assert text.isascii()
+    depth, is_math = 0, False
+    for token in re.findall(r"\\[A-Za-z]+|\\.|.", text, re.DOTALL):
+        assert token not in ("#", "%", "&", "\\"), token
+        assert is_math or token not in ("_", "^"), token
+        assert token == " " or token.isprintable()
+        depth += (token == "{") - (token == "}")
+        assert depth >= 0
+        is_math ^= token == "$"
+    assert (depth, is_math) == (0, False)
+
+
+@settings(max_examples=300, deadline=None)
+@given(NASTY)
+def test_any_text_is_escaped_for_latex(text):
+    refuse_what_stops_latex(escape(text))
+
+
+@pytest.mark.parametrize("text", ["a_b", "50%", "a&b", "#1", "{", "$x", "é"])
+def test_the_reader_of_latex_finds_what_is_not_escaped(text):
+    with pytest.raises(AssertionError):
+        refuse_what_stops_latex(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(NASTY, NASTY)
+def test_any_text_is_read_back_from_the_csv(text, name):
+    rows = [row(text=text, experiment=name, reason=text, measured={name: 1.0}, data=name), row(claim=text)]
+    first, second = csv.DictReader(io.StringIO(to_csv(rows), newline=""))
+    assert [first[column] for column in ("text", "experiment", "reason", "data")] == [text, name, text, name]
+    assert json.loads(first["measured"]) == {name: 1.0}
+    assert second["claim"] == text
 
 
 def test_the_catalogues_claims_are_set_as_they_read():

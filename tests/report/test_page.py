@@ -1,12 +1,15 @@
 import dataclasses
+import html
 import html.parser
 import re
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from normscope.protocol import Verdict
-from normscope.report.page import Chapter, Section, render
+from normscope.report.page import Chapter, Section, _typeset, render
 
 HOLDS, FAILS, UNDECIDED, NOT_JUDGED = Verdict
 
@@ -257,3 +260,57 @@ def test_letters_and_numbers_are_typeset(tmp_path):
     assert "Suppress’s λ<sub>max</sub> &amp; more" in text
     assert "error λ<sub>min</sub></th><td>3.75\N{NO-BREAK SPACE}%</td>" in text
     assert "−1.5×10⁻⁷" in text
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(
+        st.one_of(st.sampled_from("<>&'\"λ_n;#{}%$\\ "), st.characters(codec="utf-8")),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_a_name_that_a_user_chose_is_shown_letter_by_letter(name):
+    shown = str(_typeset(f"Why {name}, it's λ_min?", [name, "other"]))
+    around = re.fullmatch("Why (.*), it’s λ<sub>min</sub>\\?", shown, re.DOTALL)
+    if around:  # a name such as "s" is also in the other words
+        assert "<" not in around[1]
+        assert html.unescape(around[1]) == name
+    else:
+        assert name in " Why, it's λ_min?"
+
+
+NETWORK = "nets:net(tag=\"it's <b>&amp; λ_min 'x'\", path='a  b')"
+
+
+def test_a_networks_name_is_on_the_page_as_it_was_given(tmp_path):
+    named = section(
+        tmp_path, title=f"{NETWORK} on digits", question=f"How does {NETWORK} learn?", method=f"{NETWORK} is trained.",
+        caption=f"The error of {NETWORK}.", names=[NETWORK], settings={"networks": NETWORK}, notes=[f"It's {NETWORK}."],
+    )  # fmt: skip
+    text = Outline(page(tmp_path, named, reference="")).text
+    once = " ".join(NETWORK.split())
+    for words in (
+        f"{once} on digits",
+        f"How does {once} learn?",
+        f"{once} is trained.",
+        f"The error of {once}.",
+        f"It’s {once}.",
+    ):
+        assert words in text
+    assert f"<dd>{html.escape(NETWORK).replace('&#x27;', '&#39;').replace('&quot;', '&#34;')}</dd>" in page(
+        tmp_path, named
+    )
+
+
+def test_what_a_legend_shortens_is_in_full_under_the_figure(tmp_path):
+    text = Outline(page(tmp_path, section(tmp_path, legend={"a…z": "a<b>z"}))).text
+    assert "The figure's labels in full a…z a<b>z" in text
+    assert "labels in full" not in page(tmp_path, section(tmp_path))
+
+
+def test_sweeps_whose_names_look_like_the_pages_own_anchors_do_not_take_them(tmp_path):
+    names = ("a", "a-figure", "a-question", "a-here", "p", "p-contents", "p-title", "p-together")
+    outline = Outline(page(tmp_path, *(section(tmp_path, id=name, claims=[]) for name in names)))
+    assert len(set(outline.ids)) == len(outline.ids)
+    assert set(names) <= set(outline.ids)

@@ -88,6 +88,19 @@ def test_sweeps_are_the_last_chapter_and_one_that_cannot_be_read_is_named(folder
     assert "Sweeps" in page.render(folder)
 
 
+def test_a_sweeps_section_has_the_users_names_and_the_legends_labels_in_full(folder):
+    long = f"nets:net(tag='{'x' * 300}')"
+    sweep = Sweep.of([long, "_nets:net"], norm="batch", probe="spectrum", layer="a'b")
+    folder.experiment("mine").write_table(
+        empty_table(), RunMetadata(Scale.QUICK, {}, {}, sweep=sweep.to_json())
+    )
+    (section,) = page.chapters(folder)[-1].sections
+    assert {long, "_nets:net", "batch", "a'b"} <= set(section.names)
+    assert list(section.legend.values()) == [long]
+    assert "…" in next(iter(section.legend))
+    assert long.replace("'", "&#39;") in page.render(folder)
+
+
 def test_an_empty_folder_has_no_chapters(tmp_path):
     assert page.chapters(ResultsFolder(tmp_path)) == []
     assert page.absent(ResultsFolder(tmp_path)) == {}

@@ -11,7 +11,9 @@ from normscope.protocol import Scale, empty_table
 from normscope.sweep import Sweep, SweepExperiment
 
 
-@pytest.mark.parametrize("name", ["", "cells", "../up", "a.b", "two words", "a\n", "$a", "<a>", "ä", "x" * 129])
+@pytest.mark.parametrize(
+    "name", ["", "cells", "../up", "a.b", "two words", "a\n", "$a", "<a>", "ä", "x" * 129]
+)
 def test_a_name_that_cannot_be_a_folder_is_refused(name):
     with pytest.raises(InputError, match="sweep's name"):
         SweepExperiment(name, Sweep.of("lenet"))

@@ -53,8 +53,9 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
         rows: the scorecard, from :meth:`Result.scorecard() <normscope.protocol.Result.scorecard>` or from the file.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    text.write(",".join(CSV_COLUMNS) + "\n")
+    # Every text is quoted: the module's own choice leaves out texts with a carriage return, which then end a line.
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     for row in rows:
         measured, interval = (
             json.dumps(row.get(field, {}), ensure_ascii=False) for field in ("measured", "interval")

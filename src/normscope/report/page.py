@@ -47,6 +47,8 @@ class Section:
         bitmap: the figure as a PNG file, shown instead of an SVG file of more than 1.5 MB; ``None`` when there is none.
         failures: the cells that failed, each with its error.
         notes: sentences that a reader of the rows should know.
+        names: the names in these texts that a user chose: they are shown letter by letter.
+        legend: the entries of the figure's legend that are shortened there, each with its full text.
     """
 
     id: str
@@ -62,6 +64,8 @@ class Section:
     bitmap: Path | None
     failures: Mapping[str, str]
     notes: Sequence[str] = ()
+    names: Sequence[str] = ()
+    legend: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def errors(self) -> list[tuple[str, list[str]]]:
@@ -149,9 +153,18 @@ def _anchor(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name)
 
 
-def _typeset(text: str) -> Markup:
-    """A text as HTML, escaped, with typographic apostrophes; the index of a Greek letter, ``λ_min``, is a subscript."""
+def _typeset(text: str, names: Sequence[str] = ()) -> Markup:
+    """A text as HTML, escaped, with typographic apostrophes; the index of a Greek letter, ``λ_min``, is a subscript.
+
+    Args:
+        text: the text.
+        names: names in it that a user chose: they stay as they are.
+    """
     from markupsafe import Markup, escape
 
-    curled = _APOSTROPHE.sub("’", text)
-    return Markup(_SUBSCRIPT.sub(r"\1<sub>\2</sub>", str(escape(curled))))
+    longest_first = sorted(filter(None, names), key=len, reverse=True)
+    parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text) if longest_first else [text]
+    for place in range(0, len(parts), 2):
+        curled = _APOSTROPHE.sub("’", parts[place])
+        parts[place] = Markup(_SUBSCRIPT.sub(r"\1<sub>\2</sub>", str(escape(curled))))
+    return Markup("").join(parts)

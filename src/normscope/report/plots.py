@@ -26,12 +26,14 @@ __all__ = [
     "GREY",
     "ORANGE",
     "PALETTE",
+    "PANEL_INCHES",
     "PURPLE",
     "SKY",
     "VERMILION",
     "Figure",
     "Look",
     "Panel",
+    "add_panels",
     "bare",
     "curve",
     "interval",
@@ -60,7 +62,7 @@ PALETTE = (BLACK, VERMILION, BLUE, ORANGE, GREEN, PURPLE, SKY, "#7F7F7F")
 
 GREY = "0.45"
 
-_PANEL_INCHES = (4.6, 3.4)
+PANEL_INCHES = (4.6, 3.4)
 _LEGEND_INCHES = 2.3
 _LEGEND_HANDLE_INCHES = 0.6
 _LEGEND_ROW_INCHES = 0.22
@@ -83,14 +85,20 @@ def new_figure(
 ) -> tuple[Figure, list[Panel]]:
     """A figure of so many panels, in rows of ``columns``, with light grids and no frame above and right."""
     rows = math.ceil(panels / columns)
-    inches, height = _PANEL_INCHES
+    inches, height = PANEL_INCHES
     figure = Figure(figsize=(inches * columns, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=share_y, squeeze=False)
-    axes = list(grid.flat)
+    return figure, add_panels(figure, rows, columns, share_y)
+
+
+def add_panels(
+    figure: Figure | SubFigure, rows: int, columns: int, share_y: bool | Literal["row"] = False
+) -> list[Panel]:
+    """Fill a figure with panels, row by row."""
+    axes = list(figure.subplots(rows, columns, sharey=share_y, squeeze=False).flat)
     for panel in axes:
         bare(panel)
         panel.set_ylim(0.1, 1, auto=True)  # Kept where no value is finite: a logarithmic axis can show it.
-    return figure, axes
+    return axes
 
 
 def bare(panel: Panel) -> None:

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from normscope.data import unpinned
 from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.papers.catalogue import Entry
@@ -19,6 +20,7 @@ from normscope.report import page
 from normscope.report.page import Chapter, Section
 from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.folder import ResultsFolder
+from normscope.sweep import SweepExperiment
 
 _PACKAGES = ("normscope", "torch", "numpy", "pandas", "pyarrow", "matplotlib")
 
@@ -121,4 +123,26 @@ def _section(
         bitmap=stored.bitmap if stored.bitmap.exists() else None,
         failures=metadata.failures,
         notes=metadata.notes,
+        names=_own_names(metadata.data, experiment),
+        legend=_full_labels(experiment),
     )
+
+
+def _own_names(data: str, experiment: Experiment) -> list[str]:
+    """The names in a section's texts that a user chose."""
+    names = [unpinned(data)]
+    if isinstance(experiment, SweepExperiment):
+        sweep = experiment.sweep
+        names += [*sweep.networks, *sweep.norms, sweep.layer or ""]
+    return names
+
+
+def _full_labels(experiment: Experiment) -> dict[str, str]:
+    """The entries of the legend of a sweep's figure that differ from the labels they stand for, each with its label."""
+    if not isinstance(experiment, SweepExperiment):
+        return {}
+    from normscope.report.labels import fitted
+    from normscope.sweep.readings import labels
+
+    names = list(labels(experiment.sweep).values())
+    return {entry: name for entry, name in zip(fitted(names), names, strict=True) if entry != name}

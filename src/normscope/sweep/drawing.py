@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure, SubFigure
 
 from normscope.report.labels import fitted, literal
 from normscope.report.plots import (
     PALETTE,
+    PANEL_INCHES,
     Look,
     Panel,
+    add_panels,
     legend_below,
+    legend_growth,
     log_y,
     mark_level,
     median_band,
@@ -19,38 +25,62 @@ from normscope.report.plots import (
     rate_axis,
     show_percent,
 )
-from normscope.sweep.readings import chance_error, early_step, eigenvalues, final_errors, labels, runs_of
+from normscope.sweep.depth import after_early_step, draw_rows, early_runs, panel_rows, row_inches
+from normscope.sweep.readings import chance_error, eigenvalues, final_errors, labels, runs_of
 from normscope.sweep.settings import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 _MARKERS = ("o", "s", "v", "^", "D", "P", "X", "<", ">", "*", "p")
 _DASHES = ("-", "--", "-.", ":", "-")
 _FIRST_MARK, _NEXT_MARK = 1.03, 0.035
+_MOST_HEAT_MAPS = 2
+_AROUND_ROWS = 0.8
 
 
 def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
     """The figure, with one line per network, norm and place.
 
     One panel shows the validation error, for a regression the loss, after the last epoch; with the probe ``spectrum``,
-    two more show the largest and the smallest eigenvalue.
+    two more show the largest and the smallest eigenvalue. Below, what the probes read by depth in an early run of each
+    line at its best rate.
 
     Raises:
         NotJudgedError: no run has finished.
     """
+    runs = early_runs(table, sweep) if sweep.probes else []
+    count = 3 if "spectrum" in sweep.probes else 1
+    if not any(run.tables for run in runs):
+        figure, panels = new_figure(count, columns=count)
+        _draw_by_rate(figure, panels, table, sweep)
+        return figure
+    columns = max(count, min(len(runs), _MOST_HEAT_MAPS))
+    rows = panel_rows(runs, sweep.probes, columns)
+    width, height = PANEL_INCHES[0] * columns, PANEL_INCHES[1]
+    heights = (
+        height + legend_growth([literal(run.label) for run in runs], width),
+        sum(map(row_inches, rows)) + _AROUND_ROWS,
+    )
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights).flat
+    _draw_by_rate(above, add_panels(above, 1, count), table, sweep)
+    draw_rows(below, rows, sweep)
+    return figure
+
+
+def _draw_by_rate(
+    figure: Figure | SubFigure, panels: Sequence[Panel], table: pd.DataFrame, sweep: Sweep
+) -> None:
+    """The panels against the learning rate, and their legend."""
     errors = final_errors(table, sweep)
-    spectra = "spectrum" in sweep.probes
-    count = 3 if spectra else 1
-    figure, panels = new_figure(count, columns=count)
     _set_scale(panels[0], errors, sweep)
     _draw_lines(panels[0], errors, sweep)
     if math.isfinite(level := chance_error(sweep)):
         mark_level(panels[0], level, "chance" if sweep.classifies else "mean target")
     _mark_diverged(panels[0], errors, sweep)
-    if spectra:
-        when = f"after {early_step(sweep)} steps"
+    if "spectrum" in sweep.probes:
+        when = after_early_step(sweep)
         for axes, measure, symbol in (
             (panels[1], "lambda_max", r"\lambda_{\max}"),
             (panels[2], "lambda_min", r"\lambda_{\min}"),
@@ -58,7 +88,6 @@ def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
             log_y(axes, f"${symbol}(R)$ {when}  [input power]")
             _draw_lines(axes, eigenvalues(table, sweep, measure), sweep)
     legend_below(figure)
-    return figure
 
 
 def _set_scale(axes: Panel, errors: pd.DataFrame, sweep: Sweep) -> None:

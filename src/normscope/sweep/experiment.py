@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from normscope.data import unpinned
 from normscope.errors import InputError
 from normscope.protocol import Cell, Claim, Scale
-from normscope.report.captions import MEDIAN_BAND
+from normscope.report.captions import MARKED_EDGES, MEDIAN_BAND, by_depth
 from normscope.sweep.settings import Sweep
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class SweepExperiment:
     def question(self) -> str:
         """The question that the sweep asks, for the report."""
         networks, norms = ", ".join(self.sweep.networks), ", ".join(self.sweep.norms)
-        return f"How do {self._measure} and stability of {networks} depend on the learning rate, with norm {norms}?"
+        with_norms = f", with norm {norms}" if norms else ""
+        return f"How do {self._measure} and stability of {networks} depend on the learning rate{with_norms}?"
 
     @property
     def method(self) -> str:
@@ -69,10 +70,9 @@ class SweepExperiment:
     def caption(self) -> str:
         """The caption of the figure."""
         spectra = (
-            " The other panels show the largest and the smallest eigenvalue of the autocorrelation R of "
+            " Two more panels show the largest and the smallest eigenvalue of the autocorrelation R of "
             f"{self._layer}'s input early in the run, for one batch in training mode. There, a run that had already "
-            "diverged counts as infinite. A hollow marker at the edge is a median that is infinite or 0 (below "
-            "rounding); the line stops there."
+            "diverged counts as infinite, and an eigenvalue below rounding as 0."
             if "spectrum" in self.sweep.probes
             else ""
         )
@@ -83,8 +83,8 @@ class SweepExperiment:
         return (
             f"Validation {self._measure} after the last epoch against the learning rate: {MEDIAN_BAND}. A diverged run "
             f"counts {counts}; a cross above the panel, in the colour of the line, marks a rate at which a run "
-            f"diverged.{level}{spectra}"
-        )
+            f"diverged. {MARKED_EDGES}{level}{spectra} {by_depth(self.sweep.probes)}"
+        ).rstrip()
 
     def profile(self, scale: Scale) -> Sweep:
         """The sweep's settings."""

@@ -33,14 +33,20 @@ _FEW, _DENSE = 60, 300
 
 @dataclasses.dataclass(frozen=True)
 class Layers:
-    """The layers of a table, each once, in the order of its rows."""
+    """The layers of a table, each once, in the order of its rows.
+
+    Attributes:
+        names: the layers' names.
+        name_inches: the width that a name may have; a longer one is abbreviated.
+    """
 
     names: tuple[str, ...]
+    name_inches: float = _NAME_INCHES
 
     @classmethod
-    def of(cls, tables: Iterable[pd.DataFrame]) -> Layers:
-        """The layers of tables that have a column ``layer``."""
-        return cls(tuple(dict.fromkeys(str(name) for table in tables for name in table["layer"])))
+    def of(cls, table: pd.DataFrame, name_inches: float = _NAME_INCHES) -> Layers:
+        """The layers of a table that has a column ``layer``."""
+        return cls(tuple(dict.fromkeys(map(str, table["layer"]))), name_inches)
 
     @property
     def inches(self) -> float:
@@ -80,7 +86,7 @@ class Layers:
     @functools.cached_property
     def _labels(self) -> list[str]:
         shown = self.names[:: self._every]
-        return [literal(abbreviated(name, _NAME_INCHES, NAME_POINTS)) or "(the model)" for name in shown]
+        return [literal(abbreviated(name, self.name_inches, NAME_POINTS)) or "(the model)" for name in shown]
 
     @property
     def _every(self) -> int:

@@ -34,7 +34,7 @@ _SPREAD, _ABOVE, _BELOW = Look(BLUE, "s", "-"), Look(ORANGE, ">", "none"), Look(
 
 def moments_figure(table: pd.DataFrame) -> Figure:
     """The power of every channel as a heat map, and the mean and the standard deviation of every layer."""
-    layers = Layers.of([table])
+    layers = Layers.of(table)
     titles = "every channel of the layer's output", "all values of the layer's output"
     figure, (left, right) = layers.figure(titles, below=SCALE_INCHES)
     draw_power(left, layers, table, show_scale(figure, [left], [table]))
@@ -62,7 +62,7 @@ def show_scale(
         ScalarMappable(scale, _COLORS),
         ax=list(panels),
         location="bottom",
-        aspect=35,
+        aspect=35 * len(panels),
         pad=_PAD_INCHES * figure.get_dpi() / figure.bbox.height,
         extend="min" if low > least else "neither",
         label="power $E[y^2]$ of a channel  [output power]",

@@ -19,7 +19,7 @@ _PALEST = 0.35
 
 def spectra_figure(table: pd.DataFrame) -> Figure:
     """Eigenvalues on the left and the bound on the right; of a table with steps, up to five, the later the darker."""
-    layers, shown = Layers.of([table]), _steps(table)
+    layers, shown = Layers.of(table), _steps(table)
     left_title = "autocorrelation R of the layer's input" + _share(table, shown)
     figure, (left, right) = layers.figure((left_title, "bound for ½ · squared error of that layer alone"))
     label_eigenvalues(left)
