@@ -42,6 +42,19 @@ def test_every_claim_holds_on_the_papers_numbers():
     assert [claim.seeds for claim in claims] == [3] * 4
 
 
+def test_on_data_so_easy_that_nobody_errs_no_claim_is_judged_and_none_fails():
+    zero = dict.fromkeys(SLOW, 0.0)
+    claims = EXPERIMENT.claims(curves(zero, zero, end=0.0, halfway=0.0))
+    assert [claim.verdict for claim in claims] == [Verdict.NOT_JUDGED] * 4
+    assert all("both runs of every seed have 0" in claim.reason for claim in claims)
+
+
+def test_where_batchnorm_alone_makes_no_error_the_medians_ratio_is_infinite():
+    claim = baseline_catches_up(curves({}, {"batch": 0.0}, end={**SLOW, "batch": 0.0}))
+    assert claim.verdict is Verdict.FAILS
+    assert "∞ after 2 epochs" in claim.reason
+
+
 @pytest.mark.parametrize(
     ("rule", "first", "last"),
     [

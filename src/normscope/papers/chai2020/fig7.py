@@ -17,6 +17,7 @@ from normscope.papers.chai2020.readings.lenet import by_variant, failed_error, v
 from normscope.papers.shared import (
     Findings,
     Profile,
+    Samples,
     at_last_epoch,
     chance_error,
     combinations,
@@ -59,6 +60,12 @@ def speed_order(table: pd.DataFrame) -> Judgement:
     return found.judgement()
 
 
+def _over_batch(errors: Samples, norm: str) -> float:
+    """The ratio of a variant's median to BatchNorm's; not finite where BatchNorm makes no error."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.divide(errors.median(norm), errors.median("batch")))
+
+
 def _catches_up(table: pd.DataFrame, norm: str) -> Judgement:
     """Whether a variant's final error at the higher rate is close to BatchNorm's, and how the gap has closed."""
     everywhere = validation_errors(table)
@@ -70,13 +77,14 @@ def _catches_up(table: pd.DataFrame, norm: str) -> Judgement:
     found.compare(high.ratio(norm, "batch", most=_EQUAL))
     with contextlib.suppress(NotJudgedError):
         low = by_variant("error", runs, rate=_LOW)
-        gaps = np.log([one.median(norm) / one.median("batch") for one in (low, high)])
+        with np.errstate(divide="ignore"):
+            gaps = np.log([_over_batch(one, norm) for one in (low, high)])
         if np.isfinite(gaps).all() and gaps[0] != 0:
             found.measure({f"log gap at {_HIGHER:g} / at {_LOW:g}": float(gaps[1] / gaps[0])})
     last = int(runs["epoch"].max())
     half = max(1, last // 2)
     halfway = by_variant("error", everywhere, rate=_HIGHER, epoch=half)
-    ratios = [in_words("", one.median(norm) / one.median("batch")) for one in (halfway, high)]
+    ratios = [in_words("", _over_batch(one, norm)) for one in (halfway, high)]
     found.remark(f"the medians' ratio is {ratios[0]} after {half} and {ratios[1]} after {last} epochs")
     return found.judgement()
 

@@ -227,7 +227,8 @@ def _groups(
         groups = [first, second]
     else:
         if (np.isinf(first[common]) & (first[common] == second[common])).all():
-            raise NotJudgedError(f"{name}: both runs of every seed diverged")
+            zero = (first[common] < 0).all()  # the logarithm of 0
+            raise NotJudgedError(f"{name}: both runs of every seed {'have 0' if zero else 'diverged'}")
         with np.errstate(invalid="ignore"):
             groups = [(first[common] - second[common]).where(first[common] != second[common], 0.0)]
     arrays = tuple(group.dropna().to_numpy(dtype=np.float64) for group in groups)
