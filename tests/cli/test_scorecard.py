@@ -77,6 +77,30 @@ def test_a_paper_of_36_claims_fits_its_screen(shown, columns):
     assert max(map(len, lines)) <= columns
 
 
+def on_data(id, note):
+    return dataclasses.replace(result(id, claim(), notes=[note, "Another note."]), data_note=note)
+
+
+def test_data_that_are_not_the_papers_are_named_once_above_the_claims(shown):
+    note = "Judged on kmnist, not on the paper's data, mnist."
+    lines = shown(on_data("p.fig1@kmnist", note), on_data("p.fig2@kmnist", note))
+    assert lines[1] == note
+    assert [line.split()[1] for line in lines[2:4]] == ["fig1", "fig2"]
+    assert sum(note in line for line in lines) == 1
+    assert any(line.endswith("Another note.") for line in lines)
+
+
+def test_where_results_differ_in_their_data_every_line_names_them(shown):
+    lines = shown(
+        on_data("p.fig1@kmnist", "Judged on kmnist."),
+        on_data("p.fig1@own-1", "Judged on mine."),
+        result("p.fig1", claim()),
+    )
+    assert [line.split()[1] for line in lines[1:4]] == ["fig1@kmnist", "fig1@own-1", "fig1"]
+    assert "p.fig1@kmnist: Judged on kmnist." in lines
+    assert "p.fig1@own-1: Judged on mine." in lines
+
+
 def test_the_tally_is_above_and_below_the_lines(shown):
     verdicts = [HOLDS] * 22 + [FAILS] * 3 + [UNDECIDED] * 5 + [NOT_JUDGED] * 4
     lines = shown(result("p.fig1", *(claim(verdict=verdict) for verdict in verdicts)))

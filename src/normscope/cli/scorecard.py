@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from normscope.papers.other_data import base_of
 from normscope.progress import console, counted
 from normscope.protocol import IDENTITY, Verdict
 from normscope.report.scorecard import (
@@ -47,6 +48,8 @@ _FEW = 2
 def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
     """Print the tally, a line per claim, notes and failures, and the tally again.
 
+    What is to be known of the data of all results comes right below the first tally.
+
     Args:
         results: what is shown, in that order.
         verbose: after the lines, print each claim's sentence, source, test, numbers and reason; leave out nothing.
@@ -55,15 +58,21 @@ def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
     names = _names([result.id for result in results])
     summary = _summary([claim.verdict for result in results for claim in result.claims])
     screen.print(summary, style="bold")
+    data_note = _shared_data_note(results)
+    head = _wrapped(data_note, screen.width)
+    for words in head:
+        screen.print(Text(words), soft_wrap=True)
     for line in _claim_lines(results, names, screen.width):
         screen.print(line, no_wrap=True, overflow="ellipsis")
-    room = max(_MOST_LINES - 3 - sum(len(result.claims) for result in results), _LEAST_REMARK_LINES)
+    room = max(
+        _MOST_LINES - 3 - len(head) - sum(len(result.claims) for result in results), _LEAST_REMARK_LINES
+    )
     if verbose:
         room = sys.maxsize
         for row in (row for result in results for row in result.scorecard()):
             _show_details(screen, row)
         screen.print()
-    for remark in _remark_lines(_remarks(results, verbose=verbose), screen.width, room):
+    for remark in _remark_lines(_remarks(results, data_note, verbose=verbose), screen.width, room):
         screen.print(Text(remark), soft_wrap=True)
     screen.print(summary, style="bold")
     if not verbose:
@@ -71,9 +80,17 @@ def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
 
 
 def _names(ids: Sequence[str]) -> dict[str, str]:
-    """The names to show: those of one paper without the paper's name."""
+    """The names to show: those of one paper without the paper's name, those of one data set without the data's."""
     papers = {paper for paper, dot, _ in (id.partition(".") for id in ids) if dot}
-    return {id: id.partition(".")[2] or id if len(papers) == 1 else id for id in ids}
+    names = {id: id.partition(".")[2] or id if len(papers) == 1 else id for id in ids}
+    one_data_set = len({id.removeprefix(base_of(id)) for id in ids}) == 1
+    return {id: base_of(name) if one_data_set else name for id, name in names.items()}
+
+
+def _shared_data_note(results: Sequence[Result]) -> str:
+    """What is to be known of the data, where it is the same of all results; else empty."""
+    notes = {result.data_note for result in results}
+    return notes.pop() if len(notes) == 1 else ""
 
 
 def _summary(verdicts: Sequence[Verdict]) -> str:
@@ -191,8 +208,10 @@ def _wrapped(text: str, columns: int, indent: int = 0) -> list[str]:
     )  # fmt: skip
 
 
-def _remarks(results: Sequence[Result], *, verbose: bool) -> list[str]:
+def _remarks(results: Sequence[Result], shown: str, *, verbose: bool) -> list[str]:
     """The errors, each with the number of cells that it stopped, then the notes; each once, with its experiments.
+
+    A note that has been ``shown`` is left out.
 
     Unless ``verbose``, many experiments are counted rather than named.
     """
@@ -202,7 +221,8 @@ def _remarks(results: Sequence[Result], *, verbose: bool) -> list[str]:
         for error in result.failures.values():
             stopped[error][result.id] += 1
         for note in result.notes:
-            noted[note].append(result.id)
+            if note != shown:
+                noted[note].append(result.id)
 
     def at(where: Collection[str]) -> str:
         if verbose or len(where) <= _FEW:
