@@ -1,6 +1,7 @@
 """Moments against direct computation, by law, and the promise to leave no trace."""
 
 import copy
+import importlib
 import math
 import random
 
@@ -197,6 +198,44 @@ def test_a_layer_that_did_not_run_has_one_row_without_numbers():
     assert (row["count"], row["note"]) == (0, "the layer did not run")
     assert math.isnan(row["mean"])
     assert rows["channel"].isna().sum() == 1
+
+
+class NormWithActivation(nn.BatchNorm2d):
+    """As in timm: a norm that holds its activation as a module."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        return self.act(super().forward(x))
+
+
+class ScaledNorm(nn.Module):
+    """A norm that keeps its gain in a module of its own."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.scale = nn.ParameterList([torch.ones(channels)])
+
+    def forward(self, x):
+        return x / x.square().mean((2, 3), keepdim=True).sqrt() * self.scale[0].view(-1, 1, 1)
+
+
+@pytest.mark.parametrize("norm", [NormWithActivation(3), ScaledNorm(3)], ids=type)
+def test_a_norm_with_modules_of_its_own_is_measured(norm):
+    x = batch(9, 3, 4, 5)
+    rows = ns.probes.moments(nn.Sequential(norm), x)
+    assert set(rows["layer"]) == {"0"}
+    check(rows, copy.deepcopy(norm)(x))
+
+
+@pytest.mark.parametrize("kind", ["LlamaRMSNorm", "T5LayerNorm", "MistralRMSNorm"])
+def test_the_rms_norms_of_transformers_are_measured_by_channel(kind):
+    modules = {"LlamaRMSNorm": "llama", "T5LayerNorm": "t5", "MistralRMSNorm": "mistral"}
+    module = importlib.import_module(f"transformers.models.{modules[kind]}.modeling_{modules[kind]}")
+    norm, x = getattr(module, kind)(6), batch(2, 7, 6, scale=3.0)
+    check(ns.probes.moments(nn.Sequential(norm), x), norm(x), 2)
 
 
 def test_a_layer_whose_output_is_not_a_tensor_says_so():

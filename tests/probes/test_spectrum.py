@@ -113,6 +113,105 @@ def test_has_one_row_a_group():
         assert row.dim == 6
 
 
+def test_groups_are_summarised_by_their_extremes_and_their_mean_power():
+    model, x = nn.Conv1d(6, 6, 3, groups=3), batch(8, 6, 20) * torch.tensor([1, 2, 3, 4, 5, 6])[:, None]
+    each = ns.probes.spectrum(model, x, groups=True)
+    (row,) = ns.probes.spectrum(model, x).to_dict("records")
+    assert (row["groups"], row["samples"], row["positions"], row["dim"]) == (3, 8 * 18, 18, 6)
+    assert (row["lambda_min"], row["lambda_max"]) == (each.lambda_min.min(), each.lambda_max.max())
+    assert (row["condition"], row["lr_bound"]) == (each.condition.max(), each.lr_bound.min())
+    assert row["power"] == pytest.approx(float(truth(x.double().unfold(2, 3, 1))[1]), rel=1e-9)
+
+
+def test_a_note_of_some_groups_says_how_many():
+    x = batch(8, 6, 20)
+    x[:, 2:4] = 0
+    row = ns.probes.spectrum(nn.Conv1d(6, 6, 3, groups=3), x).iloc[0]
+    assert row.note == "1 of 3 groups: the input is zero throughout"
+    assert (row.lambda_min, row.condition) == (0, math.inf)
+    x[0, 0, 0] = math.nan
+    row = ns.probes.spectrum(nn.Conv1d(6, 6, 3, groups=3), x).iloc[0]
+    assert row.note.startswith("2 of 3 groups (groups=True shows the notes of all): the input holds values")
+    assert math.isnan(row.lambda_max)
+
+
+@pytest.mark.parametrize("extremes", [False, True])
+def test_a_zero_eigenvalue_of_too_few_patches_is_told_from_one_of_the_input(extremes):
+    """32 patches span at most 32 of 75 dimensions; 75 patches may span them all."""
+    layer, x = nn.Conv2d(3, 4, 5), batch(32, 3, 5, 5)
+    few = ns.probes.spectrum(layer, x, extremes=extremes).iloc[0]
+    assert (few.samples, few.lambda_min, few.condition) == (32, 0, math.inf)
+    assert (
+        few.note
+        == "32 patches span at most 32 of 75 dimensions: λ_min is 0 whatever the data; give a larger batch"
+    )
+    enough = ns.probes.spectrum(layer, batch(200, 3, 5, 5), extremes=extremes).iloc[0]
+    assert (enough.samples, enough.note) == (200, "")
+    assert enough.lambda_min > 0
+    x = batch(200, 3, 5, 5)
+    x[:, 1] = x[:, 0]
+    doubled = ns.probes.spectrum(layer, x, extremes=extremes).iloc[0]
+    assert (doubled.lambda_min, doubled.condition) == (0, math.inf)
+    assert doubled.note == "λ_min is 0 to rounding: in at least one direction, the input has no power"
+
+
+def test_samples_are_the_patches_of_all_calls_and_batches():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv1d(2, 2, 3, padding=1)
+
+        def forward(self, x):
+            return self.layer(self.layer(x))
+
+    found = ns.probes.accumulate(Twice(), [batch(5, 2, 7), batch(3, 2, 7)]).iloc[0]
+    assert (found.samples, found.positions) == (2 * 8 * 7, 14)
+
+
+LOSSES = {
+    "half the squared error": (lambda y, t: (y - t).square().sum() / (2 * len(y)), lambda m, c: 1),
+    "the squared error": (lambda y, t: (y - t).square().sum() / len(y), lambda m, c: 1 / 2),
+    "mse_loss": (F.mse_loss, lambda m, c: m * c / 2),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(nn.Conv1d(2, 3, 2, bias=False), (6, 2, 5)), (nn.Linear(4, 1, bias=False), (9, 4))]
+)
+def test_the_bound_is_twice_the_inverse_of_the_losss_largest_curvature(layer, shape, loss):
+    """Gradient descent on a quadratic diverges above 2/λ_max of its Hessian."""
+    measure, factor = LOSSES[loss]
+    layer, x = layer.double(), batch(*shape).double()
+    with torch.no_grad():
+        target = torch.randn_like(layer(x))
+
+    def of_weight(weight):
+        return measure(torch.func.functional_call(layer, {"weight": weight}, (x,)), target)
+
+    size = layer.weight.numel()
+    hessian = torch.autograd.functional.hessian(of_weight, layer.weight.detach()).reshape(size, size)
+    row = ns.probes.spectrum(layer, x).iloc[0]
+    outputs = layer.weight.shape[0]
+    found = row.lr_bound * factor(row.positions, outputs)
+    assert found == pytest.approx(2 / float(torch.linalg.eigvalsh(hessian)[-1]), rel=1e-9)
+
+
+def test_layers_come_in_the_order_in_which_they_first_ran_and_the_rest_last():
+    class Crossed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unused, self.last, self.first = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.first(self.last(self.first(x)))
+
+    x = batch(20, 4)
+    for read in (ns.probes.spectrum, ns.probes.moments):
+        assert list(dict.fromkeys(read(Crossed(), x).layer)) == ["first", "last", "unused"]
+        assert list(dict.fromkeys(read(Crossed(), x, layers=["last", "first"]).layer)) == ["last", "first"]
+
+
 def test_flattens_the_extra_dimensions_of_a_linear_layer_into_positions():
     x = batch(4, 3, 5, 6)
     row = ns.probes.spectrum(nn.Linear(6, 2), x).iloc[0]

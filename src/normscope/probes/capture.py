@@ -132,7 +132,7 @@ def call(model: nn.Module, x: Any) -> None:
     except Exception as error:  # a user's model may raise anything
         what = f"of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"({type(x).__name__})"
         reason = (str(error).strip().splitlines() or [""])[0]
-        if not isinstance(error, RuntimeError | TypeError) or not reason:
+        if type(error) not in (RuntimeError, TypeError) or not reason:  # what torch raises explains itself
             reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
         raise InputError(f"the model cannot take this input {what}: {reason}") from error
 

@@ -8,6 +8,7 @@ layer that hooks watch is left to the hooks.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from normscope.probes.uses import PRODUCTS, Use, use_of
+from normscope.probes.uses import LAYERS, PRODUCTS, Use, uses_of
 from normscope.probes.weights import Marks, Weight, tensors
 
 _VIEWS = (torch.ops.aten.view, torch.ops.aten._unsafe_view)
 _SUMS = (torch.ops.aten.add, torch.ops.aten.add_)
-_UNREAD = re.compile(r"rnn|lstm|gru|_trilinear|_grouped_mm|_scaled_mm|_int_mm|_cdist")
+_UNREAD = re.compile(r"rnn|lstm|gru|_trilinear|_scaled_mm|_scaled_grouped_mm|_int_mm|_cdist")
 """Operations that multiply weights with data in a way that is not read."""
 
 
@@ -53,7 +54,7 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.layers = list(layers.values())
         self.covered, self.found, self.made, self.unread = covered, found, made, unread
-        self.marks = Marks(model, layers)
+        self.marks = Marks(model)
         self.active: list[nn.Module | None] = []
         self.waiting: list[Callable[[], None]] = []
         self.pending: tuple[Use, Tensor] | None = None
@@ -86,28 +87,34 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operation, and report it if it is the call of a layer."""
         kwargs = kwargs or {}
         operation = getattr(func, "overloadpacket", None)
-        self._catch_up(operation, args)
+        if self.waiting or self.pending:
+            self._catch_up(operation, args)
+        if self.active and self.active[-1] is not None:
+            return func(*args, **kwargs)  # in the call of a layer that hooks measure
         if torch.is_inference_mode_enabled() and operation is not None:
             with self:  # F.linear and the like come whole here: see the operations that they consist of
                 output = func.decompose(*args, **kwargs)
             if output is not NotImplemented:
                 return output
-        with torch.no_grad():
-            use = use_of(operation, args, self.marks, self.active)
-            if use is not None:
-                self.found(use)
+        uses = uses_of(operation, args, kwargs, self.marks) if operation in LAYERS else []
+        if uses:
+            with torch.no_grad():
+                for use in uses:
+                    self.found(use)
         output = func(*args, **kwargs)
-        self.marks.follow((args, kwargs), output, operation in PRODUCTS)
-        if use is not None:
+        self.marks.follow((args, kwargs), output, product=operation in PRODUCTS, layer=bool(uses))
+        for use in uses:
             self.pending = (use, output)
             if not use.bias_follows:
                 self._complete()
-        elif self.pending is not None:
+        if uses:
+            return output
+        if self.pending is not None:
             self.pending = (self.pending[0], output)
             if operation in _SUMS:
                 self._complete()
-        elif _UNREAD.search(name := str(operation)):
-            self._name(name, args)
+        elif _is_unread(operation):
+            self._name(str(operation), args)
         return output
 
     def _catch_up(self, operation: Any, args: tuple[Any, ...]) -> None:
@@ -136,7 +143,7 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _name(self, operation: str, args: tuple[Any, ...]) -> None:
         for tensor in tensors(args):
             weight = self.marks.weight(tensor)
-            if weight is not None and tensor.ndim > 1 and not weight.inside.intersection(self.active):
+            if weight is not None and tensor.ndim > 1:
                 self.unread(weight, operation)
 
     def _enter(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -144,3 +151,8 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _leave(self, layer: nn.Module, args: Any, output: Any) -> None:
         self.active.pop()
+
+
+@functools.cache
+def _is_unread(operation: Any) -> bool:
+    return bool(_UNREAD.search(str(operation)))

@@ -199,7 +199,10 @@ def summary(rows: list[Spectrum]) -> Spectrum:
         return rows[0]
     tightest = min(rows, key=lambda row: row.lr_bound)
     notes = [row.note for row in rows if row.note]
-    each = {note: notes.count(note) for note in notes}
+    note = notes[0] if notes else ""
+    if note and notes.count(note) < len(rows):
+        others = " (groups=True shows the notes of all)" if len({*notes}) > 1 else ""
+        note = f"{len(notes)} of {len(rows)} groups{others}: {note}"
     return Spectrum(
         dim=tightest.dim,
         positions=tightest.positions,
@@ -209,10 +212,7 @@ def summary(rows: list[Spectrum]) -> Spectrum:
         power=float(np.mean([row.power for row in rows])),
         lr_bound=float(np.min([row.lr_bound for row in rows])),
         samples=min(row.samples or 0 for row in rows),
-        note="; ".join(
-            note if count == len(rows) else f"{count} of {len(rows)} groups: {note}"
-            for note, count in each.items()
-        ),
+        note=note,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,12 @@ PRODUCTS = {
 """Operations that multiply two matrices, vectors or stacks of matrices, and the positions of their factors."""
 
 CONVOLUTIONS = (_aten.convolution, _aten._convolution)
+GROUPED = getattr(
+    _aten, "_grouped_mm", None
+)  # the experts of a mixture; older versions of torch do not have it
+LAYERS = {*PRODUCTS, *CONVOLUTIONS, GROUPED} - {None}
+"""Every operation that may be the call of a layer."""
+
 _LINEAR = Geometry((), (), (), ())
 
 
@@ -55,32 +61,37 @@ class Use:
         return weight is not None and weight.owner == self.weight.owner and tensor.ndim == 1
 
 
-def use_of(operation: Any, args: Sequence[Any], marks: Marks, active: Sequence[object]) -> Use | None:
-    """The layer that an operation is; None if it has no weight, or if the weight's own layer is in ``active``."""
+def uses_of(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any], marks: Marks) -> list[Use]:
+    """The layers that an operation is; none if it has no weight, or if it only computes one."""
     if operation in CONVOLUTIONS:
         weight = marks.get(args[1])
-        if weight and _is_call(weight, marks.get(args[0]), len(args[0]) > 1, active):
-            return _convolution(weight, args)
+        if weight and _is_call(weight, marks.get(args[0]), len(args[0]) > 1):
+            return [_convolution(weight, args)]
+    elif operation == GROUPED:
+        ends = args[2] if len(args) > 2 else kwargs.get("offs")
+        weight = marks.get(args[1])
+        if weight and ends is not None and args[1].ndim == 3 and _is_call(weight, None, True):
+            return _experts(weight, args[0], args[1], ends.tolist())
     elif operation in PRODUCTS:
         first, second = (args[position] for position in PRODUCTS[operation])
         left, right = marks.get(first), marks.get(second)
         if right and right.weight:
-            if _is_call(right, left, first.ndim > 1 and first.shape[-2] > 1, active):
+            if _is_call(right, left, min(first.ndim, second.ndim) > 1 and first.shape[-2] > 1):
                 biased = operation not in (_aten.addmm, _aten.baddbmm, _aten.addmv)
-                return _linear(right, first, second, biased)
-        elif left and _is_call(left, right, second.ndim > 1 and second.shape[-1] > 1, active):
+                return [_linear(right, first, second, biased)]
+        elif left and _is_call(left, right, second.ndim > 1 and second.shape[-1] > 1):
             use = _linear(left, _flipped(second), _flipped(first), False)
-            return dataclasses.replace(use, channels=lambda output: use.channels(_flipped(output)))
-    return None
+            return [dataclasses.replace(use, channels=lambda output: use.channels(_flipped(output)))]
+    return []
 
 
-def _is_call(weight: Mark, other: Mark | None, several: bool, active: Sequence[object]) -> bool:
+def _is_call(weight: Mark, other: Mark | None, several: bool) -> bool:
     """Whether a product is the call of a layer, and not part of how a weight is computed.
 
     A spectral norm multiplies a weight by one vector of its own; an orthogonal weight is a product of a matrix with
     itself.
     """
-    if weight.weight is None or any(layer in weight.weight.inside for layer in active):
+    if weight.weight is None:
         return False
     return other is None or (several and other.weight is not weight.weight)
 
@@ -115,6 +126,18 @@ def _linear(mark: Mark, x: Tensor, weight: Tensor, bias_follows: bool) -> Use:
     geometry = dataclasses.replace(_LINEAR, groups=layers)
     bias_follows &= layers == 1
     return Use(_weight(mark), "linear", (mark.offset, width), rows, geometry, channels, bias_follows)
+
+
+def _experts(mark: Mark, x: Tensor, weights: Tensor, ends: Sequence[int]) -> list[Use]:
+    """A linear layer for each of the stacked weights (S, K, C), which reads its own rows of x (B, K), in order."""
+    uses = []
+    for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        if end > start:
+            own = Mark(mark.weight, mark.offset + number * weights.stride(0) * weights.element_size())
+            use, rows = _linear(own, x[start:end], weights[number], False), slice(start, end)
+            channels = lambda output, use=use, rows=rows: use.channels(output[rows])  # noqa: E731
+            uses.append(dataclasses.replace(use, channels=channels))
+    return uses
 
 
 def _stacked(mark: Mark, weight: Tensor) -> tuple[int, Callable[[Tensor], Tensor]]:

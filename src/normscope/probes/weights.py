@@ -25,14 +25,12 @@ class Weight:
         parameter: the parameter.
         owner: the name of the module that holds it.
         kind: that module's class, in lower case.
-        inside: the watched layers to which the parameter belongs: they use it in their own calls.
     """
 
     name: str
     parameter: Tensor
     owner: str
     kind: str
-    inside: frozenset[nn.Module]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +65,11 @@ class Marks:
 
     Args:
         model: the model, whose parameters are weights and whose buffers are constants.
-        layers: the layers that are watched, by name.
     """
 
-    def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self._of: MutableMapping[Tensor, Mark] = WeakTensorKeyDictionary()
-        for weight in weights(model, layers):
+        for weight in weights(model):
             self._of[weight.parameter] = Mark(weight, 0, weight.parameter.numel())
         for buffer in model.buffers():
             self._of[buffer] = CONSTANT
@@ -86,18 +83,19 @@ class Marks:
         mark = self.get(tensor)
         return mark.weight if mark else None
 
-    def follow(self, given: Any, made: Any, product: bool) -> None:
+    def follow(self, given: Any, made: Any, *, product: bool, layer: bool) -> None:
         """Mark what an operation made of the tensors that it was given.
 
         Of weights and constants alone, it makes a weight; of constants alone, or of nothing, a constant. A product of
-        two different parameters is a constant, because it may be an output as well as a weight.
+        different parameters, such as the norm of a weight that a spectral norm estimates, is a constant. The output of
+        a layer is data, even if its input is a parameter.
         """
         marks = [self._of.get(tensor) for tensor in tensors(given)]
         found: Mark | None = None
-        if None not in marks:
+        if not layer and None not in marks:
+            one = len({mark.weight for mark in marks if mark is not None}) == 1
             of_weights = [mark for mark in marks if mark is not None and mark.weight is not None]
-            same = len({mark.weight for mark in of_weights}) == 1 == len({*marks})
-            found = of_weights[0] if of_weights and (not product or same) else CONSTANT
+            found = of_weights[0] if of_weights and (one or not product) else CONSTANT
         for tensor in tensors(made):
             if found is not None:
                 self._of[tensor] = found.of(tensor)
@@ -105,26 +103,21 @@ class Marks:
                 self._of.pop(tensor, None)
 
 
-def weights(model: nn.Module, layers: Mapping[str, nn.Module]) -> Iterator[Weight]:
-    """Every parameter of a model, once; ``layers`` are watched."""
+def weights(model: nn.Module) -> Iterator[Weight]:
+    """Every parameter of a model, once."""
     modules = dict(model.named_modules()) | dict(module_kinds.modules(model))
-    inside: dict[Tensor, set[nn.Module]] = {}
-    for layer in layers.values():
-        for parameter in layer.parameters():
-            inside.setdefault(parameter, set()).add(layer)
     seen: set[Tensor] = set()
     for owner, module in modules.items():
         for key, parameter in module.named_parameters(recurse=False):
             if parameter not in seen:
                 seen.add(parameter)
                 name = _layer_name(f"{owner}.{key}".lstrip("."), owner, modules)
-                kind = type(module).__name__.lower()
-                yield Weight(name, parameter, owner, kind, frozenset(inside.get(parameter, ())))
+                yield Weight(name, parameter, owner, type(module).__name__.lower())
 
 
 def weight_names(model: nn.Module) -> Iterator[str]:
     """The names of the layers that a model may have without calling one: of its parameters that are no vectors."""
-    for weight in weights(model, {}):
+    for weight in weights(model):
         if weight.parameter.ndim > 1:
             yield weight.name
 

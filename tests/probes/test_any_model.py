@@ -1,0 +1,258 @@
+"""Calls, containers and tensors of any kind: the model is measured, and is afterwards as before."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pandas.testing import assert_frame_equal
+from torch import nn
+from torch.nn import functional as F
+
+import normscope as ns
+from normscope.errors import InputError
+
+BOTH = pytest.mark.parametrize("read", [ns.probes.spectrum, ns.probes.moments])
+
+
+def batch(*shape, seed=1):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Calling(nn.Module):
+    """Calls its layer as the function says."""
+
+    def __init__(self, layer, call):
+        super().__init__()
+        self.layer = layer
+        self.call = call
+
+    def forward(self, *args, **kwargs):
+        return self.call(self.layer, *args, **kwargs)
+
+
+class Mine(nn.Linear):
+    def forward(self, features, scale=1.0):
+        return super().forward(scale * features)
+
+
+class Listed(nn.Linear):
+    def forward(self, parts):
+        return super().forward(torch.cat(parts, -1))
+
+
+CALLS = {
+    "positional": (nn.Linear(4, 3), lambda layer, x: layer(x)),
+    "input=": (nn.Linear(4, 3), lambda layer, x: layer(input=x)),
+    "another name": (Mine(4, 3), lambda layer, x: layer(features=x)),
+    "after a number": (Mine(4, 3), lambda layer, x: layer(scale=1.0, features=x)),
+    "in a list": (Listed(4, 3), lambda layer, x: layer([x[:, :2], x[:, 2:]])),
+}
+
+
+@pytest.mark.parametrize(("layer", "call"), CALLS.values(), ids=CALLS)
+def test_a_layers_input_is_found_whatever_its_name(layer, call):
+    x = batch(20, 4)
+    found = ns.probes.spectrum(Calling(layer, call), x)
+    assert_frame_equal(found, ns.probes.spectrum(nn.Linear(4, 3), x).assign(layer="layer"))
+
+
+def test_a_transposed_convolution_called_with_an_output_size_is_measured_for_that_size():
+    layer, x = nn.ConvTranspose2d(2, 3, 3, stride=2), batch(5, 2, 6, 6)
+    padded = nn.ConvTranspose2d(2, 3, 3, stride=2, output_padding=1)
+    for call in (lambda layer, x: layer(x, output_size=(14, 14)), lambda layer, x: layer(x, [14, 14])):
+        found = ns.probes.spectrum(Calling(layer, call), x)
+        assert_frame_equal(found, ns.probes.spectrum(padded, x).assign(layer="layer"))
+
+
+@BOTH
+def test_a_model_in_a_parallel_wrapper_is_measured_under_the_wrappers_names(read):
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)), batch(20, 4)
+    found = read(nn.DataParallel(model), x)
+    assert_frame_equal(found, read(model, x).pipe(lambda t: t.assign(layer="module." + t.layer)))
+
+
+def test_a_distributed_model_is_measured_by_one_process_alone():
+    """The wrapper's forward would wait for the other processes."""
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6)), batch(20, 4)
+    distributed = torch.distributed
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        wrapped = nn.parallel.DistributedDataParallel(model)
+        wrapped.register_forward_pre_hook(lambda module, args: pytest.fail("the wrapper was called"))
+        found = ns.probes.spectrum(wrapped, x)
+    finally:
+        distributed.destroy_process_group()
+    assert_frame_equal(
+        found, ns.probes.spectrum(model, x).pipe(lambda t: t.assign(layer="module." + t.layer))
+    )
+
+
+@BOTH
+def test_layers_in_plain_lists_are_measured(read):
+    class Held(nn.Module):
+        def __init__(self, layers):
+            super().__init__()
+            self.steps = list(layers)
+
+        def forward(self, x):
+            for step in self.steps:
+                x = step(x)
+            return x
+
+    layers, x = (nn.Linear(4, 6), nn.Linear(6, 2)), batch(20, 4)
+    found = read(Held(layers), x)
+    assert_frame_equal(
+        found, read(nn.Sequential(*layers), x).pipe(lambda t: t.assign(layer="steps." + t.layer))
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError, KeyError, ZeroDivisionError, NotImplementedError, AttributeError]
+)
+@BOTH
+def test_whatever_the_forward_raises_is_an_input_error_that_names_it(read, error):
+    class Raising(nn.Module):
+        def forward(self, x):
+            raise error("as asked\nin two lines")
+
+    with pytest.raises(InputError, match=rf"\(3, 2\): {error.__name__}: .*as asked") as raised:
+        read(Raising(), torch.ones(3, 2))
+    assert isinstance(raised.value.__cause__, error)
+    assert "\n" not in str(raised.value).replace("\\n", "")
+
+
+def inference(*shape):
+    with torch.inference_mode():
+        return batch(*shape)
+
+
+flat = batch(7)
+TENSORS = {
+    "expanded": batch(1, 3).expand(4, 3),
+    "overlapping": flat.as_strided((5, 3), (1, 1)),
+    "inference": inference(4, 3),
+    "view": flat[2:5],
+    "integer": torch.arange(5),
+    "boolean": torch.tensor([True, False]),
+    "complex": torch.ones(3, dtype=torch.complex64),
+    "half": batch(3).half(),
+    "NaN": torch.tensor([torch.nan, 1.0]),
+    "scalar": torch.tensor(2.0),
+    "empty": torch.ones(0, 3),
+    "sparse": torch.eye(3).to_sparse(),
+    "compressed": torch.eye(3).to_sparse_csr(),
+    "meta": torch.ones(3, device="meta"),
+    "quantized": torch.quantize_per_tensor(batch(3), 0.1, 0, torch.quint8),
+    "MKL-DNN": batch(3, 3).to_mkldnn() if torch.backends.mkldnn.is_available() else batch(3, 3),
+}  # fmt: skip
+
+
+class Changing(nn.Module):
+    """Changes a tensor in place, if it can, and rebinds another, as a buffer and as an attribute."""
+
+    def __init__(self, tensor):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.register_buffer("buffer", tensor)
+        self.plain = tensor.clone()
+        self.register_buffer("rebound", torch.zeros(2))
+        self.calls = 0
+
+    def forward(self, x):
+        for tensor in (self.buffer, self.plain):
+            change(tensor)
+        self.rebound = self.rebound + 1
+        self.calls += 1
+        self.seen = x
+        del self.buffer
+        return self.layer(x)
+
+
+def change(tensor):
+    if tensor.is_meta or tensor.is_quantized or tensor.is_mkldnn:
+        return
+    if tensor.layout == torch.sparse_coo:
+        tensor = tensor._values()
+    elif tensor.layout == torch.sparse_csr:
+        tensor = tensor.values()
+    base = torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage())
+    base.zero_()
+
+
+def bits(tensor):
+    if tensor.is_meta:
+        return []
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    return (tensor.int_repr() if tensor.is_quantized else tensor).numpy().tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:.*(beta state|deprecated).*:UserWarning")
+@pytest.mark.parametrize("kind", TENSORS)
+@BOTH
+def test_a_tensor_of_any_kind_is_afterwards_as_before(read, kind):
+    model, x = Changing(TENSORS[kind]), batch(6, 3)
+    order = list(model.state_dict())
+    buffer, plain = bits(model.buffer), bits(model.plain)
+    read(model, x)
+    assert model.buffer is TENSORS[kind]
+    assert (bits(model.buffer), bits(model.plain)) == (buffer, plain)
+    assert (model.rebound.tolist(), model.calls, hasattr(model, "seen")) == ([0, 0], 0, False)
+    assert list(model.state_dict()) == order
+
+
+@BOTH
+def test_a_tensor_that_is_resized_or_given_other_memory_gets_its_own_back(read):
+    class Resizing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(batch(3, 3))
+            self.register_buffer("grown", batch(4))
+            self.register_buffer("freed", batch(4))
+
+        def forward(self, x):
+            self.weight.data = torch.zeros(3, 3)
+            self.grown.resize_(100).zero_()
+            self.freed.untyped_storage().resize_(0)
+            return x @ self.weight
+
+    model = Resizing()
+    before = {name: (tensor.data_ptr(), tensor.clone()) for name, tensor in model.state_dict().items()}
+    read(model, batch(6, 3))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name][1])
+    assert model.weight.data_ptr() == before["weight"][0]
+
+
+@BOTH
+def test_measuring_between_forward_and_backward_leaves_the_gradient(read):
+    """Nothing is written into what autograd saved."""
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2)), batch(6, 4)
+    model(x).sum().backward()
+    wanted = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    loss = model(x).sum()
+    read(model, x)
+    loss.backward()
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), wanted, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*Complex.*:UserWarning")
+def test_complex_layers_are_named_and_not_read():
+    model, x = nn.Sequential(nn.Linear(3, 2, dtype=torch.complex64)), batch(5, 3).to(torch.complex64)
+    assert ns.probes.spectrum(model, x).note.tolist() == ["an input of type torch.complex64 is not read"]
+    assert ns.probes.moments(model, x).note.tolist() == ["the output is complex"]
+
+
+def test_a_sparse_input_is_read_as_its_dense_equal():
+    dense = F.relu(batch(20, 4))
+    model = nn.Linear(4, 3)
+    assert_frame_equal(ns.probes.spectrum(model, dense.to_sparse()), ns.probes.spectrum(model, dense))
+
+
+def test_a_nested_input_is_read_vector_by_vector():
+    parts = [batch(7, 4), batch(5, 4, seed=2)]
+    model = nn.Linear(4, 3)
+    found = ns.probes.spectrum(model, torch.nested.nested_tensor(parts, layout=torch.jagged)).iloc[0]
+    assert found.lambda_max == pytest.approx(ns.probes.spectrum(model, torch.cat(parts)).lambda_max[0])
+    assert (found.samples, found.positions) == (12, 6)
