@@ -52,7 +52,7 @@ def reproduce(
         ray_address: a running Ray cluster to join; by default Ray is started here.
         progress: whether to show progress; by default only in a notebook.
         data: another data set than the paper's: a name of the catalogue, ``"module:loader"``, ``"idx:FOLDER"`` or
-            ``"images:FOLDER"``. The results go under ``"<id>@<data>"``, beside the paper's own, and say so.
+            ``"images:FOLDER"``. The results go under ``"<id>@<data>"``, next to the paper's own, and say so.
 
     Returns:
         The table, the judged claims, and the figure on demand.

@@ -43,7 +43,7 @@ def command(
 
     Finished cells are kept: after an interruption, the same command runs only the missing ones.
 
-    With --data, the results are those of ID@NAME, beside the paper's own, and say so.
+    With --data, the results are those of ID@NAME, next to the paper's own, and say so.
     """
     from normscope.cli import display, working_directory
     from normscope.cli.scorecard import show_scorecard

@@ -59,7 +59,7 @@ class OnOtherData:
         """The caption of the paper's figure."""
         return self.experiment.caption
 
-    def is_at_hand(self) -> bool:
+    def is_here(self) -> bool:
         """Whether the data are known here without running anything of the user's own."""
         mine = own_name(self.data)
         return mine is None or own.present(mine) is not None

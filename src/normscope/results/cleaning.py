@@ -67,7 +67,7 @@ def _cells_at_any_scale(stored: ExperimentFolder, entry: Entry, store: Store) ->
     """The keys of all cells that a paper's experiment asks for, on the data of its folder."""
     try:
         experiment = stored.read_paper(entry)
-        if isinstance(experiment, OnOtherData) and not experiment.is_at_hand():
+        if isinstance(experiment, OnOtherData) and not experiment.is_here():
             return set()
         return {key for scale in Scale for key in _cells_of(experiment, scale, store)}
     except (InputError, DataError):
