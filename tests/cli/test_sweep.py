@@ -161,7 +161,7 @@ def test_python_takes_the_same_words_and_finds_the_same_runs_and_two_sweeps_shar
     )  # fmt: skip
     assert result.table["value"].equals(table(copy)["value"])
     assert result.table["cell"].tolist() == table(copy)["cell"].tolist()
-    assert len(result.figure().axes) == 3
+    assert len(result.figure().axes) == 3 + 2 * 2 + 1  # by rate; by depth, a norm and probe each; a bar of colours
     assert not result.failures
     page = (copy / "normscope-runs" / "report.html").read_text()
     assert [page.count(f'<section class="experiment" id="{name}"') for name in ("sweep", "another")] == [1, 1]
