@@ -184,7 +184,7 @@ def test_a_folder_of_pictures_is_swept_with_the_lenet(tmp_path, command, monkeyp
         (("--data", "mine:load"), "the inputs of mine:load, 5: name a network of your own"),
         (("--data", "mine:load", "--loss", "cross_entropy"), "has a regression target"),
         (("--data", "mine:load", "--loss", "msee"), "did you mean mse"),
-        (("--loss", "mse"), "must give numbers of shape"),
+        (("--data", "mine:load", "--lr", "0"), "positive, finite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -194,5 +194,7 @@ def test_bad_data_and_losses_get_one_line_and_exit_two(copy, command, words, sen
     assert status == 2
     assert sentence in errors
     assert len([line for line in errors.splitlines() if line.startswith("normscope: ")]) == 1
+    if "0" in words:
+        assert calls(copy) == 1, "what can be refused without the data is refused first"
     assert "Traceback" not in errors
     assert output == ""

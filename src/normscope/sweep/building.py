@@ -154,7 +154,7 @@ def _supplied(run: Run, takes: Mapping[str, inspect.Parameter], spec: Spec) -> d
         )
     known = _known(run, facts)
     if spec.name in NETWORKS:
-        known["classes"] = facts.outputs
+        known["classes"] = known["outputs"]
     required = {
         name for name, one in takes.items() if one.default is one.empty and name not in spec.arguments
     }

@@ -155,16 +155,13 @@ class Sweep:
             UnknownNameError: a name does not exist.
             InputError: an argument cannot be read or does not fit the data, or a user's own data cannot be used.
         """
-        name = datasets.pinned(read_data(data))
-        facts = datasets.facts_of(name)
-        usual = "cross_entropy" if facts.classes is not None else "mse"
         sweep = cls(
             networks=unique(map(read_network, read_list(network, "network"))),
             norms=() if norm is None else unique(map(read_norm, read_list(norm, "norm"))),
             places=unique(read_list(place, "place")),
             rates=read_rates(lr),
             seeds=read_count(seeds, "seeds"),
-            data=name,
+            data=read_data(data),
             epochs=read_count(epochs, "epochs"),
             probes=unique(read_name(name, PROBES, "probe") for name in read_list(probe, "probe", least=0)),
             batch=read_count(batch, "batch"),
@@ -174,11 +171,9 @@ class Sweep:
             other_lr=read_rate(other_lr, "other_lr"),
             image_size=None if image_size is None else read_count(image_size, "image_size"),
             layer=None if layer is None else read_text(layer, "layer"),
-            loss=usual if loss is None else read_loss(read_text(loss, "loss")),
-            own_data=facts if name not in datasets.CATALOGUE else None,
+            loss="" if loss is None else read_loss(read_text(loss, "loss")),
         )
-        sweep._check(facts)
-        return sweep if sweep.classifies else sweep._with_chance()
+        return sweep._with_data()
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Sweep:
@@ -268,6 +263,20 @@ class Sweep:
         }
         return {**described, "probes": ", ".join(self.probes)} if self.probes else described
 
+    def _with_data(self) -> Sweep:
+        """The sweep on the present contents of its data; without a loss, with the usual one for their labels."""
+        name = datasets.pinned(self.data)
+        facts = datasets.facts_of(name)
+        usual = "cross_entropy" if facts.classes is not None else "mse"
+        own_data = facts if name not in datasets.CATALOGUE else None
+        sweep = dataclasses.replace(self, data=name, own_data=own_data, loss=self.loss or usual)
+        sweep._check(facts)
+        if sweep.classifies:
+            return sweep
+        from normscope.sweep.losses import chance
+
+        return dataclasses.replace(sweep, chance=chance(sweep.loss, name, sweep.images))
+
     def _check(self, facts: Facts) -> None:
         name, size = datasets.unpinned(self.data), "×".join(map(str, facts.shape)) or "()"
         if (images := facts.train if self.images is None else self.images) < self.batch:
@@ -293,8 +302,3 @@ class Sweep:
             raise InputError(
                 "a layer chooses whose spectra the figure shows: ask for the probe 'spectrum' too."
             )
-
-    def _with_chance(self) -> Sweep:
-        from normscope.sweep.losses import chance
-
-        return dataclasses.replace(self, chance=chance(self.loss, self.data, self.images))
