@@ -1,6 +1,7 @@
 """A user's own data by name: read once, pinned to their content, found in the cache."""
 
 import random
+import os
 import shutil
 import sys
 
@@ -62,6 +63,7 @@ def test_a_name_says_what_it_is():
         ("my:load(3)", "argument without a name"),
         ("../mine.py:load", "name a file in the working directory or below"),
         ("two words.py:load", "name a file in the working directory or below"),
+        pytest.param(os.fsdecode(b"idx:/a\xff"), "bytes that are no text", id="no UTF-8"),
     ],
 )
 def test_a_name_that_cannot_be_read_is_refused_in_one_sentence(name, sentence):

@@ -65,6 +65,8 @@ def own_name(name: str) -> OwnName | None:
     name = name.strip()
     if name in CATALOGUE or ":" not in name:
         return None
+    if re.search("[\ud800-\udfff]", name):  # bytes of a path that are no UTF-8
+        raise InputError(f"data {name!r} has bytes that are no text: rename the folder.")
     found = _PINNED.fullmatch(name)
     source, pin = found.groups() if found else (name, "")
     kind, _, folder = source.partition(":")
