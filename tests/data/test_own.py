@@ -1,7 +1,7 @@
 """A user's own data by name: read once, pinned to their content, found in the cache."""
 
-import random
 import os
+import random
 import shutil
 import sys
 
