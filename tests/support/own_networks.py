@@ -121,3 +121,7 @@ def of_no_module():
 
 finished = nn.Linear(784, 10)
 number = 5
+
+
+def of_one_layer():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

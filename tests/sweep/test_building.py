@@ -72,6 +72,12 @@ def test_a_network_with_norms_has_them_replaced_in_place():
         made("own_networks:normed", "batch", "before")
 
 
+def test_a_norm_that_would_change_nothing_is_refused_and_none_is_not():
+    with pytest.raises(InputError, match="'own_networks:of_one_layer' stays as it is with norm 'batch': .*no layer"):
+        made("own_networks:of_one_layer", "batch")
+    assert kinds(made("own_networks:of_one_layer", "none")) == ["Flatten", "Linear"]
+
+
 def test_a_factory_that_takes_a_norm_gets_it_and_keeps_its_own_when_as_is():
     assert isinstance(made("own_networks:TakesNorm", "suppress").norm, SuppressNorm)
     assert isinstance(made("own_networks:TakesNorm").norm, ns.nn.BatchNorm)

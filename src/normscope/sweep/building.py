@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -186,12 +187,32 @@ def _known(run: Run, facts: Facts) -> dict[str, Any]:
 
 
 def _with_norm(model: nn.Module, run: Run) -> nn.Module:
-    try:
-        if next(module_kinds.norms(model), None) is None:
-            x, _ = examples(run, 2)
-            return surgery.insert_norms(model, run.norm, place=run.place, x=x)  # type: ignore[arg-type]
-        if run.place != "after":
-            raise InputError("its own norms are replaced in place: leave the place 'after'.")
-        return surgery.replace_norms(model, run.norm)
-    except InputError as error:
-        raise InputError(f"network {run.network!r}: {error}") from error
+    """The network with its norms replaced, or with norms inserted if it has none.
+
+    Raises:
+        InputError: surgery refuses, or would change nothing: the runs would be those of the network as it is.
+    """
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            normed = _operated(model, run)
+        except InputError as error:
+            raise InputError(f"network {run.network!r}: {error}") from error
+    done = any(change.action != "skipped" for change in surgery.changes(normed))
+    if not done and run.norm != "none":
+        raise InputError(
+            f"network {run.network!r} stays as it is with norm {run.norm!r}: "
+            f"{' '.join(str(one.message) for one in heard)}"
+        )
+    for one in heard if done else ():
+        warnings.warn(one.message, one.category, stacklevel=2)
+    return normed
+
+
+def _operated(model: nn.Module, run: Run) -> nn.Module:
+    if next(module_kinds.norms(model), None) is None:
+        x, _ = examples(run, 2)
+        return surgery.insert_norms(model, run.norm, place=run.place, x=x)  # type: ignore[arg-type]
+    if run.place != "after":
+        raise InputError("its own norms are replaced in place: leave the place 'after'.")
+    return surgery.replace_norms(model, run.norm)
