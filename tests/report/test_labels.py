@@ -1,11 +1,14 @@
 """Names of the user's own in a figure."""
 
+import io
+from xml.etree import ElementTree
+
 import matplotlib as mpl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normscope.report.labels import fitted, literal, shortened, visible, width
+from normscope.report.labels import abbreviated, fitted, literal, shortened, visible, width
 from normscope.report.plots import legend_below, new_figure
 
 NASTY = st.text(st.one_of(st.sampled_from("_$\\{}^%#&~<>\"'`\n\t\x00\x1b|"), st.characters()), max_size=60)
@@ -34,6 +37,16 @@ def test_a_legend_has_one_entry_a_name_with_its_letters(names):
     names = [name for name in names if name]
     _, texts = legend_of(names)
     assert [as_drawn(text) for text in texts] == fitted(names)
+
+
+@settings(max_examples=8, deadline=None)
+@given(NAMES)
+def test_a_figure_with_any_names_is_drawn_and_its_svg_is_well_formed(names):
+    figure, _ = legend_of(names)
+    figure.axes[0].set_title(literal(names[0]))
+    with io.BytesIO() as file:
+        figure.savefig(file, format="svg")
+        ElementTree.fromstring(file.getvalue())
 
 
 @settings(max_examples=200, deadline=None)
@@ -93,6 +106,19 @@ def test_the_middle_of_a_long_text_is_left_out():
 @given(st.text(max_size=300))
 def test_a_shortened_text_fits(text):
     assert width(literal(shortened(text, 1.0, 8.0)), 8.0) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("inches", "shown"),
+    [
+        (9, "encoder.layers.11.attention.projection"),
+        (1.7, "e.layers.11.attention.projection"),
+        (1.5, "e.l.11.attention.projection"),
+        (1.2, "e.l.11.a.projection"),
+    ],
+)
+def test_a_dotted_name_keeps_its_numbers_and_its_end(inches, shown):
+    assert abbreviated("encoder.layers.11.attention.projection", inches, 7.5) == shown
 
 
 def test_long_names_that_would_read_alike_are_numbered():

@@ -142,6 +142,7 @@ def test_points_at_0_are_at_the_edge_of_each_logarithmic_axis():
         assert line.get_transform() == transform
         assert line.get_xydata().tolist() == [place]
     assert axes.get_legend_handles_labels()[1] == ["a label"]
+    assert [text.get_text() for text in axes.texts] == ["0 at this edge", "0 at the left edge"]
 
 
 @pytest.mark.parametrize(("middle", "place"), [(0.0, 0.0), (np.inf, 1.0)])

@@ -13,7 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from normscope.report.labels import width
+from normscope.report.legends import legend_below, legend_growth, legend_inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +63,6 @@ PALETTE = (BLACK, VERMILION, BLUE, ORANGE, GREEN, PURPLE, SKY, "#7F7F7F")
 GREY = "0.45"
 
 PANEL_INCHES = (4.6, 3.4)
-_LEGEND_INCHES = 2.3
-_LEGEND_HANDLE_INCHES = 0.6
-_LEGEND_ROW_INCHES = 0.22
-_LEGEND_ROWS = 3
 _MARKER_POINTS = 4.5
 _DENSE_DECADES = 2.7
 
@@ -195,6 +191,10 @@ def markers(
                 markersize=_MARKER_POINTS, transform=transform, clip_on=not at_edge,
                 label=None if at_edge else label or None,
             )  # fmt: skip
+    if low.any():
+        _remark(axes, "0 at this edge", (1, 0), 6)
+    if left.any():
+        _remark(axes, "0 at the left edge", (1, 0), 16)
 
 
 def curve(axes: Panel, x: ArrayLike, y: ArrayLike, color: str, label: str = "", dashes: str = "-") -> None:
@@ -219,11 +219,6 @@ def interval(
         x, y, look.marker, color=look.color, markersize=6, fillstyle="none" if hollow else "full",
         transform=transform, clip_on=False,
     )  # fmt: skip
-
-
-def legend_inside(axes: Panel, place: str) -> None:
-    """A small legend in a corner of a panel, such as ``"upper left"``."""
-    axes.legend(frameon=False, fontsize=8, loc=place)  # type: ignore[call-overload]
 
 
 def label_edges(axes: Panel, *, left: bool, bottom: bool) -> None:
@@ -253,37 +248,6 @@ class _FewTicks(LogLocator):
         decades = math.log10(vmax / vmin) if vmin > 0 else 1
         self.set_params(subs=(1.0, 2.0, 5.0) if decades <= _DENSE_DECADES else (1.0,))
         return super().tick_values(vmin, vmax)
-
-
-def legend_below(figure: Figure | SubFigure, panels: Sequence[Panel] | None = None) -> None:
-    """One legend under all panels, where it hides nothing; a figure grows with the rows of a long one.
-
-    Args:
-        figure: the figure.
-        panels: the panels whose lines it explains; by default the first that has a labelled line.
-    """
-    found = [axes.get_legend_handles_labels() for axes in panels or figure.axes]
-    found = [entries for entries in found if entries[1]][: None if panels else 1]
-    handles = [handle for handles, _ in found for handle in handles]
-    labels = [label for _, labels in found for label in labels]
-    if not labels:
-        return
-    inches = figure.bbox.width / figure.get_dpi()
-    columns = _legend_columns(labels, inches)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
-    if isinstance(figure, Figure):
-        figure.set_figheight(figure.get_figheight() + legend_growth(labels, inches))
-
-
-def legend_growth(labels: Sequence[str], inches: float) -> float:
-    """The inches that a legend of more than a few rows needs beyond the room that a panel has for one."""
-    rows = math.ceil(len(labels) / _legend_columns(labels, inches)) if labels else 0
-    return max(0, rows - _LEGEND_ROWS) * _LEGEND_ROW_INCHES
-
-
-def _legend_columns(labels: Sequence[str], inches: float) -> int:
-    entry = max(_LEGEND_INCHES, _LEGEND_HANDLE_INCHES + max(map(width, labels)))
-    return max(1, int(inches / entry))
 
 
 def mark_level(axes: Panel, level: float, text: str, dashes: str = "-") -> None:
