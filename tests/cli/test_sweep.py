@@ -161,7 +161,9 @@ def test_python_takes_the_same_words_and_finds_the_same_runs_and_two_sweeps_shar
     )  # fmt: skip
     assert result.table["value"].equals(table(copy)["value"])
     assert result.table["cell"].tolist() == table(copy)["cell"].tolist()
-    assert len(result.figure().axes) == 3 + 2 * 2 + 1  # by rate; by depth, a norm and probe each; a bar of colours
+    assert (
+        len(result.figure().axes) == 3 + 2 * 2 + 1
+    )  # by rate; by depth, a norm and probe each; a bar of colours
     assert not result.failures
     page = (copy / "normscope-runs" / "report.html").read_text()
     assert [page.count(f'<section class="experiment" id="{name}"') for name in ("sweep", "another")] == [1, 1]
@@ -216,3 +218,35 @@ def test_a_data_set_with_too_few_images_stops_a_reproduction_before_it_runs(tmp_
     assert (status, len(errors.strip().splitlines())) == (2, 1)
     assert "10,000 training images of mnist are wanted, but it has 12" in errors
     assert not list((tmp_path / "runs").rglob("*.parquet"))
+
+
+def test_what_surgery_leaves_alone_is_one_line_of_the_terminal(normscope, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n"
+        "class NormAct(nn.BatchNorm2d):\n"
+        "    def __init__(self, C):\n"
+        "        super().__init__(C)\n"
+        "        self.act = nn.ReLU()\n"
+        "def net(in_channels, classes):\n"
+        "    norms = nn.Conv2d(in_channels, 2, 3), nn.BatchNorm2d(2), NormAct(2)\n"
+        "    return nn.Sequential(*norms, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, classes))\n"
+    )
+    words = (
+        "--network",
+        "own:net",
+        "--norm",
+        "batch",
+        "--lr",
+        "0.1",
+        "--seeds",
+        "1",
+        "--images",
+        "64",
+        "--dry-run",
+    )
+    run = normscope("sweep", *words, cwd=tmp_path)
+    assert run.returncode == 0
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(
+        "normscope: warning: replace_norms left as it is '2' (NormAct: it has modules of its own"
+    )

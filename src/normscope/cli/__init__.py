@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from normscope.cli import bench_norm, catalogue, clean, data, info, report, reproduce, sweep
 from normscope.cli.exit_status import ExitStatus
-from normscope.errors import NormscopeError
+from normscope.errors import NormscopeError, NormscopeWarning
 
 # The base class of the parser's errors. Depending on its version, typer contains the parser or imports the installed
 # click; the base class of an error that it exports is right in both cases.
 _ParserError: type[Exception] = typer.BadParameter.__mro__[2]
+
+_show_warning = warnings.showwarning
 
 app = typer.Typer(
     name="normscope",
@@ -57,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after ``normscope``; by default those that the process was started with.
     """
+    warnings.showwarning = _shown_warning
     try:
         status = app(arguments, standalone_mode=False)
     except NormscopeError as error:
@@ -70,6 +74,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if status == ExitStatus.INTERRUPTED:
         _complain("interrupted; finished cells are kept: the same command goes on with the others.")
     sys.exit(status or 0)
+
+
+def _shown_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning of ours in one line, as an error is shown; another package's as Python does."""
+    if issubclass(category, NormscopeWarning):
+        _complain(f"warning: {message}")
+    else:
+        _show_warning(message, category, filename, lineno, file, line)
 
 
 def _complain(message: str) -> None:

@@ -24,6 +24,7 @@ def command(
     import functools
 
     from rich.table import Table
+    from rich.text import Text
 
     from normscope import timing
     from normscope.cli import working_directory
@@ -48,5 +49,5 @@ def command(
             table.add_column("×".join(map(str, shape)), justify="right")
         table.add_row("nn.BatchNorm2d", *(f"{seconds * 1e3:.2f} ms" for _, seconds in measured))
         for spec in makers:
-            table.add_row(spec, *(f"{ratios[spec]:.2f}×" for ratios, _ in measured))
+            table.add_row(Text(spec), *(f"{ratios[spec]:.2f}×" for ratios, _ in measured))
         console().print(table)
