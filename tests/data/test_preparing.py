@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from normscope.data.collecting import Contents
+from normscope.data.contents import Contents
 from normscope.data.preparing import moments, prepare
 from normscope.errors import DataError, InputError
 

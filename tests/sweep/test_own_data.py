@@ -11,7 +11,7 @@ from torch import nn
 
 from normscope import data, training
 from normscope.data.batches import Split
-from normscope.data.collecting import Contents
+from normscope.data.contents import Contents
 from normscope.data.preparing import prepare
 from normscope.errors import InputError
 from normscope.sweep import Sweep

@@ -13,38 +13,17 @@ The mapping may also have ``classes``, the number of classes when it is more tha
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from normscope.data.contents import Contents
+from normscope.data.image_folders import pixels
 from normscope.errors import DataError, InputError, UnknownNameError
 
 _VALIDATION = ("validation", "val", "test")
 _WORDS = ("train", *_VALIDATION, "classes", "standardize")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Contents:
-    """The arrays of a user's data, as they were returned or read.
-
-    Attributes:
-        train: inputs (N, ...) and labels or targets (N, ...).
-        validation: likewise.
-        classes: the number of classes if it was stated.
-        standardize: whether floats and pixels are to be standardized.
-    """
-
-    train: tuple[np.ndarray, np.ndarray]
-    validation: tuple[np.ndarray, np.ndarray]
-    classes: int | None = None
-    standardize: bool = True
-
-    def splits(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Name, inputs and targets of both splits."""
-        yield "train", *self.train
-        yield "validation", *self.validation
 
 
 def collect(returned: Any, name: str) -> Contents:
@@ -174,8 +153,6 @@ class _Split:
             value = value.detach().cpu()
             value = value.float() if value.dtype == torch.bfloat16 else value
         elif hasattr(value, "getbands"):
-            from normscope.data.image_folders import pixels
-
             value = pixels(value)
         try:
             array = np.asarray(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from normscope.data.collecting import Contents
+from normscope.data.contents import Contents
 from normscope.data.idx import read_pair
 from normscope.data.locations import variant
 from normscope.errors import DataError

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from normscope.data.collecting import Contents
+from normscope.data.contents import Contents
 from normscope.errors import DataError
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from normscope.nn import specs
 from normscope.targets import imported, is_installed, own_files
 
 if TYPE_CHECKING:
-    from normscope.data.collecting import Contents
+    from normscope.data.contents import Contents
 
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 

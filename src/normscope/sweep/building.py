@@ -29,8 +29,8 @@ from normscope.data.facts import Facts
 from normscope.errors import InputError
 from normscope.nn import module_kinds, specs
 from normscope.nn.specs import Spec
-from normscope.sweep.parsing import AS_IS, NETWORKS, loss_spec, network_spec
-from normscope.sweep.settings import Run, classifies
+from normscope.sweep.parsing import AS_IS, NETWORKS, classifies, loss_spec, network_spec
+from normscope.sweep.settings import Run
 from normscope.targets import imported
 
 _BUILT_IN: dict[str, Callable[..., nn.Module]] = {"lenet": networks.lenet, "resnet": networks.resnet}

@@ -10,8 +10,8 @@ from normscope.networks.placement import check_place
 from normscope.probes._spectrum import chosen_layers
 from normscope.sweep import losses
 from normscope.sweep.building import build, examples, facts_of, import_own, make_optimizer
-from normscope.sweep.parsing import loss_spec
-from normscope.sweep.settings import Run, Sweep, classifies
+from normscope.sweep.parsing import classifies, loss_spec
+from normscope.sweep.settings import Run, Sweep
 
 _EXAMPLES = 2
 

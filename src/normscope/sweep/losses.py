@@ -17,8 +17,7 @@ from normscope import data, training
 from normscope.data.batches import Split
 from normscope.data.facts import Facts
 from normscope.errors import InputError
-from normscope.sweep.parsing import CLASS_LOSSES, loss_spec
-from normscope.sweep.settings import classifies
+from normscope.sweep.parsing import CLASS_LOSSES, classifies, loss_spec
 from normscope.targets import imported
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {

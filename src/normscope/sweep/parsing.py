@@ -7,6 +7,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, SupportsIndex
 
+from normscope.data.facts import Facts
 from normscope.errors import InputError, UnknownNameError
 from normscope.nn import specs
 from normscope.nn.specs import Spec
@@ -214,6 +215,12 @@ def read_loss(text: str) -> str:
     if not spec.is_path:
         _check_spec(spec, LOSSES, "loss", also=("my.module:function",))
     return str(spec)
+
+
+def classifies(loss: str, facts: Facts) -> bool:
+    """Whether a network with this loss puts examples into classes, rather than giving numbers like the targets."""
+    spec = loss_spec(loss)
+    return facts.classes is not None and (spec.is_path or spec.name in CLASS_LOSSES)
 
 
 def _check_spec(

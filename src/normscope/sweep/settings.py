@@ -17,6 +17,7 @@ from normscope.sweep.parsing import (
     LR_FOR,
     NETWORKS,
     PROBES,
+    classifies,
     loss_spec,
     network_spec,
     read_count,
@@ -73,12 +74,6 @@ class Run:
     def padding(self) -> int | None:
         """Height and width to which images are zero-padded; ``None`` for inputs that stay as they are."""
         return self.image_size or None
-
-
-def classifies(loss: str, facts: Facts) -> bool:
-    """Whether a network with this loss puts examples into classes, rather than giving numbers like the targets."""
-    spec = loss_spec(loss)
-    return facts.classes is not None and (spec.is_path or spec.name in CLASS_LOSSES)
 
 
 @dataclasses.dataclass(frozen=True)
