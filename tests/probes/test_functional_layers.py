@@ -50,6 +50,11 @@ def convolution(layer, function, **arguments):
     ), layer
 
 
+def add_later(output, bias, x):
+    x.exp()
+    return output + bias
+
+
 W, B = parameter(5, 4), parameter(5)
 CASES = {
     "F.linear": (Functional(lambda m, x: F.linear(x, m.weight, m.bias), W, B), linear(W, B), (7, 3, 4)),
@@ -64,6 +69,13 @@ CASES = {
         (7, 3, 4),
     ),
     "x @ weight": (Functional(lambda m, x: x @ m.weight.t(), W), linear(W), (7, 4)),
+    "a bias from the left": (Functional(lambda m, x: m.bias + x @ m.weight.t(), W, B), linear(W, B), (7, 3, 4)),
+    "outputs in several dimensions": (
+        Functional(lambda m, x: F.linear(x, m.weight).view(7, 3, 5, 1).mean(-1), W), linear(W), (7, 3, 4),
+    ),
+    "another operation in between": (
+        Functional(lambda m, x: add_later(x @ m.weight.t(), m.bias, x), W, B), linear(W, B), (7, 3, 4),
+    ),
     "einsum": (Functional(lambda m, x: torch.einsum("btk,ok->bto", x, m.weight), W), linear(W), (7, 3, 4)),
     "a vector": (
         Functional(lambda m, x: (x @ m.weight + m.bias)[:, None], parameter(4), parameter(1)),
@@ -123,11 +135,13 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("read", [ns.probes.spectrum, ns.probes.moments])
-def test_the_projections_of_attention_are_measured_as_modules_would_be(read):
+def test_the_projections_of_attention_are_measured_as_modules_would_be(read, bias):
     torch.manual_seed(0)
-    attention = nn.MultiheadAttention(8, 2, batch_first=True)
-    nn.init.normal_(attention.in_proj_bias)
+    attention = nn.MultiheadAttention(8, 2, batch_first=True, bias=bias)
+    if bias:
+        nn.init.normal_(attention.in_proj_bias)
     by_hand, x = Attention(attention), batch(40, 5, 8)
     torch.testing.assert_close(attention(x, x, x)[0], by_hand(x))
     found, wanted = read(attention, (x, x, x)), read(by_hand, x)

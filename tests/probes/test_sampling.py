@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from pandas.testing import assert_frame_equal
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import normscope as ns
 from normscope.errors import InputError
@@ -52,6 +56,63 @@ def test_sampling_a_training_loop_measures_every_nth_step_and_changes_nothing():
     first = ns.probes.spectrum(network().train(), batch(8, 2, 8, 8, seed=0))
     assert list(rows[rows.step == 0].lambda_max[:1]) == pytest.approx(list(first.lambda_max[:1]), rel=1e-9)
     assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
+
+
+def test_sampling_a_transformer_measures_its_projections_and_leaves_every_gradient():
+    torch.manual_seed(0)
+    model, x = nn.TransformerEncoderLayer(8, 2, 16, dropout=0, batch_first=True), batch(30, 5, 8)
+    model(x).square().sum().backward()
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    with ns.probes.SpectrumSampler(model, every=1) as sampler:
+        loss = model(x).square().sum()
+    loss.backward()
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
+    assert_frame_equal(sampler.table().drop(columns="step"), ns.probes.spectrum(model, x))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_checkpointed_block_is_sampled_in_its_forward_alone(reentrant):
+    block = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+    x = batch(30, 4).requires_grad_()
+
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = block
+
+        def forward(self, x):
+            return checkpoint(self.block, x, use_reentrant=reentrant)
+
+    with ns.probes.SpectrumSampler(Checkpointed(), every=1) as sampler:
+        sampler.model(x).sum().backward()
+    assert sampler.table().samples.tolist() == [30, 30]
+
+
+def test_two_samplers_of_one_model_measure_their_own_steps():
+    model = nn.Linear(4, 3)
+    with (
+        ns.probes.SpectrumSampler(model, every=1) as every,
+        ns.probes.SpectrumSampler(model, every=3) as third,
+    ):
+        for step in range(4):
+            model(batch(9, 4, seed=step))
+    assert every.table().step.tolist() == [0, 1, 2, 3]
+    assert third.table().step.tolist() == [0, 3]
+
+
+def test_a_sampled_model_can_be_copied_and_is_afterwards_as_before():
+    model = nn.Linear(4, 3)
+    before = dict(vars(model))
+    with ns.probes.SpectrumSampler(model, every=1) as sampler:
+        model(batch(9, 4))
+        copy.deepcopy(model)(batch(9, 4))
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            model(batch(9, 5))
+    assert sampler.table().step.tolist() == [0]
+    assert vars(model) == before
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
 
 
 def test_sampling_a_model_that_is_one_layer_works():

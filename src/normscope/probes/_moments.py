@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,7 +13,16 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError, UnknownNameError
 from normscope.nn import module_kinds
-from normscope.probes.capture import alone, call, checked_names, named
+from normscope.probes.capture import (
+    alone,
+    call,
+    checked_names,
+    first_tensor,
+    is_wrapped,
+    named,
+    readable,
+    unreadable,
+)
 from normscope.probes.functional import WeightUses
 from normscope.probes.table import Table
 from normscope.probes.uses import Use
@@ -74,14 +83,19 @@ class _Outputs:
     def watching(self) -> Iterator[None]:
         """A context in which the outputs of all layers are added."""
         layers = {name: module for name, module in self.modules.items() if module_kinds.is_layer(module)}
-        uses = WeightUses(self.model, layers, made=self._made, unread=self._unread)
+        uses = WeightUses(self.model, layers, covered=_covered, made=self._made, unread=self._unread)
         with ExitStack() as hooks, uses.watching():
             for name, module in self.modules.items():
 
                 def hook(module: nn.Module, args: Any, output: Any, name: str = name) -> None:
                     found = self._of(name, type(module).__name__.lower())
+                    if is_wrapped(output):
+                        found.why = "the layer ran inside torch.vmap or torch.func"
+                        return
                     if isinstance(output, Tensor):
-                        uses.later(lambda: found.add(name, _channels_first(name, module, output.detach())))
+                        uses.later(
+                            lambda: found.add(name, _channels_first(name, module, readable(output.detach())))
+                        )
                     else:
                         found.why = "the output is not a tensor"
 
@@ -135,8 +149,8 @@ class _Output:
 
     def add(self, name: str, values: Tensor, part: tuple[int, ...] = ()) -> None:
         """Add the values (C, count) of one call."""
-        if values.is_complex():
-            self.why = "the output is complex"
+        if why := unreadable(values):
+            self.why = f"the output is {why}"
             return
         found = _Sum.of(values)
         self.parts[part] = self.parts[part].merged(name, found) if part in self.parts else found
@@ -203,6 +217,11 @@ class _Sum:
             "note": "",
         }
         return Table(columns, columns=list(COLUMNS))
+
+
+def _covered(layer: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a layer's output can be read where it returns; if not, it is read where its weight is used."""
+    return not is_wrapped(first_tensor(args, kwargs))
 
 
 def _channels_first(name: str, layer: nn.Module, output: Tensor) -> Tensor:

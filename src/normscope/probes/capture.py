@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel
 from torch.nn.parallel.scatter_gather import scatter_kwargs
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils.hooks import RemovableHandle
 
 from normscope.errors import InputError, NormscopeError, UnknownNameError
@@ -147,6 +148,27 @@ def arguments(x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 def first_tensor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
     """The first argument that is a tensor, positional or not."""
     return next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+
+
+def is_wrapped(value: object) -> bool:
+    """Whether a tensor stands for others inside ``torch.vmap`` or ``torch.func``, so that its values cannot be read."""
+    return isinstance(value, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value)
+
+
+def readable(value: Tensor) -> Tensor:
+    """A tensor as an ordinary one: a sparse or quantized one in full, of nested vectors one after another."""
+    if value.is_nested:
+        return torch.cat([example.reshape(-1, example.shape[-1]) for example in value.unbind()])
+    if value.is_quantized:
+        return value.dequantize()
+    return value if value.layout == torch.strided else value.to_dense()
+
+
+def unreadable(value: Tensor) -> str:
+    """Why the values of a tensor cannot be measured; empty if they can."""
+    if is_traceable_wrapper_subclass(value):
+        return f"a {type(value).__name__}, which is not read"
+    return "complex, which is not read" if value.is_complex() else ""
 
 
 def watch(layers: Mapping[str, nn.Module], seen: Seen) -> Iterator[RemovableHandle]:

@@ -18,11 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from normscope.probes.outputs import Outputs
 from normscope.probes.uses import LAYERS, PRODUCTS, Use, uses_of
 from normscope.probes.weights import Marks, Weight, tensors
 
-_VIEWS = (torch.ops.aten.view, torch.ops.aten._unsafe_view)
-_SUMS = (torch.ops.aten.add, torch.ops.aten.add_)
 _UNREAD = re.compile(r"rnn|lstm|gru|_trilinear|_scaled_mm|_scaled_grouped_mm|_int_mm|_cdist")
 """Operations that multiply weights with data in a way that is not read."""
 
@@ -53,17 +52,16 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.layers = list(layers.values())
-        self.covered, self.found, self.made, self.unread = covered, found, made, unread
+        self.covered, self.found, self.unread = covered, found, unread
         self.marks = Marks(model)
+        self.outputs = Outputs(self.marks, made)
         self.active: list[nn.Module | None] = []
         self.waiting: list[Callable[[], None]] = []
-        self.pending: tuple[Use, Tensor] | None = None
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return (
-            False  # else torch imports its compiler, which takes seconds; this mode never sees compiled code
-        )
+        # Else torch imports its compiler, which takes seconds. This mode never sees compiled code.
+        return False
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -75,7 +73,8 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 hooks.callback(layer.register_forward_hook(self._leave, always_call=True).remove)
             with self:
                 yield
-            self._catch_up(None, ())
+            self._catch_up()
+            self.outputs.finish()
 
     def later(self, work: Callable[[], None]) -> None:
         """Do this work before the next operation, unseen: what a hook computes is not the model's."""
@@ -87,58 +86,36 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operation, and report it if it is the call of a layer."""
         kwargs = kwargs or {}
         operation = getattr(func, "overloadpacket", None)
-        if self.waiting or self.pending:
-            self._catch_up(operation, args)
-        if self.active and self.active[-1] is not None:
-            return func(*args, **kwargs)  # in the call of a layer that hooks measure
-        if torch.is_inference_mode_enabled() and operation is not None:
+        self._catch_up()
+        self.outputs.before(operation, args)
+        # In the call of a layer, a hook reads the input or the output. In a backward pass (of a model whose forward
+        # computes gradients), weights multiply gradients.
+        in_layer = bool(self.active) and self.active[-1] is not None
+        if in_layer or torch._C._current_graph_task_id() >= 0:
+            return func(*args, **kwargs)
+        if operation is not None and (torch.is_inference_mode_enabled() or _is_whole(operation, args)):
             with self:  # F.linear and the like come whole here: see the operations that they consist of
                 output = func.decompose(*args, **kwargs)
             if output is not NotImplemented:
                 return output
         uses = uses_of(operation, args, kwargs, self.marks) if operation in LAYERS else []
-        if uses:
-            with torch.no_grad():
-                for use in uses:
-                    self.found(use)
+        with torch.no_grad():
+            for use in uses:
+                self.found(use)
         output = func(*args, **kwargs)
         self.marks.follow((args, kwargs), output, product=operation in PRODUCTS, layer=bool(uses))
+        self.outputs.after(operation, args, output)
         for use in uses:
-            self.pending = (use, output)
-            if not use.bias_follows:
-                self._complete()
-        if uses:
-            return output
-        if self.pending is not None:
-            self.pending = (self.pending[0], output)
-            if operation in _SUMS:
-                self._complete()
-        elif _is_unread(operation):
+            self.outputs.add(use, output)
+        if _is_unread(operation):
             self._name(str(operation), args)
         return output
 
-    def _catch_up(self, operation: Any, args: tuple[Any, ...]) -> None:
-        """Do what waits for the next operation."""
-        with torch.no_grad():
-            while self.waiting:
-                self.waiting.pop(0)()
-        if self.pending is not None and not self._continues(*self.pending, operation, args):
-            self._complete()
-
-    def _continues(self, use: Use, output: Tensor, operation: Any, args: tuple[Any, ...]) -> bool:
-        """Whether an operation brings an output nearer to what ``F.linear`` returns: a view, or the bias's sum."""
-        if not args or args[0] is not output:
-            return False
-        return operation in _VIEWS or (
-            operation in _SUMS and use.is_bias(self.marks.weight(args[1]), args[1])
-        )
-
-    def _complete(self) -> None:
-        assert self.pending is not None
-        use, output = self.pending
-        self.pending = None
-        with torch.no_grad():
-            self.made(use, use.channels(output))
+    def _catch_up(self) -> None:
+        if self.waiting:
+            with torch.no_grad():
+                while self.waiting:
+                    self.waiting.pop(0)()
 
     def _name(self, operation: str, args: tuple[Any, ...]) -> None:
         for tensor in tensors(args):
@@ -151,6 +128,11 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _leave(self, layer: nn.Module, args: Any, output: Any) -> None:
         self.active.pop()
+
+
+def _is_whole(operation: Any, args: tuple[Any, ...]) -> bool:
+    """Whether this is ``F.linear``, which is an operation of its own on some devices."""
+    return operation is torch.ops.aten.linear and not args[0].is_nested
 
 
 @functools.cache

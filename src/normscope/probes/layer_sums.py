@@ -16,7 +16,7 @@ from normscope.errors import InputError
 from normscope.nn import module_kinds
 from normscope.probes._autocorrelation import patch_sum
 from normscope.probes._autocorrelation.geometry import Geometry
-from normscope.probes.capture import first_tensor
+from normscope.probes.capture import first_tensor, is_wrapped, readable, unreadable
 from normscope.probes.eigenvalues import Spectrum, missing, spectrum_of
 from normscope.probes.functional import WeightUses
 from normscope.probes.matrix_free import PatchProduct, extremes_of
@@ -146,7 +146,7 @@ class Sums:
                     value = first_tensor(args, kwargs)
                     if value is not None and _covered(module, args, kwargs):
                         with torch.no_grad():
-                            x, geometry = as_convolution(module, _dense(value.detach()))
+                            x, geometry = as_convolution(module, readable(value.detach()))
                         batch = len(value) if value.ndim > geometry.dims + 1 else 1
                         uses.later(lambda: self._add(name, _kind(module), (), x, geometry, batch))
 
@@ -162,8 +162,8 @@ class Sums:
         layer = self._of(name, kind)
         if not x.numel():
             layer.why = "the batch is empty"
-        elif not x.is_floating_point():
-            layer.why = f"an input of type {x.dtype} is not read"
+        elif why := unreadable(x):
+            layer.why = f"the input is {why}"
         else:
             layer.parts.setdefault(part, _PartSum()).add(x, geometry, examples, self.extremes)
 
@@ -235,19 +235,9 @@ def as_convolution(layer: nn.Module, value: Tensor) -> tuple[Tensor, Geometry]:
 
 def _covered(layer: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Whether a layer's input can be read from its call; if not, it is read where its weight is used."""
+    value = first_tensor(args, kwargs)
     sized = args[1:] or kwargs.get("output_size") is not None
-    return first_tensor(args, kwargs) is not None and not (
-        isinstance(layer, module_kinds.Transposed) and sized
-    )
-
-
-def _dense(value: Tensor) -> Tensor:
-    """A layer's input as an ordinary tensor."""
-    if value.is_nested:
-        return torch.cat([example.reshape(-1, example.shape[-1]) for example in value.unbind()])
-    if value.is_quantized:
-        return value.dequantize()
-    return value if value.layout == torch.strided else value.to_dense()
+    return not (value is None or is_wrapped(value) or (isinstance(layer, module_kinds.Transposed) and sized))
 
 
 def _kind(layer: nn.Module) -> str:

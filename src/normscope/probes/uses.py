@@ -25,9 +25,9 @@ PRODUCTS = {
 """Operations that multiply two matrices, vectors or stacks of matrices, and the positions of their factors."""
 
 CONVOLUTIONS = (_aten.convolution, _aten._convolution)
-GROUPED = getattr(
-    _aten, "_grouped_mm", None
-)  # the experts of a mixture; older versions of torch do not have it
+GROUPED = getattr(_aten, "_grouped_mm", None)
+"""The product of each expert of a mixture with its own rows; None in versions of torch that do not have it."""
+
 LAYERS = {*PRODUCTS, *CONVOLUTIONS, GROUPED} - {None}
 """Every operation that may be the call of a layer."""
 
@@ -45,7 +45,8 @@ class Use:
         x: the input (B, C, *size) of the convolution; (B, G·K) of G linear layers.
         geometry: the convolution, of G groups.
         channels: brings the output to (channels, values).
-        bias_follows: whether the bias is added later, as in ``x @ weight.T + bias``.
+        bias_follows: whether a view of the output is still one to which the bias may be added, as in
+            ``x @ weight.T + bias``; None if the output has its bias.
     """
 
     weight: Weight
@@ -54,11 +55,11 @@ class Use:
     x: Tensor
     geometry: Geometry
     channels: Callable[[Tensor], Tensor]
-    bias_follows: bool = False
+    bias_follows: Callable[[Tensor], bool] | None = None
 
-    def is_bias(self, weight: Weight | None, tensor: Tensor) -> bool:
-        """Whether a tensor is the vector of the same module that is added to the output."""
-        return weight is not None and weight.owner == self.weight.owner and tensor.ndim == 1
+    def is_bias(self, weight: Weight | None) -> bool:
+        """Whether a parameter is a vector of the same module: its bias, if it is added to the output."""
+        return weight is not None and weight.owner == self.weight.owner and weight.parameter.ndim == 1
 
 
 def uses_of(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any], marks: Marks) -> list[Use]:
@@ -77,8 +78,8 @@ def uses_of(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any], mark
         left, right = marks.get(first), marks.get(second)
         if right and right.weight:
             if _is_call(right, left, min(first.ndim, second.ndim) > 1 and first.shape[-2] > 1):
-                biased = operation not in (_aten.addmm, _aten.baddbmm, _aten.addmv)
-                return [_linear(right, first, second, biased)]
+                unbiased = operation not in (_aten.addmm, _aten.baddbmm, _aten.addmv)
+                return [_linear(right, first, second, unbiased)]
         elif left and _is_call(left, right, second.ndim > 1 and second.shape[-1] > 1):
             use = _linear(left, _flipped(second), _flipped(first), False)
             return [dataclasses.replace(use, channels=lambda output: use.channels(_flipped(output)))]
@@ -110,7 +111,7 @@ def _convolution(mark: Mark, args: Sequence[Any]) -> Use:
     )
 
 
-def _linear(mark: Mark, x: Tensor, weight: Tensor, bias_follows: bool) -> Use:
+def _linear(mark: Mark, x: Tensor, weight: Tensor, unbiased: bool) -> Use:
     """The linear layer ``x @ weight`` of x (B, K) or (K,); or a stack (S, B, K) of calls of one or several layers."""
     layers, bring = _stacked(mark, weight) if weight.ndim == 3 else (1, lambda stack: stack)
     width = x.shape[-1]
@@ -123,9 +124,13 @@ def _linear(mark: Mark, x: Tensor, weight: Tensor, bias_follows: bool) -> Use:
             return output.reshape(1, -1)
         return output[:, None] if output.ndim == 1 else output.movedim(-1, 0).flatten(1)
 
+    def keeps_channels(view: Tensor) -> bool:
+        return weight.ndim == 1 or view.shape[-1:] == weight.shape[-1:]
+
     geometry = dataclasses.replace(_LINEAR, groups=layers)
-    bias_follows &= layers == 1
-    return Use(_weight(mark), "linear", (mark.offset, width), rows, geometry, channels, bias_follows)
+    part = (mark.offset, width)
+    waits = unbiased and layers == 1
+    return Use(_weight(mark), "linear", part, rows, geometry, channels, keeps_channels if waits else None)
 
 
 def _experts(mark: Mark, x: Tensor, weights: Tensor, ends: Sequence[int]) -> list[Use]:

@@ -69,7 +69,7 @@ class Marks:
 
     def __init__(self, model: nn.Module) -> None:
         self._of: MutableMapping[Tensor, Mark] = WeakTensorKeyDictionary()
-        for weight in weights(model):
+        for weight in weights_of(model):
             self._of[weight.parameter] = Mark(weight, 0, weight.parameter.numel())
         for buffer in model.buffers():
             self._of[buffer] = CONSTANT
@@ -103,7 +103,7 @@ class Marks:
                 self._of.pop(tensor, None)
 
 
-def weights(model: nn.Module) -> Iterator[Weight]:
+def weights_of(model: nn.Module) -> Iterator[Weight]:
     """Every parameter of a model, once."""
     modules = dict(model.named_modules()) | dict(module_kinds.modules(model))
     seen: set[Tensor] = set()
@@ -117,7 +117,7 @@ def weights(model: nn.Module) -> Iterator[Weight]:
 
 def weight_names(model: nn.Module) -> Iterator[str]:
     """The names of the layers that a model may have without calling one: of its parameters that are no vectors."""
-    for weight in weights(model):
+    for weight in weights_of(model):
         if weight.parameter.ndim > 1:
             yield weight.name
 
