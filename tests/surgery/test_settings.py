@@ -6,6 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import normscope as ns
+from normscope.errors import InputError, NormscopeWarning
+from normscope.nn.module_kinds import channels_last
 from normscope.surgery import EachPosition, changes
 
 BATCH = {
@@ -172,3 +174,66 @@ def test_an_encoders_fast_path_computes_what_its_modules_compute(operate):
         finally:
             torch.backends.mha.set_fastpath_enabled(True)
     torch.testing.assert_close(fast[~mask], slow[~mask])
+
+
+class SequenceLayerNorm(nn.LayerNorm):
+    """Takes (N, C, L), as SqueezeBERT's."""
+
+    def forward(self, x):
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ScaledNorm(nn.Module):
+    """Only a gain and a bias over features, as MobileBERT's ``NoNorm``."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
+
+    def forward(self, x):
+        return x * self.weight + self.bias
+
+
+class ShiftedLayerNorm(nn.LayerNorm):
+    """A layer norm whose gain is 1 + weight, as Nemotron's."""
+
+    def forward(self, x):
+        return F.layer_norm(x, self.normalized_shape, 1 + self.weight, self.bias, self.eps)
+
+
+class ShiftedBatchNorm(nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x) + F.batch_norm(x, self.running_mean, self.running_var, eps=self.eps)
+
+
+def test_a_norm_of_somebody_else_has_its_channels_where_it_takes_them():
+    assert [channels_last(norm) for norm in (SequenceLayerNorm(4), ScaledNorm(4), PixelLayerNorm(4))] == [
+        False,
+        True,
+        False,
+    ]
+    x = torch.randn(2, 4, 7)
+    old = nn.Sequential(_trained(SequenceLayerNorm(4)))
+    torch.testing.assert_close(ns.replace_norms(old, "layer")(x), old(x))
+    assert ns.replace_norms(old, "batch")(x).shape == x.shape
+
+
+def test_the_gain_of_a_norm_of_somebody_else_is_measured():
+    x, images = torch.randn(2, 5, 4), torch.randn(2, 4, 3, 3)
+    layer, batch = (
+        nn.Sequential(_trained(ShiftedLayerNorm(4))),
+        nn.Sequential(_trained(ShiftedBatchNorm(4))).eval(),
+    )
+    batch[0].running_mean.uniform_()
+    torch.testing.assert_close(ns.replace_norms(layer, "layer")(x), layer(x))
+    torch.testing.assert_close(ns.replace_norms(batch, "batch")(images), batch(images))
+
+
+@pytest.mark.parametrize("spec", ["layer", "group(groups=1)", "rms"])
+def test_a_linear_layer_of_one_feature_gets_no_norm_of_features(spec):
+    model, x = nn.Sequential(nn.Linear(3, 1), nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 2)), torch.randn(5, 3)
+    with pytest.warns(NormscopeWarning, match="'0' .*one feature, of which a norm would leave nothing"):
+        new = ns.insert_norms(model, spec, x=x)
+    assert [change.name for change in changes(new) if change.action == "inserted"] == ["1.norm"]
+    with pytest.raises(InputError, match=r"layer '0' cannot get a .*one feature"):
+        ns.insert_norms(model, spec, layers=["0"], x=x)

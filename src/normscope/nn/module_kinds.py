@@ -16,6 +16,7 @@ from torch import nn
 
 from normscope.errors import InputError
 from normscope.nn.channels_last import ChannelsLast, EachPosition
+from normscope.nn.trials import is_foreign, takes_last
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
@@ -142,10 +143,16 @@ def channels_last(module: nn.Module) -> bool:
 
     A norm over features is a layer or RMS norm of one dimension, unless it says ``data_format="channels_first"``, its
     name marks it as a norm for images (``LayerNorm2d``), or it is one of this package, whose channels are in
-    dimension 1.
+    dimension 1. A norm that somebody else has written is tried: it may accept its channels in one dimension only.
     """
     if is_linear(module) or isinstance(module, ChannelsLast):
         return not isinstance(module, EachPosition)
+    if (
+        is_foreign(module)
+        and (count := _channels(module))
+        and (last := takes_last(module, count)) is not None
+    ):
+        return last
     name = type(module).__name__
     over_features = isinstance(module, nn.LayerNorm | nn.RMSNorm) or "LayerNorm" in name or "RMSNorm" in name
     own = type(module).__module__.startswith("normscope.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from normscope.nn.channel_norm import ChannelNorm
 from normscope.nn.specs import ARGUMENTS, Spec
+from normscope.nn.trials import is_foreign, measured_affine
 from normscope.surgery.copies import device_and_dtype
 
 _EPS = ("eps", "variance_epsilon", "epsilon", "layer_norm_eps")
@@ -31,9 +31,14 @@ def with_settings(spec: Spec, old: nn.Module) -> Spec:
     return dataclasses.replace(spec, arguments={**taken, **spec.arguments})
 
 
-def take_state(new: nn.Module, old: nn.Module) -> None:
-    """Copy parameters and buffers whose names and shapes agree, and whether statistics are frozen."""
+def take_state(new: nn.Module, old: nn.Module, count: int) -> None:
+    """Copy parameters and buffers whose names and shapes agree, and whether statistics are frozen.
+
+    The gain and bias of a norm that somebody else has written are measured: they may be other functions of its
+    parameters, such as ``1 + weight``.
+    """
     same_moment = getattr(new, "p", 2.0) == getattr(old, "p", 2.0)
+    measured = _measured(old, count) if is_foreign(old) else {}
     with torch.no_grad():
         for name, tensor in (new._parameters | new._buffers).items():
             source = getattr(old, name, None)
@@ -41,11 +46,17 @@ def take_state(new: nn.Module, old: nn.Module) -> None:
                 continue
             if name in new._buffers and not same_moment:
                 continue
-            tensor.copy_(_measured_gain(old) if name == "weight" and _hides_gain(old) else source)
+            found = measured.get(name, source)
+            tensor.copy_(source if torch.allclose(found, source.to(found), rtol=1e-5, atol=1e-5) else found)
             if isinstance(tensor, nn.Parameter):
                 tensor.requires_grad_(source.requires_grad)
     if isinstance(old, nn.modules.batchnorm._BatchNorm | ChannelNorm) and isinstance(new, ChannelNorm):
         new.track_running_stats = new.track_running_stats and bool(old.track_running_stats)
+
+
+def _measured(old: nn.Module, count: int) -> dict[str, Tensor]:
+    found = measured_affine(old, count, _settings(old).get("eps", 0.0))
+    return {} if found is None else dict(zip(("weight", "bias"), found, strict=True))
 
 
 def _settings(old: nn.Module) -> dict[str, Any]:
@@ -66,15 +77,3 @@ def _settings(old: nn.Module) -> dict[str, Any]:
     if isinstance(old, nn.GroupNorm):
         taken["groups"] = old.num_groups
     return taken
-
-
-def _hides_gain(old: nn.Module) -> bool:
-    """Whether a norm is an RMS norm of somebody else, whose gain may be another function of its weight (1 + w)."""
-    return "RMSNorm" in type(old).__name__ and not type(old).__module__.startswith(("torch.", "normscope."))
-
-
-def _measured_gain(old: nn.Module) -> Tensor:
-    """The gain of an RMS norm: its output for a large constant input, whose root mean square is that constant."""
-    twin = copy.deepcopy(old).cpu().double().eval()
-    gain: Tensor = twin.forward(torch.full((1, len(old.weight)), 1e6, dtype=torch.float64))[0]  # type: ignore[arg-type]
-    return gain

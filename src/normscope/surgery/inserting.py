@@ -9,6 +9,7 @@ from torch import nn
 
 from normscope.errors import InputError, UnknownNameError
 from normscope.generators import generators_kept
+from normscope.nn import RMSNorm
 from normscope.nn.channels_last import ChannelsLast
 from normscope.nn.factory import NormSpec, resolved
 from normscope.nn.module_kinds import Layer, channels_last, sizes
@@ -22,6 +23,8 @@ from normscope.surgery.wrapping import NormedLayer
 Place = Literal["after", "before"]
 
 _WITHOUT_CALL = "its weights are used without calling it"
+_UNCALLED = "the model did not call it"
+_ONE_VALUE = "it has one feature, of which a norm would leave nothing"
 
 
 def insert_norms(
@@ -38,7 +41,9 @@ def insert_norms(
     channels after it or of its input channels before it. A linear layer's features come last, so its norm becomes a
     :class:`~normscope.surgery.ChannelsLast` unless the layer's output is known to have two dimensions. A shared layer
     gets one norm, which is shared too. A layer whose weights are used without a call, as attention uses its output
-    projection, gets none; :func:`~normscope.surgery.changes` lists it as skipped.
+    projection, gets none, nor does a linear layer of one feature a norm of each token's features;
+    :func:`~normscope.surgery.changes` lists both as skipped. A layer, group or RMS norm at a convolution averages over
+    all positions: at a convolution over time, a model that was causal no longer is.
 
     Args:
         model: any module; it is not changed.
@@ -66,27 +71,31 @@ def insert_norms(
     after = copied(model)
     graph = graph_of(copied(model).eval(), x)
     new: dict[nn.Module, nn.Module] = {}
-    done = []
-    chosen = _chosen(after, graph, layers)
+    done, left = [], [] if layers is not None else _uncalled(after, graph)
     with generators_kept(model):
-        for name, layer in chosen.items():
+        for name, layer in _chosen(after, graph, layers).items():
             count = sizes(layer)[0 if place == "before" else 1]
-            norm = made_at(name, wanted, count).to(*device_and_dtype(layer, after)).train(layer.training)
+            norm = made_at(name, wanted, count).to(*device_and_dtype(layer, after))
+            if channels_last(layer) and _of_one_value(norm, count):
+                if layers is not None:
+                    raise InputError(f"layer {name!r} cannot get a {type(norm).__name__}: {_ONE_VALUE}.")
+                left.append(Change("skipped", name, type(layer).__name__, reason=_ONE_VALUE))
+                continue
             inner = f"{name}.norm".lstrip(".")
             done.append(Change("inserted", inner, described(norm, count), place, name))
             dims = {graph.dims.get(value) for call in graph.of(name) for value in call.outputs}
             if channels_last(layer) and (dims != {2} or graph.assumed):
-                norm = ChannelsLast(norm).train(layer.training)
+                norm = ChannelsLast(norm)
             new[layer] = NormedLayer(layer, norm, place).train(layer.training)
-    left = [] if layers is not None else _uncalled(after, graph)
-    warn_of(
-        "insert_norms",
-        model,
-        done,
-        [one for one in left if one.reason == _WITHOUT_CALL],
-        "no layer to normalize",
-    )
+            norm.train(layer.training)
+    named = [one for one in left if one.reason != _UNCALLED]
+    warn_of("insert_norms", model, done, named, "no layer to normalize")
     return with_changes(exchanged(after, new), done, model, left)
+
+
+def _of_one_value(norm: nn.Module, count: int) -> bool:
+    """Whether a norm of the channels of each token has one channel to normalize."""
+    return count == 1 and isinstance(norm, nn.GroupNorm | nn.LayerNorm | nn.RMSNorm | RMSNorm)
 
 
 def _uncalled(model: nn.Module, graph: Graph) -> list[Change]:
@@ -96,7 +105,7 @@ def _uncalled(model: nn.Module, graph: Graph) -> list[Change]:
             "skipped",
             name,
             type(layer).__name__,
-            reason=_WITHOUT_CALL if name in graph.read_outside else "the model did not call it",
+            reason=_WITHOUT_CALL if name in graph.read_outside else _UNCALLED,
         )
         for name, layer in layers_of(model)
         if not graph.of(name)

@@ -14,10 +14,10 @@ from normscope.nn.channels_last import ChannelsLast, EachPosition, is_over_chann
 from normscope.nn.factory import NormSpec, resolved
 from normscope.nn.module_kinds import channels, channels_last, core, norms
 from normscope.nn.specs import Spec
+from normscope.nn.trials import sees_one_position
 from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
 from normscope.surgery.inheriting import take_state, with_settings
-from normscope.surgery.positions import sees_one_position
 from normscope.surgery.removing import IdentityCopy
 from normscope.surgery.skipping import left_alone
 
@@ -61,7 +61,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
         for name, old in norms(after):
             count = channels(name, old)
             norm = _made(name, wanted, old, count).to(*device_and_dtype(old, after))
-            take_state(norm, core(old))
+            take_state(norm, core(old), count)
             norm.train(old.training)
             words = (described(old, count), "by", described(norm, count))
             done.append(Change("replaced", name, *words, reason=_difference(core(old), norm)))
@@ -92,7 +92,11 @@ def _fitted(norm: nn.Module, old: nn.Module) -> nn.Module:
         return IdentityCopy(core(old))
     if channels_last(old):
         return ChannelsLast(norm)
-    if is_over_channels(norm) and not isinstance(norm, nn.LayerNorm) and sees_one_position(old):
+    if (
+        is_over_channels(norm)
+        and not isinstance(norm, nn.LayerNorm)
+        and sees_one_position(core(old), channels("", old))
+    ):
         return EachPosition(norm)
     return norm
 
