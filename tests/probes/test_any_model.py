@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from pandas.testing import assert_frame_equal
@@ -223,6 +224,16 @@ def test_a_tensor_that_is_resized_or_given_other_memory_gets_its_own_back(read):
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name][1])
     assert model.weight.data_ptr() == before["weight"][0]
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
+def test_memory_that_cannot_be_written_is_not_written(tmp_path):
+    """As that of weights that are mapped from a file: writing even the same values would end the process."""
+    (tmp_path / "weight").write_bytes(batch(3, 3).numpy().tobytes())
+    weight = np.memmap(tmp_path / "weight", dtype=np.float32, mode="r", shape=(3, 3))
+    model = nn.Linear(3, 3, bias=False)
+    model.weight = nn.Parameter(torch.from_numpy(weight))
+    assert ns.probes.spectrum(model, batch(9, 3)).samples[0] == 9
 
 
 @BOTH

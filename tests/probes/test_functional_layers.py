@@ -211,7 +211,7 @@ def test_stacked_weights_are_groups_of_one_layer(by):
     """Experts: each weight of the stack reads inputs of its own."""
     stack, x = parameter(3, 4, 5), batch(20, 3, 6, 4)  # 20 examples of 6 vectors for each of 3 experts
     forwards = {
-        "loop": lambda m, x: torch.stack([x[:, e] @ m.weight[e] for e in range(3)], 1),
+        "loop": lambda m, x: [x[:, e] @ m.weight[e] for e in (1, 2, 0)],
         "bmm": lambda m, x: torch.bmm(x.transpose(0, 1).reshape(3, 120, 4), m.weight),
         "matmul": lambda m, x: x @ m.weight,
         "broadcast": lambda m, x: x.transpose(0, 1) @ m.weight[:, None],
@@ -346,8 +346,30 @@ def test_under_autocast_the_weight_is_still_known():
     assert rows.lambda_max[0] == pytest.approx(ns.probes.spectrum(linear(W, B), x).lambda_max[0], rel=1e-2)
 
 
-def test_in_inference_mode_the_weight_is_still_known():
-    model, x = Functional(lambda m, x: F.linear(x, m.weight, m.bias), W, B), batch(30, 4)
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_weight_and_an_input_made_in_inference_mode_are_still_known(inside):
+    """``F.linear`` of these is one operation, not the product that it is otherwise."""
     with torch.inference_mode():
-        rows = ns.probes.spectrum(model, x)
-    assert_frame_equal(rows, ns.probes.spectrum(linear(W, B), x))
+        weight, bias, x = W + 0, B + 0, batch(30, 4)
+        model = Functional(
+            lambda m, x: F.linear(x, m.weight, m.bias), nn.Parameter(weight), nn.Parameter(bias)
+        )
+    for read in (ns.probes.spectrum, ns.probes.moments):
+        with torch.inference_mode(inside):
+            rows = read(model, x)
+        assert_frame_equal(rows, read(linear(W, B), batch(30, 4)))
+
+
+def test_a_layer_that_fails_inside_the_model_is_no_longer_being_called():
+    class Trying(Functional):
+        def __init__(self):
+            super().__init__(lambda m, x: F.linear(x, m.weight, m.bias), W, B)
+            self.other = nn.Linear(9, 9)
+
+        def forward(self, x):
+            with pytest.raises(RuntimeError):
+                self.other(x)
+            return super().forward(x)
+
+    found = ns.probes.moments(Trying(), batch(7, 4))
+    assert_frame_equal(found[found["count"] > 0], ns.probes.moments(linear(W, B), batch(7, 4)))

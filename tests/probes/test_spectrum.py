@@ -393,6 +393,13 @@ def test_spectrum_of_takes_what_rounding_cannot_tell_from_zero_as_zero():
     assert ns.probes.spectrum_of(torch.diag(torch.tensor([1.0, 1e-10]))).condition == math.inf
 
 
+def test_spectrum_of_too_few_samples_has_a_smallest_eigenvalue_of_zero():
+    found = ns.probes.spectrum_of(torch.eye(3), samples=2)
+    assert (found.lambda_min, found.condition, found.samples) == (0, math.inf, 2)
+    assert found.note.startswith("2 patches span at most 2 of 3 dimensions")
+    assert ns.probes.spectrum_of(torch.eye(3)).samples is None
+
+
 def test_accumulate_takes_a_loaders_pairs_and_equals_the_whole_batch():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(48, 2)).double()

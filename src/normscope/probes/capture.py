@@ -104,9 +104,8 @@ def eager() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with ExitStack() as stack:
-            if (
-                "torch._dynamo" in sys.modules
-            ):  # nothing is compiled without it, and it takes seconds to import
+            # Without this module nothing is compiled, and it takes seconds to import.
+            if "torch._dynamo" in sys.modules:
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             yield
     finally:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from normscope.probes.outputs import Outputs
-from normscope.probes.uses import LAYERS, PRODUCTS, Use, uses_of
+from normscope.probes.uses import LAYERS, Use, uses_of
 from normscope.probes.weights import Marks, Weight, tensors
 
 _UNREAD = re.compile(r"rnn|lstm|gru|_trilinear|_scaled_mm|_scaled_grouped_mm|_int_mm|_cdist")
@@ -68,7 +68,7 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """A context in which the operations of the model are seen."""
         with ExitStack() as hooks:
             for layer in self.layers:
-                enter = layer.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True)
+                enter = layer.register_forward_pre_hook(self._enter, with_kwargs=True)
                 hooks.callback(enter.remove)
                 hooks.callback(layer.register_forward_hook(self._leave, always_call=True).remove)
             with self:
@@ -93,17 +93,15 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         in_layer = bool(self.active) and self.active[-1] is not None
         if in_layer or torch._C._current_graph_task_id() >= 0:
             return func(*args, **kwargs)
-        if operation is not None and (torch.is_inference_mode_enabled() or _is_whole(operation, args)):
-            with self:  # F.linear and the like come whole here: see the operations that they consist of
-                output = func.decompose(*args, **kwargs)
-            if output is not NotImplemented:
-                return output
+        if _is_composite(func) and not any(tensor.is_nested for tensor in tensors(args)):
+            with self:  # F.linear on inference tensors, say: see the operations that it consists of
+                return func.decompose(*args, **kwargs)
         uses = uses_of(operation, args, kwargs, self.marks) if operation in LAYERS else []
         with torch.no_grad():
             for use in uses:
                 self.found(use)
         output = func(*args, **kwargs)
-        self.marks.follow((args, kwargs), output, product=operation in PRODUCTS, layer=bool(uses))
+        self.marks.follow((args, kwargs), output, layer=bool(uses))
         self.outputs.after(operation, args, output)
         for use in uses:
             self.outputs.add(use, output)
@@ -130,9 +128,10 @@ class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.active.pop()
 
 
-def _is_whole(operation: Any, args: tuple[Any, ...]) -> bool:
-    """Whether this is ``F.linear``, which is an operation of its own on some devices."""
-    return operation is torch.ops.aten.linear and not args[0].is_nested
+@functools.cache
+def _is_composite(func: Any) -> bool:
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    return isinstance(func, torch._ops.OpOverload) and func.has_kernel_for_dispatch_key(composite)
 
 
 @functools.cache

@@ -55,7 +55,7 @@ class Outputs:
         keeps = use.bias_follows is not None and use.bias_follows(result)
         if keeps:
             self.waiting = (use, result)
-        if operation in _SUMS or not keeps:
+        if not keeps:
             self.finish()
 
     def finish(self) -> None:

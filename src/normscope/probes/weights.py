@@ -83,19 +83,16 @@ class Marks:
         mark = self.get(tensor)
         return mark.weight if mark else None
 
-    def follow(self, given: Any, made: Any, *, product: bool, layer: bool) -> None:
+    def follow(self, given: Any, made: Any, layer: bool) -> None:
         """Mark what an operation made of the tensors that it was given.
 
-        Of weights and constants alone, it makes a weight; of constants alone, or of nothing, a constant. A product of
-        different parameters, such as the norm of a weight that a spectral norm estimates, is a constant. The output of
+        Of weights and constants alone, it makes a weight; of constants alone, or of nothing, a constant. The output of
         a layer is data, even if its input is a parameter.
         """
         marks = [self._of.get(tensor) for tensor in tensors(given)]
         found: Mark | None = None
         if not layer and None not in marks:
-            one = len({mark.weight for mark in marks if mark is not None}) == 1
-            of_weights = [mark for mark in marks if mark is not None and mark.weight is not None]
-            found = of_weights[0] if of_weights and (one or not product) else CONSTANT
+            found = next((mark for mark in marks if mark is not None and mark.weight is not None), CONSTANT)
         for tensor in tensors(made):
             if found is not None:
                 self._of[tensor] = found.of(tensor)
