@@ -45,6 +45,15 @@ class UnknownNameError(InputError):
         self.near = near
 
 
+def said(error: BaseException) -> str:
+    """The type and the words of an error that a user's code raised, on one line."""
+    try:
+        words = str(error)
+    except Exception:  # the error is the user's own, and so is the method that failed
+        words = ""
+    return " ".join(f"{type(error).__name__}: {words}".split()).rstrip(":")
+
+
 class DataError(InputError):
     """A data set that is missing, truncated, or not what its name says."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from normscope.errors import InputError, UnknownNameError
+from normscope.errors import InputError, UnknownNameError, said
 
 _FILE = re.compile(r"(?P<file>[^():]+)\.py:(?P<rest>.*)", re.DOTALL)
 
@@ -58,9 +58,12 @@ def imported(path: str, kind: str) -> Any:
     importlib.invalidate_caches()  # the module may have been written since this process started
     try:
         target: Any = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a user's module may raise anything
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
-        raise InputError(f"{kind} {path!r}: module {module_name!r} cannot be imported ({reason}).") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's module may raise anything
+        raise InputError(
+            f"{kind} {path!r}: module {module_name!r} cannot be imported ({said(error)})."
+        ) from error
     for part in attribute.split("."):
         if not hasattr(target, part):
             public = [name for name in dir(target) if not name.startswith("_")]
@@ -84,8 +87,10 @@ def own_files(path: str) -> tuple[str, ...]:
     name = path.partition(":")[0]
     try:
         spec = importlib.util.find_spec(name)
-    except (Exception, SystemExit) as error:  # finding a.b imports a
-        raise InputError(f"{path!r}: module {name!r} cannot be imported ({error}).") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # finding a.b imports a
+        raise InputError(f"{path!r}: module {name!r} cannot be imported ({said(error)}).") from error
     if spec is None:
         raise InputError(f"{path!r}: module {name!r} cannot be imported (there is none here).")
     if spec.origin is None or not os.path.exists(spec.origin):

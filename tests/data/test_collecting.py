@@ -96,6 +96,21 @@ def test_half_precision_and_gradients_are_no_obstacle():
     assert found.validation[0].dtype == np.float16
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch._neg_view(torch.tensor([[1.0, -2.0]] * 3)),
+        torch.tensor([[1 - 1j, 1 + 2j]] * 3).conj().imag,
+        torch.tensor([[-1.0, 2.0]] * 3).to(torch.float8_e4m3fn),
+    ],
+    ids=["negated", "conjugated", "float8"],
+)
+def test_tensors_that_numpy_does_not_take_as_they_are_give_their_numbers(x):
+    found = collect(((x, torch.zeros(3)), (x, torch.zeros(3))), "my:load")
+    np.testing.assert_array_equal(found.train[0], x.float().resolve_neg().numpy())
+    assert set(found.train[0].ravel()) <= {-1, 1, 2, -2}
+
+
 REFUSED = [
     (None, "returned a NoneType"),
     ((X, Y), "returned a tuple of ndarray, ndarray: return .train, validation."),
@@ -126,6 +141,14 @@ REFUSED = [
     (((X, Y), (np.array([X, None], object), Y[:2])), "inputs that are objects"),
     (((X, np.array(list("abcdefghij"))), (X, Y)), "labels that are <U1: arrays of numbers"),
     (((X.astype(complex), Y), (X, Y)), "inputs that are complex128"),
+    (
+        ((torch.eye(10).to_sparse(), Y), (X, Y)),
+        "inputs that are a tensor of torch.float32 in the layout torch.sparse",
+    ),
+    (((np.ma.array(X, mask=X.min() < X), Y), (X, Y)), "the train split has inputs with masked entries"),
+    (((X, np.ma.array(Y, mask=Y > 0)), (X, Y)), "the train split has labels with masked entries"),
+    (([(Image.new("I;16", (5, 4)), 0)], (X, Y)), "has a picture that has pixels of the kind I;16: 8 bits"),
+    (([(Image.new("F", (5, 4)), 0)], (X, Y)), "has a picture that has pixels of the kind F"),
 ]
 
 

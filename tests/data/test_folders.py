@@ -134,6 +134,70 @@ def test_a_picture_that_does_not_fit_is_named_in_one_sentence(tmp_path, spoil):
 
 
 @pytest.mark.parametrize(
+    ("train", "validation"), [("Train", "Test"), ("training", "testing"), ("TRAIN", "Val")]
+)
+def test_a_split_may_be_written_in_capitals_and_is_never_taken_for_classes(tmp_path, train, validation):
+    split(tmp_path, train, count=5)
+    split(tmp_path, validation, count=5)
+    found = ImageFolder.find(tmp_path)
+    assert found.classes == ("cat", "dog")
+    assert [len(one) for one in found.splits.values()] == [10, 10]
+
+
+def test_a_split_of_another_name_is_refused_where_it_would_pass_for_classes(tmp_path):
+    for name in ("seg_train", "seg_pred"):
+        split(tmp_path, name, count=5)
+    with pytest.raises(
+        DataError, match=r"seg_train holds sub-folders only, .*: name it train and the other val, "
+    ):
+        ImageFolder.find(tmp_path)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for label in ("train", "bus"):
+        for number in range(5):
+            picture(tmp_path / label / "steam" / f"{number}.png")
+    assert ImageFolder.find(tmp_path).classes == ("bus", "train")
+
+
+def test_hidden_folders_and_what_is_no_file_are_left_out(tmp_path):
+    split(tmp_path, "train")
+    split(tmp_path, "val")
+    picture(tmp_path / "train" / "cat" / ".ipynb_checkpoints" / "0-checkpoint.png")
+    os.mkfifo(tmp_path / "train" / "cat" / "pipe.png")
+    (tmp_path / "train" / "cat" / "folder.png").mkdir()
+    assert len(ImageFolder.find(tmp_path).splits["train"]) == 6
+
+
+def test_a_broken_link_and_a_folder_that_cannot_be_read_are_never_skipped(tmp_path, cache, monkeypatch):
+    split(tmp_path, "train")
+    split(tmp_path, "val")
+    (tmp_path / "train" / "cat" / "9.png").symlink_to("/nowhere.png")
+    with pytest.raises(DataError, match=r"cannot read .*9\.png"):
+        data.load(f"images:{tmp_path}")
+    (tmp_path / "train" / "cat" / "9.png").unlink()
+    (tmp_path / "train" / "cat" / "more").mkdir()
+    look = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=r"more cannot be read \(Permission denied\)"):
+        ImageFolder.find(tmp_path)
+
+
+def test_a_file_may_have_a_name_that_is_no_text(tmp_path, cache):
+    split(tmp_path, "train")
+    split(tmp_path, "val")
+    os.rename(tmp_path / "train" / "cat", os.fsencode(tmp_path / "train") + b"/\xff")
+    os.rename(tmp_path / "val" / "cat", os.fsencode(tmp_path / "val") + b"/\xff")
+    assert data.load(f"images:{tmp_path}").digest == data.load(f"images:{tmp_path}").digest
+
+
+@pytest.mark.parametrize(
     ("classes", "sentence"), [((), "holds 0 sub-folders"), (("a",), "holds 1 sub-folders")]
 )
 def test_a_folder_of_fewer_than_two_classes_is_refused(tmp_path, classes, sentence):

@@ -186,6 +186,12 @@ def test_the_files_for_another_machine_are_enough_there(module, cache, tmp_path,
     ("body", "sentence"),
     [
         ("def load(): raise RuntimeError('two\\nlines')", "cannot be loaded: RuntimeError: two lines$"),
+        ("def load(): raise GeneratorExit", "cannot be loaded: GeneratorExit$"),
+        (
+            "class Mute(BaseException):\n    def __str__(self): raise RuntimeError\ndef load(): raise Mute\n",
+            "cannot be loaded: Mute$",
+        ),
+        ("raise BaseException('panic')", r"cannot be imported \(BaseException: panic\)"),
         ("def load(): raise SystemExit", "cannot be loaded: SystemExit$"),
         ("def load(): return 1 / 0", "cannot be loaded: ZeroDivisionError: division by zero$"),
         ("def load():\n    yield 5\n", "returned a generator"),
@@ -201,6 +207,18 @@ def test_whatever_a_users_module_raises_is_one_sentence(module, body, sentence):
     with pytest.raises((InputError, UnknownNameError), match=sentence) as caught:
         data.load("ownload:load")
     assert "\n" not in str(caught.value)
+
+
+def test_a_loader_that_is_interrupted_interrupts(module):
+    module.write_text("def load(): raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        data.load("ownload:load")
+
+
+def test_a_loader_may_go_to_another_folder_but_takes_nobody_there(module, tmp_path):
+    module.write_text("import os\n" + LOADER.replace("    calls.append(shift)\n", "    os.chdir('/')\n"))
+    data.load("ownload:load")
+    assert os.getcwd() == str(tmp_path)
 
 
 def test_a_data_set_that_raises_while_it_is_read_is_refused_too(module):

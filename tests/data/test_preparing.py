@@ -133,6 +133,12 @@ REFUSED = [
     (contents(np.arange(-4, 4).reshape(4, 2)), "whole-numbered inputs down to -4: .*return measured numbers as floats"),
     (contents(np.zeros((4, 8, 8, 3), np.uint8)), "channels last"),
     (contents(np.zeros((4, 0))), "hold no numbers"),
+    (contents(of_shape(3) * 1e200), "channel 0 of the inputs has the mean .* too large or too small"),
+    (contents(np.full((4, 2), 1.7e308) * [[1, 0.9]] * [[1], [1], [0.9], [1]]), "too large or too small"),
+    (contents(of_shape(3) * 1e-200), "too large or too small to be standardized"),
+    (contents(of_shape(3) * 1e-160), "too large or too small to be standardized"),
+    (contents(of_shape(3), np.array([0, 1, 2, 10**6])), "has the label 1000000, which would mean 1,000,001 classes"),
+    (contents(of_shape(3), y2=np.array([0, 1, 2, 2**64 - 1], np.uint64)), "has the label 18446744073709551615"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from sample_cells import Behaviour, behave
 
 from normscope import progress, runner
-from normscope.progress import lines
+from normscope.progress import lines, screen
 from normscope.progress.display import Display
 from normscope.progress.tally import Tally
 from normscope.runner import Observer
@@ -136,6 +136,11 @@ def test_the_console_of_a_pipe_has_80_columns_or_those_of_the_environment(
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
     assert progress.console().width == width
+
+
+def test_a_name_between_colons_is_no_pictogram(capfd):
+    screen.console().print("L:ok: inputs of 3")
+    assert capfd.readouterr().out == "L:ok: inputs of 3\n"
 
 
 def test_nothing_is_shown_in_a_script_unless_asked_for(capfd):

@@ -73,7 +73,9 @@ def test_a_network_with_norms_has_them_replaced_in_place():
 
 
 def test_a_norm_that_would_change_nothing_is_refused_and_none_is_not():
-    with pytest.raises(InputError, match=r"'own_networks:of_one_layer' stays as it is with norm 'batch': .*no layer"):
+    with pytest.raises(
+        InputError, match=r"'own_networks:of_one_layer' stays as it is with norm 'batch': .*no layer"
+    ):
         made("own_networks:of_one_layer", "batch")
     assert kinds(made("own_networks:of_one_layer", "none")) == ["Flatten", "Linear"]
 

@@ -127,6 +127,27 @@ def test_a_users_loss_has_no_guess_and_neither_have_targets_that_are_not_finite(
     assert losses.chance("mse", "nan_targets:load") is None
 
 
+@pytest.mark.parametrize(
+    ("spec", "name", "sentence"),
+    [
+        (
+            "huber(delta=-1)",
+            "own_data:table",
+            r"loss 'huber\(delta=-1\)' cannot be used: RuntimeError: huber_loss",
+        ),
+        ("smooth_l1(beta=-1)", "own_data:table", "cannot be used: RuntimeError: "),
+        (
+            "bce_with_logits",
+            "own_data:table",
+            "takes targets from 0 to 1, and those of own_data:table are not",
+        ),
+    ],
+)
+def test_a_loss_that_does_not_take_its_argument_or_the_targets_is_refused(spec, name, sentence):
+    with pytest.raises(InputError, match=sentence):
+        losses.chance(spec, name)
+
+
 def test_an_error_rate_counts_every_label_of_an_example():
     logits = torch.tensor([[[9.0, 0.0, 0.0], [0.0, 9.0, math.nan]]])
     assert training.error_rate(nn.Identity(), [(logits, torch.tensor([[0, 0, 0]]))]) == pytest.approx(2 / 3)

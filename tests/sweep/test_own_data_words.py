@@ -82,6 +82,22 @@ def test_words_that_do_not_fit_the_data_are_refused_in_a_sentence(name, words, e
     assert "#" not in str(caught.value), "the digits of the content help nobody here"
 
 
+def test_a_factory_may_go_to_another_folder_but_takes_nobody_there(tmp_path, monkeypatch):
+    (tmp_path / "wanderer.py").write_text(
+        "import os\nfrom own_data import dense\n"
+        "def made(features, outputs):\n    os.chdir('/')\n    return dense(features, outputs)\n"
+        "def panics(features):\n    os.chdir('/')\n    raise GeneratorExit\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = {"data": "own_data:table", "lr": 0.05, "seeds": 1, "batch": 16}
+    check(Sweep.of("wanderer:made", **words))
+    assert Path.cwd() == tmp_path
+    with pytest.raises(InputError, match=r"'wanderer:panics' cannot be made: GeneratorExit$"):
+        check(Sweep.of("wanderer:panics", **words))
+    assert Path.cwd() == tmp_path
+
+
 @pytest.mark.parametrize("given", [np.zeros((2, 2)), (torch.zeros(3), torch.zeros(3)), None, ""])
 def test_data_in_memory_are_refused_with_the_way_out(given):
     with pytest.raises(InputError, match="write a function that returns them and name it") as caught:

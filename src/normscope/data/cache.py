@@ -227,15 +227,16 @@ def content_digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _manifest_name(name: str, source: Source) -> str:
-    return f"{name}-{hashlib.sha256(source.place.encode()).hexdigest()[:16]}.json"
+    return f"{name}-{hashlib.sha256(os.fsencode(source.place)).hexdigest()[:16]}.json"
 
 
 def _note_name(place: str) -> str:
-    return f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.note.json"
+    return f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:32]}.note.json"
 
 
 def _stamp(stamps: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join([str(_FORMAT), *stamps]).encode()).hexdigest()
+    # Stamps hold paths, whose bytes need not be text.
+    return hashlib.sha256(os.fsencode("\n".join([str(_FORMAT), *stamps]))).hexdigest()
 
 
 @contextmanager

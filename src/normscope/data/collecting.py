@@ -149,17 +149,22 @@ class _Split:
         """A NumPy array of numbers from an array, a tensor, a picture of Pillow's, or numbers in lists."""
         import torch
 
+        if np.ma.is_masked(value):
+            raise InputError(f"{self._words} has {what} with masked entries: fill them, or leave them out.")
+        odd = "objects or rows of different lengths"
         if isinstance(value, torch.Tensor):
-            value = value.detach().cpu()
-            value = value.float() if value.dtype == torch.bfloat16 else value
+            odd = f"a tensor of {value.dtype} in the layout {value.layout}"
+            value = value.detach().cpu().resolve_conj().resolve_neg()
+            is_short = value.is_floating_point() and value.dtype.itemsize == 1  # no type of NumPy's
+            value = value.float() if is_short or value.dtype == torch.bfloat16 else value
         elif hasattr(value, "getbands"):
-            value = pixels(value)
+            value = pixels(value, f"{self._words} has a picture that")
         try:
             array = np.asarray(value)
         except (ValueError, TypeError, RuntimeError):  # ragged lists; sparse tensors
             array = np.empty(0, object)
         if array.dtype.kind not in "buif":
-            kind = "objects or rows of different lengths" if array.dtype.kind == "O" else f"{array.dtype}"
+            kind = odd if array.dtype.kind == "O" else f"{array.dtype}"
             raise InputError(f"{self._words} has {what} that are {kind}: arrays of numbers are needed.")
         return array
 

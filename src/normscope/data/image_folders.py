@@ -2,8 +2,8 @@
 
 Two layouts are read.
 
-- ``train/`` and one of ``val/``, ``validation/``, ``valid/``, ``test/`` (the first of these that is there), each with
-  one sub-folder for each class.
+- ``train/`` or ``training/``, and one of ``val/``, ``validation/``, ``valid/``, ``test/``, ``testing/`` (the first of
+  these that is there), in small or capital letters, each with one sub-folder for each class.
 - One sub-folder for each class, without a split. Then every fifth picture of a class, in the order of their paths, is
   for validation: picture i, counted from 0, if i mod 5 = 4.
 
@@ -28,7 +28,8 @@ from normscope.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_VALIDATION = ("val", "validation", "valid", "test")
+_TRAINING = ("train", "training")
+_VALIDATION = ("val", "validation", "valid", "test", "testing")
 _SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".tga"}
 )
@@ -57,9 +58,9 @@ class ImageFolder:
             DataError: the folder does not exist, has neither layout, or a class has no pictures.
         """
         parts = _folders(folder)
-        validation = next((name for name in _VALIDATION if name in parts), None)
-        if "train" in parts and validation is not None:
-            return cls._of_split(parts["train"], parts[validation])
+        train, validation = _named(parts, _TRAINING), _named(parts, _VALIDATION)
+        if train and validation:
+            return cls._of_split(train, validation)
         _check_classes(folder, parts)
         found = {"train": [], "validation": []}  # type: dict[str, list[list[Path]]]
         for path in parts.values():
@@ -111,10 +112,7 @@ class ImageFolder:
         colour, first = False, None
         for path in self.paths():
             with _opened(path) as picture:
-                if picture.mode not in (*_GREY, *_COLOUR):
-                    raise DataError(
-                        f"{path} has pixels of the kind {picture.mode}: 8 bits for each channel are needed."
-                    )
+                _check_mode(picture, str(path))
                 if picture.size != (first := first or picture.size):
                     sizes = "{}×{} pixels, but the first picture is {}×{}".format(*picture.size, *first)
                     raise DataError(f"{path} has {sizes}: all must have one size.")
@@ -122,23 +120,33 @@ class ImageFolder:
         return colour
 
 
-def pixels(picture: Image, colour: bool | None = None) -> np.ndarray:
+def pixels(picture: Image, words: str, colour: bool | None = None) -> np.ndarray:
     """A picture of Pillow's as uint8, (1, H, W) or (3, H, W).
 
     Args:
         picture: the picture.
+        words: what an error calls it.
         colour: whether there are three channels; by default as the picture has it.
+
+    Raises:
+        DataError: the picture has more than 8 bits for each channel: converting would cut them off.
     """
+    _check_mode(picture, words)
     if colour is None:
         colour = picture.mode not in _GREY
     array = np.asarray(picture.convert("RGB" if colour else "L"))
     return array.transpose(2, 0, 1) if colour else array[None]
 
 
+def _check_mode(picture: Image, words: str) -> None:
+    if picture.mode not in (*_GREY, *_COLOUR):
+        raise DataError(f"{words} has pixels of the kind {picture.mode}: 8 bits for each channel are needed.")
+
+
 def _read(path: Path, colour: bool) -> np.ndarray:
     with _opened(path) as picture:
         try:
-            return pixels(picture, colour)
+            return pixels(picture, str(path), colour)
         except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for damaged files
             raise DataError(f"{path} is a damaged picture ({error}).") from None
 
@@ -163,7 +171,19 @@ def _folders(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(found, key=lambda path: path.name)}
 
 
+def _named(parts: Mapping[str, Path], words: Sequence[str]) -> Path | None:
+    """The sub-folder that has the first of the names, in small or capital letters."""
+    folded = {name.lower(): path for name, path in parts.items()}
+    return next((folded[word] for word in words if word in folded), None)
+
+
 def _check_classes(folder: Path, classes: Mapping[str, Path]) -> None:
+    for name, path in classes.items():  # "Training set" and the like would pass for a class
+        if "train" in name.lower() and len(_folders(path)) > 1 and not _has_pictures(path):
+            raise DataError(
+                f"{path} holds sub-folders only, as a training split does: name it train and the other "
+                f"{', '.join(_VALIDATION[:-1])} or {_VALIDATION[-1]}, or give the folder of one split."
+            )
     if len(classes) < 2:
         raise DataError(
             f"{folder} holds {len(classes)} sub-folders: a sub-folder for each of two or more classes is needed, "
@@ -183,10 +203,25 @@ def _pictures(folder: Path, least: int = 1) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for where, _, names in os.walk(folder):
-        for name in names:
-            if os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith("."):
-                yield Path(where, name)
+    for where, folders, names in os.walk(folder, onerror=_refuse_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (path for path in (Path(where, name) for name in names) if _is_picture(path))
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a path has a picture's name. A broken link has it, too, so that reading complains; a pipe does not."""
+    is_named = path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    return is_named and (path.is_file() or not path.exists())
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(_is_picture(path) for path in folder.iterdir())
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise DataError(
+        f"{error.filename} cannot be read ({error.strerror}): its pictures would be missing."
+    ) from None
 
 
 def _alternating(lists: Sequence[Sequence[Path]]) -> list[tuple[Path, int]]:

@@ -10,10 +10,10 @@ by their sizes and times, and read only if these have changed.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from normscope.data import cache
 from normscope.data.facts import Facts
 from normscope.data.locations import Source
 from normscope.data.names import OwnName
-from normscope.errors import DataError, InputError
+from normscope.errors import DataError, InputError, said
 from normscope.nn import specs
 from normscope.targets import imported, is_installed, own_files
 
@@ -112,26 +112,28 @@ def _kept(name: OwnName, contents: Contents) -> cache.Prepared:
 
 
 def _called(name: OwnName) -> Contents:
-    """What the user's function returns, called with a seed of its own; the global generators are put back."""
+    """What the user's function returns, called with a seed of its own.
+
+    The global generators and the working directory are put back: results must not be written to where a loader went.
+    """
     from normscope.data.collecting import collect
     from normscope.generators import seeded
 
     spec = specs.read(name.source, "data")
-    with _fresh_modules(spec.name), seeded(0):
+    with _fresh_modules(spec.name), seeded(0), contextlib.chdir("."):
         target = imported(spec.name, "data")
         if not callable(target):
             kind = type(target).__name__
             raise InputError(f"data {name.source!r} is a {kind}: name a function that returns it.")
         try:
             return collect(target(**spec.arguments), name.source)
-        except InputError:
+        except (InputError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # a user's function may raise anything
-            reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
-            raise InputError(f"data {name.source!r} cannot be loaded: {reason}") from error
+        except BaseException as error:  # a user's function may raise anything
+            raise InputError(f"data {name.source!r} cannot be loaded: {said(error)}") from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def _fresh_modules(path: str) -> Iterator[None]:
     """Have the user's own modules imported anew, so that an edited file counts also in a notebook.
 

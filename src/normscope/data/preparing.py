@@ -25,6 +25,8 @@ from normscope.errors import DataError, InputError
 
 _CHUNK_ENTRIES = 1 << 22
 _MOST_COLOURS = 4
+_LEAST_DEVIATION = 1e-150
+_MOST_CLASSES = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,7 +61,9 @@ def prepare(contents: Contents, name: str) -> Ready:
     kind, target_shape = _kind(contents, name), contents.train[1].shape[1:]
     classes = _classes(contents, name)
     standardizes = contents.standardize and kind != "tokens"
-    mean, std = moments(contents.train[0]) if standardizes else ((), ())
+    with np.errstate(over="ignore", invalid="ignore"):  # the check refuses what does not fit
+        mean, std = moments(contents.train[0]) if standardizes else ((), ())
+    _check_moments(mean, std, name)
     arrays: dict[str, np.ndarray] = {}
     vocabulary, nonfinite = None, 0
     for (split, x, y), prefix in zip(contents.splits(), ("train", "test"), strict=True):
@@ -116,6 +120,16 @@ def moments(x: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple((mean / scale).tolist()), tuple(np.where(varies, std / scale, 1.0).tolist())
 
 
+def _check_moments(mean: tuple[float, ...], std: tuple[float, ...], name: str) -> None:
+    """Refuse numbers so large or so small that their squares leave the range of 64-bit floats."""
+    for channel, (center, deviation) in enumerate(zip(mean, std, strict=True)):
+        if not math.isfinite(center) or not _LEAST_DEVIATION <= deviation < math.inf:
+            raise InputError(
+                f"data {name!r}: channel {channel} of the inputs has the mean {center:.3g} and the deviation "
+                f"{deviation:.3g}, too large or too small to be standardized: scale these numbers first."
+            )
+
+
 def _check_shapes(contents: Contents, name: str) -> None:
     shapes = [[x.shape[1:], y.shape[1:]] for _, x, y in contents.splits()]
     for what, (train, validation) in zip(("inputs", "labels"), zip(*shapes, strict=True), strict=True):
@@ -170,6 +184,11 @@ def _classes(contents: Contents, name: str) -> int | None:
                 f"data {name!r}: the {split} split has the label {largest}, but {contents.classes} classes are "
                 f"stated: labels are 0 … {contents.classes - 1}."
             )
+    if contents.classes is None and largest >= _MOST_CLASSES:
+        raise InputError(
+            f"data {name!r} has the label {largest}, which would mean {largest + 1:,} classes: number the classes from "
+            "0, or state how many there are."
+        )
     return contents.classes or largest + 1
 
 

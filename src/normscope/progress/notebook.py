@@ -43,7 +43,7 @@ def _bundle(drawing: RenderableType) -> dict[str, Any]:
     """A drawing in the formats that a notebook takes."""
     canvas = Console(
         record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, force_jupyter=False,
-        color_system="truecolor", highlight=False,
+        color_system="truecolor", highlight=False, emoji=False,
     )  # fmt: skip
     canvas.print(drawing)
     return {

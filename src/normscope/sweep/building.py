@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from normscope import data, networks, surgery, training
 from normscope.data.facts import Facts
-from normscope.errors import InputError
+from normscope.errors import InputError, said
 from normscope.nn import module_kinds, specs
 from normscope.nn.specs import Spec
 from normscope.sweep.parsing import AS_IS, NETWORKS, classifies, loss_spec, network_spec
@@ -94,10 +94,10 @@ def build(run: Run) -> nn.Module:
         model = factory(**supplied, **spec.arguments)
     except InputError as error:
         raise InputError(f"network {run.network!r}: {error}") from error
-    except (Exception, SystemExit) as error:  # a user's factory may raise anything
-        raise InputError(
-            f"network {run.network!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's factory may raise anything
+        raise InputError(f"network {run.network!r} cannot be made: {said(error)}") from error
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
         raise InputError(f"network {run.network!r} made a {kind}: a factory returns a torch.nn.Module.")

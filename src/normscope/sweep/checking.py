@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from torch import Tensor
 
 from normscope import data, training
-from normscope.errors import InputError
+from normscope.errors import InputError, said
 from normscope.networks.placement import check_place
 from normscope.probes._spectrum import chosen_layers
 from normscope.sweep import losses
@@ -30,7 +32,7 @@ def check(sweep: Sweep) -> None:
         check_place(place)
     one_of_each = {(run.network, run.norm, run.place): run for run in sweep.runs()}
     for run in one_of_each.values():
-        with training.seeded(0):
+        with training.seeded(0), contextlib.chdir("."):  # a user's code may go elsewhere
             _check_run(run, sweep.layer)
 
 
@@ -45,25 +47,25 @@ def _check_run(run: Run, layer: str | None) -> None:
     named, of = f"network {run.network!r} with norm {run.norm!r}", data.unpinned(run.data)
     try:
         output = model(x)
-    except (Exception, SystemExit) as error:  # a user's network may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's network may raise anything
         what = "images" if facts.is_image else "inputs"
         hint = (
             " (whole numbers are tokens; return measured numbers as floats)" if facts.kind == "tokens" else ""
         )
         shape = "×".join(map(str, facts.shape)) or "()"
-        raise InputError(
-            f"{named} does not take the {what} of {of}, {shape}: {type(error).__name__}: {error}{hint}"
-        ) from error
+        raise InputError(f"{named} does not take the {what} of {of}, {shape}: {said(error)}{hint}") from error
     _check_output(output, y, run)
     try:
         loss = losses.objective(run.loss, facts).loss(output, y)
         _check_loss(loss, run)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    except InputError:
+    except (InputError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{named} cannot be trained: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        raise InputError(f"{named} cannot be trained: {said(error)}") from error
 
 
 def _check_output(output: object, y: Tensor, run: Run) -> None:

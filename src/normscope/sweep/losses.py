@@ -16,7 +16,7 @@ from torch.nn import functional
 from normscope import data, training
 from normscope.data.batches import Split
 from normscope.data.facts import Facts
-from normscope.errors import InputError
+from normscope.errors import InputError, said
 from normscope.sweep.parsing import CLASS_LOSSES, classifies, loss_spec
 from normscope.targets import imported
 
@@ -88,6 +88,9 @@ def chance(loss: str, name: str, images: int | None = None) -> float | None:
 
     Returns:
         The loss; ``None`` for a user's loss, of which nobody knows what it takes, and where it is not finite.
+
+    Raises:
+        InputError: torch refuses an argument of the loss, or the targets are none that it takes.
     """
     spec = loss_spec(loss)
     if spec.is_path:
@@ -96,10 +99,17 @@ def chance(loss: str, name: str, images: int | None = None) -> float | None:
     train, test = Split.of(dataset, "train").labels.double(), Split.of(dataset, "test").labels.double()
     guess = train[:images].mean(0)
     if spec.name == "bce_with_logits":
+        if min(train.min(), test.min()) < 0 or max(train.max(), test.max()) > 1:
+            raise InputError(
+                f"loss {loss!r} takes targets from 0 to 1, and those of {data.unpinned(name)} are not."
+            )
         guess = guess.logit()
     elif spec.name == "cross_entropy":
         guess = guess.log()
-    value = float(_FUNCTIONS[spec.name](guess.expand_as(test), test, **spec.arguments))
+    try:
+        value = float(_FUNCTIONS[spec.name](guess.expand_as(test), test, **spec.arguments))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"loss {loss!r} cannot be used: {said(error)}") from error
     return value if math.isfinite(value) else None
 
 
@@ -125,6 +135,8 @@ def _own(loss: str, target: Any, arguments: dict[str, Any]) -> training.LossFunc
         return functools.partial(target, **arguments)
     try:
         made: training.LossFunction = target(**arguments)
-    except (Exception, SystemExit) as error:  # a user's class may raise anything
-        raise InputError(f"loss {loss!r} cannot be made: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's class may raise anything
+        raise InputError(f"loss {loss!r} cannot be made: {said(error)}") from error
     return made
