@@ -295,11 +295,19 @@ def test_a_sparse_input_is_read_as_its_dense_equal():
     assert_frame_equal(ns.probes.spectrum(model, dense.to_sparse()), ns.probes.spectrum(model, dense))
 
 
-def test_a_nested_input_is_read_vector_by_vector():
+@pytest.mark.filterwarnings("ignore:(?s).*nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+def test_a_nested_input_is_read_vector_by_vector(layout):
     parts = [batch(7, 4), batch(5, 4, seed=2)]
-    model = nn.Linear(4, 3)
-    found = ns.probes.spectrum(model, torch.nested.nested_tensor(parts, layout=torch.jagged)).iloc[0]
+    model, x = nn.Linear(4, 3), torch.nested.nested_tensor(parts, layout=layout)
+    found = ns.probes.spectrum(model, x).iloc[0]
     assert found.lambda_max == pytest.approx(ns.probes.spectrum(model, torch.cat(parts)).lambda_max[0])
     assert (found.samples, found.positions) == (12, 6)
-    means = ns.probes.moments(model, torch.nested.nested_tensor(parts, layout=torch.jagged))["mean"]
+    means = ns.probes.moments(model, x)["mean"]
     assert means.to_numpy() == pytest.approx(model(torch.cat(parts)).mean(0).detach().numpy(), abs=1e-6)
+    functional = Calling(model, lambda layer, x: F.linear(x, layer.weight, layer.bias))
+    note = "its weights are used in aten.linear, an operation that is not read"
+    assert ns.probes.spectrum(functional, x).note.tolist() == [note]
+    failing = Calling(model, lambda layer, x: layer(x) + torch.ones(1, 5, 9))
+    with pytest.raises(InputError, match=r"the model cannot take this input \((NestedTensor|Tensor)\): "):
+        ns.probes.spectrum(failing, x)

@@ -130,7 +130,8 @@ def call(model: nn.Module, x: Any) -> None:
     except NormscopeError:
         raise
     except Exception as error:  # a user's model may raise anything
-        what = f"of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"({type(x).__name__})"
+        shaped = isinstance(x, Tensor) and not x.is_nested
+        what = f"of shape {tuple(x.shape)}" if shaped else f"({type(x).__name__})"
         reason = (str(error).strip().splitlines() or [""])[0]
         if type(error) not in (RuntimeError, TypeError) or not reason:  # what torch raises explains itself
             reason = f"{type(error).__name__}: {reason}".removesuffix(": ")

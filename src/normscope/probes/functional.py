@@ -22,8 +22,10 @@ from normscope.probes.outputs import Outputs
 from normscope.probes.uses import LAYERS, Use, uses_of
 from normscope.probes.weights import Marks, Weight, tensors
 
-_UNREAD = re.compile(r"rnn|lstm|gru|_trilinear|_scaled_mm|_scaled_grouped_mm|_int_mm|_cdist")
-"""Operations that multiply weights with data in a way that is not read."""
+_UNREAD = re.compile(
+    r"rnn|lstm|gru|_trilinear|_scaled_mm|_scaled_grouped_mm|_int_mm|_cdist|aten\.(linear|matmul)$"
+)
+"""Operations that multiply weights with data in a way that is not read; the last two are those of nested tensors."""
 
 
 class WeightUses(TorchDispatchMode):  # type: ignore[no-untyped-call]

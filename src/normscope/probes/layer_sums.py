@@ -121,7 +121,7 @@ class Sums:
         Calls of a layer within one pass are calls for the same examples.
         """
         first = next(tensors((args, kwargs)), None)
-        examples = len(first) if first is not None and first.ndim else 1
+        examples = first.size(0) if first is not None and first.ndim else 1
         for part in (part for found in self.sums.values() for part in found.parts.values()):
             part.calls = 0
 
@@ -147,7 +147,7 @@ class Sums:
                     if value is not None and _covered(module, args, kwargs):
                         with torch.no_grad():
                             x, geometry = as_convolution(module, readable(value.detach()))
-                        batch = len(value) if value.ndim > geometry.dims + 1 else 1
+                        batch = value.size(0) if value.ndim > geometry.dims + 1 else 1
                         uses.later(lambda: self._add(name, _kind(module), (), x, geometry, batch))
 
                 hooks.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)
