@@ -225,7 +225,7 @@ def test_a_compiled_model_gives_a_plain_model_that_says_so(operation):
     assert type(new) is type(wanted)
     x = torch.randn(4, 3, 5, 5)
     torch.testing.assert_close(new(x), wanted(x))
-    assert changes(new)[-1].reason == "the new model is not compiled"
+    assert changes(new)[-1].reason == "it is no longer compiled"
 
 
 def test_a_compiled_block_is_looked_into():

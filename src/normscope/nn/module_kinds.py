@@ -27,6 +27,7 @@ _NORM_NAME = re.compile(r"norm(alization)?(\dd)?(act)?(\dd)?$", re.IGNORECASE)
 _IMAGE_NAME = re.compile(r"normalizer?$", re.IGNORECASE)  # (x − mean) / std of images, in front of a network
 _INTERNALS = frozenset(vars(nn.Module()))
 _PARAMETRIZATIONS = "parametrizations"  # where torch.nn.utils.parametrize keeps what computes a tensor
+_COMPILED = "_orig_mod"  # where torch.compile keeps the module that it compiles
 _WRAPPERS = ("OptimizedModule", "DataParallel", "DistributedDataParallel")
 
 
@@ -34,19 +35,29 @@ def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Every module of a model with its name, each once: the registered ones, then those in plain containers.
 
     A plain container is a list, tuple, dictionary or set that is an attribute of a module. Its modules get names such
-    as ``"steps.0"``; their parameters are not among the model's. Modules that compute a parametrized tensor are left
-    out.
+    as ``"steps.0"``; their parameters are not among the model's. The wrappers of ``torch.compile`` and the modules that
+    compute a parametrized tensor are left out; a name is that of the model that is not compiled.
     """
     seen: set[nn.Module] = set()
     waiting = [("", model)]
     while waiting:
         prefix, root = waiting.pop(0)
         every = root.named_modules(seen, prefix)
-        found = [(name, one) for name, one in every if _PARAMETRIZATIONS not in name.split(".")]
-        yield from found
+        found = [(plain_name(name), one) for name, one in every if _PARAMETRIZATIONS not in name.split(".")]
+        yield from ((name, one) for name, one in found if not is_compiled(one))
         for name, one in found:
             own = {key: value for key, value in vars(one).items() if key not in _INTERNALS}
             waiting += [(f"{name}.{path}".lstrip("."), held) for path, held in _held(own)]
+
+
+def plain_name(name: str) -> str:
+    """A module's name without the marks of ``torch.compile``: its name in the model that is not compiled."""
+    return ".".join(part for part in name.split(".") if part != _COMPILED)
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether the module is what ``torch.compile`` returned for another module."""
+    return type(module).__name__ == "OptimizedModule" and _COMPILED in module._modules
 
 
 def layers(model: nn.Module) -> Iterator[tuple[str, Layer]]:
@@ -194,7 +205,7 @@ def channels(name: str, norm: nn.Module) -> int:
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside the wrappers of ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``."""
     while type(model).__name__ in _WRAPPERS:
-        inner = model._modules.get("_orig_mod") or model._modules.get("module")
+        inner = model._modules.get(_COMPILED) or model._modules.get("module")
         if inner is None:
             break
         model = inner

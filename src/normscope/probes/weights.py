@@ -102,7 +102,8 @@ class Marks:
 
 def weights_of(model: nn.Module) -> Iterator[Weight]:
     """Every parameter of a model, once."""
-    modules = dict(model.named_modules()) | dict(module_kinds.modules(model))
+    registered = {module_kinds.plain_name(name): module for name, module in model.named_modules()}
+    modules = registered | dict(module_kinds.modules(model))
     seen: set[Tensor] = set()
     for owner, module in modules.items():
         for key, parameter in module.named_parameters(recurse=False):

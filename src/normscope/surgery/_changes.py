@@ -10,8 +10,7 @@ from typing import Literal
 from torch import nn
 
 from normscope.errors import NormscopeWarning
-from normscope.nn.module_kinds import modules, unwrapped
-from normscope.surgery.copies import is_compiled
+from normscope.nn.module_kinds import is_compiled, plain_name, unwrapped
 
 Action = Literal["replaced", "inserted", "removed", "folded", "standardized", "skipped"]
 
@@ -60,8 +59,8 @@ def with_changes(
 ) -> nn.Module:
     """The model itself, with the changes of ``before``, the ``new`` ones and what was ``left`` as its record."""
     compiled = [
-        Change("skipped", name, type(unwrapped(one)).__name__, reason="the new model is not compiled")
-        for name, one in modules(before)
+        Change("skipped", plain_name(name), type(unwrapped(one)).__name__, reason="it is no longer compiled")
+        for name, one in before.named_modules()
         if is_compiled(one) or getattr(one, "_compiled_call_impl", None) is not None
     ]
     made = [change for change in changes(before) if change.action != "skipped"]

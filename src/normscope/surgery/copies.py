@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from normscope.errors import InputError
-from normscope.nn.module_kinds import modules
+from normscope.nn.module_kinds import is_compiled, modules
 
 _INTERNALS = frozenset((*vars(nn.Module()), "_compiled_call_impl"))
 
@@ -83,11 +83,6 @@ def without_fast_path(encoder: nn.TransformerEncoder | nn.TransformerEncoderLaye
         encoder.use_nested_tensor = False
 
 
-def is_compiled(module: nn.Module) -> bool:
-    """Whether the module is what ``torch.compile`` returned for another module."""
-    return type(module).__name__ == "OptimizedModule" and "_orig_mod" in module._modules
-
-
 def device_and_dtype(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """The device and floating-point type of a module's tensors; if it has none, of the model's."""
     for owner in (module, model):
@@ -109,7 +104,7 @@ def _check_code(model: nn.Module) -> None:
         at = f"module {name!r}" if name else "the model"
         if isinstance(module, torch.jit.ScriptModule) and _is_of_interest(module):
             raise InputError(f"{at} is scripted, which fixes its code: do the surgery first, then script.")
-        own = {} if is_compiled(module) else {k: v for k, v in vars(module).items() if k not in _INTERNALS}
+        own = {key: value for key, value in vars(module).items() if key not in _INTERNALS}
         for attribute, value in own.items():
             if _refers(value, originals):
                 raise InputError(

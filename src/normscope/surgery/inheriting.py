@@ -67,9 +67,8 @@ def _settings(old: nn.Module) -> dict[str, Any]:
         taken["eps"] = float(eps)
     elif isinstance(old, nn.RMSNorm):  # None is the rounding of the input's type
         taken["eps"] = torch.finfo(device_and_dtype(old, old)[1]).eps
-    for name, tensor in (("gain", "weight"), ("bias", "bias")):
-        if hasattr(old, tensor):
-            taken[name] = getattr(old, tensor) is not None
+    if hasattr(old, "weight"):
+        taken["gain"], taken["bias"] = old.weight is not None, getattr(old, "bias", None) is not None
     if hasattr(old, "momentum"):
         taken["momentum"] = old.momentum
     if isinstance(old, nn.modules.batchnorm._BatchNorm | ChannelNorm):
