@@ -58,6 +58,15 @@ def test_eigenvalues_that_are_all_zero_or_infinite_are_drawn_without_complaint(t
     assert all(line.get_fillstyle() == "none" for line in drawn)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_rate_at_which_every_run_diverged_is_drawn_without_complaint(tmp_path):
+    asked = sweep(lr=0.1, seeds=1)
+    figure = SweepExperiment("a", asked).figure(table(asked, lambda run: 0.1, lambda run: True))
+    figure.savefig(tmp_path / "figure.svg")
+    low, high = figure.axes[0].get_xlim()
+    assert low < 0.1 < high
+
+
 def test_nothing_is_drawn_when_no_run_has_finished():
     with pytest.raises(NotJudgedError):
         SweepExperiment("a", sweep()).figure(empty_table())

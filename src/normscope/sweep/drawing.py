@@ -37,6 +37,7 @@ _DASHES = ("-", "--", "-.", ":", "-")
 _FIRST_MARK, _NEXT_MARK = 1.03, 0.035
 _MOST_HEAT_MAPS = 2
 _AROUND_ROWS = 0.8
+_AROUND_ONE_RATE = 3.0
 
 
 def draw(table: pd.DataFrame, sweep: Sweep) -> Figure:
@@ -111,6 +112,8 @@ def _draw_lines(axes: Panel, runs: pd.DataFrame, sweep: Sweep) -> None:
         chosen = runs_of(runs, arrangement)
         if not chosen.empty:
             median_band(axes, chosen, "rate", _look(number), literal(label))
+    if len(sweep.rates) == 1:  # matplotlib finds no range for the marks at a panel's edge, and warns
+        axes.set_xlim(sweep.rates[0] / _AROUND_ONE_RATE, sweep.rates[0] * _AROUND_ONE_RATE)
     what = "" if sweep.lr_for == "all" else " of the convolution weights"
     rate_axis(axes, f"learning rate η{what}")
 
