@@ -61,7 +61,8 @@ def test_eigenvalues_that_are_all_zero_or_infinite_are_drawn_without_complaint(t
 @pytest.mark.filterwarnings("error")
 def test_a_single_rate_at_which_every_run_diverged_is_drawn_without_complaint(tmp_path):
     asked = sweep(lr=0.1, seeds=1)
-    figure = SweepExperiment("a", asked).figure(table(asked, lambda run: 0.1, lambda run: True))
+    rows = table(asked, lambda run: 0.1, lambda run: True).assign(epoch=math.nan)
+    figure = SweepExperiment("a", asked).figure(rows)
     figure.savefig(tmp_path / "figure.svg")
     low, high = figure.axes[0].get_xlim()
     assert low < 0.1 < high
