@@ -311,3 +311,16 @@ def test_a_nested_input_is_read_vector_by_vector(layout):
     failing = Calling(model, lambda layer, x: layer(x) + torch.ones(1, 5, 9))
     with pytest.raises(InputError, match=r"the model cannot take this input \((NestedTensor|Tensor)\): "):
         ns.probes.spectrum(failing, x)
+
+
+def test_a_transformer_that_takes_the_sequence_first_has_the_numbers_of_one_that_takes_the_batch_first():
+    tables = []
+    x = batch(5, 7, 8)
+    for batch_first in (True, False):
+        torch.manual_seed(0)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first)
+        model = nn.TransformerEncoder(layer, 2, nn.LayerNorm(8), enable_nested_tensor=False).eval()
+        tables.append(ns.probes.spectrum(model, x if batch_first else x.transpose(0, 1)))
+    assert set(tables[0].positions) == {7}
+    numbers = ["layer", "positions", "lambda_max", "lr_bound", "samples"]
+    assert_frame_equal(tables[0][numbers], tables[1][numbers])

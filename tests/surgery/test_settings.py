@@ -1,5 +1,7 @@
 """A norm in place of one of its own kind is the same function, in training and at inference."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -237,3 +239,18 @@ def test_a_linear_layer_of_one_feature_gets_no_norm_of_features(spec):
     assert [change.name for change in changes(new) if change.action == "inserted"] == ["1.norm"]
     with pytest.raises(InputError, match=r"layer '0' cannot get a .*one feature"):
         ns.insert_norms(model, spec, layers=["0"], x=x)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_an_instance_norm_keeps_the_samples_of_a_transformer_apart(batch_first):
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=batch_first)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    x, other = torch.randn(3, 5, 8), torch.randn(3, 5, 8)
+    other[0] = x[0]
+    turn = (lambda one: one) if batch_first else (lambda one: one.transpose(0, 1))
+    new = ns.replace_norms(model, "instance")
+    torch.testing.assert_close(turn(new(turn(x)))[0], turn(new(turn(other)))[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NormscopeWarning)  # the output projection is used without a call
+        new = ns.insert_norms(ns.remove_norms(model), "instance", x=turn(x))
+    torch.testing.assert_close(turn(new(turn(x)))[0], turn(new(turn(other)))[0])

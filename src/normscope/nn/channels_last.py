@@ -20,21 +20,26 @@ class ChannelsLast(nn.Module):
 
     Args:
         norm: a norm whose channels are in dimension 1.
+        sequence_first: an input of three dimensions is (sequence, N, C), as the framework's transformer layers take it
+            by default; otherwise the samples come first.
 
     Shapes: (..., C) in, the same out; contiguous, as the ``view`` that may come next expects it.
     """
 
     norm: nn.Module
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: nn.Module, sequence_first: bool = False) -> None:
         super().__init__()
         self.norm = norm
+        self.sequence_first = sequence_first
 
     def forward(self, input: Tensor) -> Tensor:
         """Move the channels to dimension 1, normalize, and move them back."""
         y: Tensor
         if input.ndim <= 2 or is_over_channels(self.norm):
             y = self.norm(input.reshape(-1, input.shape[-1])).reshape(input.shape)
+        elif self.sequence_first and input.ndim == 3:
+            y = self.norm(input.permute(1, 2, 0)).permute(2, 0, 1)
         else:
             y = self.norm(input.movedim(-1, 1)).movedim(1, -1)
         return y.contiguous()

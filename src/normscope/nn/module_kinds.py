@@ -23,6 +23,14 @@ Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 Layer = Convolution | Transposed | nn.Linear
 
 _NORMS = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
+_ATTENDING = (
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+    nn.TransformerEncoder,
+    nn.TransformerDecoder,
+    nn.Transformer,
+)
 _NORM_NAME = re.compile(r"norm(alization)?(\dd)?(act)?(\dd)?$", re.IGNORECASE)
 _IMAGE_NAME = re.compile(r"normalizer?$", re.IGNORECASE)  # (x − mean) / std of images, in front of a network
 _INTERNALS = frozenset(vars(nn.Module()))
@@ -58,6 +66,20 @@ def plain_name(name: str) -> str:
 def is_compiled(module: nn.Module) -> bool:
     """Whether the module is what ``torch.compile`` returned for another module."""
     return type(module).__name__ == "OptimizedModule" and _COMPILED in module._modules
+
+
+def sequence_first(model: nn.Module) -> frozenset[nn.Module]:
+    """The modules inside the framework's attention and transformer layers that take (sequence, batch, features).
+
+    That is the framework's default (``batch_first=False``).
+    """
+    found: set[nn.Module] = set()
+    for _, module in modules(model):
+        if isinstance(module, _ATTENDING):
+            inner = (one for one in module.modules() if isinstance(one, nn.MultiheadAttention))
+            if (attention := next(inner, None)) is not None and not attention.batch_first:
+                found.update(module.modules())
+    return frozenset(found)
 
 
 def layers(model: nn.Module) -> Iterator[tuple[str, Layer]]:

@@ -49,7 +49,8 @@ def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd
             norm is a framework's norm, or a module without children whose class has "norm" in its name, or one with
             children whose class's name ends so.
         x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
-        layers: names of the layers to measure, as in ``named_modules()`` of the model, not compiled; a module of any kind may be named.
+        layers: names of the layers to measure, as in ``model.named_modules()``, without the marks of ``torch.compile``;
+            a module of any kind may be named.
 
     Returns:
         One row per layer and channel, in the order in which the layers first ran, those that did not run last; or in

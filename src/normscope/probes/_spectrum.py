@@ -37,7 +37,8 @@ def spectrum(
     Args:
         model: any module.
         x: the model's input; a tuple is passed as its arguments and a mapping as its keyword arguments.
-        layers: names of the layers to measure, as in ``named_modules()`` of the model, not compiled; by default all layers.
+        layers: names of the layers to measure, as in ``model.named_modules()``, without the marks of ``torch.compile``;
+            by default all layers.
         extremes: find λ_max, and λ_min where it can be known reliably, by Lanczos' method without forming R. The inputs
             of all layers are held until the pass is over.
         groups: one row per group of a grouped convolution, or per part of a parameter that is used as several layers

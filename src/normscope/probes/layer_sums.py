@@ -125,9 +125,14 @@ class Sums:
         for part in (part for found in self.sums.values() for part in found.parts.values()):
             part.calls = 0
 
+        turned = module_kinds.sequence_first(self.layers.model)
+        turned_names = {name for name, one in module_kinds.modules(self.layers.model) if one in turned}
+        attended = [examples]  # of the latest call of an attention that takes (sequence, batch, features)
+
         def found(use: Use) -> None:
             if self.layers.include(use.weight.name):
                 batch = examples if use.kind == "linear" else len(use.x)
+                batch = attended[-1] if use.weight.owner in turned_names else batch
                 self._add(use.weight.name, use.kind, use.part, use.x, use.geometry, batch)
 
         def unread(weight: Weight, operation: str) -> None:
@@ -139,7 +144,15 @@ class Sums:
         uses = WeightUses(
             self.layers.model, self.layers.modules, covered=_covered, found=found, unread=unread
         )
+
+        def attend(module: Any, args: Any, kwargs: Any) -> None:
+            query = first_tensor(args, kwargs)
+            attended.append(query.size(1) if query is not None and query.ndim == 3 else 1)
+
         with ExitStack() as hooks, uses.watching():
+            for module in turned:
+                if isinstance(module, nn.MultiheadAttention):
+                    hooks.callback(module.register_forward_pre_hook(attend, with_kwargs=True).remove)
             for name, layer in self.layers.modules.items():
 
                 def hook(module: Any, args: Any, kwargs: Any, name: str = name) -> None:
@@ -148,6 +161,7 @@ class Sums:
                         with torch.no_grad():
                             x, geometry = as_convolution(module, readable(value.detach()))
                         batch = value.size(0) if value.ndim > geometry.dims + 1 else 1
+                        batch = value.size(1) if value.ndim == 3 and module in turned else batch
                         uses.later(lambda: self._add(name, _kind(module), (), x, geometry, batch))
 
                 hooks.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)

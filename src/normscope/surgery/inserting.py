@@ -12,7 +12,7 @@ from normscope.generators import generators_kept
 from normscope.nn import RMSNorm
 from normscope.nn.channels_last import ChannelsLast
 from normscope.nn.factory import NormSpec, resolved
-from normscope.nn.module_kinds import Layer, channels_last, sizes
+from normscope.nn.module_kinds import Layer, channels_last, sequence_first, sizes
 from normscope.nn.module_kinds import layers as layers_of
 from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
@@ -23,6 +23,7 @@ from normscope.surgery.wrapping import NormedLayer
 Place = Literal["after", "before"]
 
 _WITHOUT_CALL = "its weights are used without calling it"
+_OUTPUT = "it makes an output of the model"
 _UNCALLED = "the model did not call it"
 _ONE_VALUE = "it has one feature, of which a norm would leave nothing"
 
@@ -70,10 +71,12 @@ def insert_norms(
     wanted = resolved(spec)
     after = copied(model)
     graph = graph_of(copied(model).eval(), x)
+    turned = sequence_first(after)
     new: dict[nn.Module, nn.Module] = {}
-    done, left = [], [] if layers is not None else _uncalled(after, graph)
+    chosen = _chosen(after, graph, layers)
+    done, left = [], [] if layers is not None else _left_out(after, graph, chosen)
     with generators_kept(model):
-        for name, layer in _chosen(after, graph, layers).items():
+        for name, layer in chosen.items():
             count = sizes(layer)[0 if place == "before" else 1]
             norm = made_at(name, wanted, count).to(*device_and_dtype(layer, after))
             if channels_last(layer) and _of_one_value(norm, count):
@@ -85,10 +88,10 @@ def insert_norms(
             done.append(Change("inserted", inner, described(norm, count), place, name))
             dims = {graph.dims.get(value) for call in graph.of(name) for value in call.outputs}
             if channels_last(layer) and (dims != {2} or graph.assumed):
-                norm = ChannelsLast(norm)
+                norm = ChannelsLast(norm, layer in turned)
             new[layer] = NormedLayer(layer, norm, place).train(layer.training)
             norm.train(layer.training)
-    named = [one for one in left if one.reason != _UNCALLED]
+    named = [one for one in left if one.reason not in (_UNCALLED, _OUTPUT)]
     warn_of("insert_norms", model, done, named, "no layer to normalize")
     return with_changes(exchanged(after, new), done, model, left)
 
@@ -98,18 +101,15 @@ def _of_one_value(norm: nn.Module, count: int) -> bool:
     return count == 1 and isinstance(norm, nn.GroupNorm | nn.LayerNorm | nn.RMSNorm | RMSNorm)
 
 
-def _uncalled(model: nn.Module, graph: Graph) -> list[Change]:
-    """The layers that get no norm because the model does not call them."""
-    return [
-        Change(
-            "skipped",
-            name,
-            type(layer).__name__,
-            reason=_WITHOUT_CALL if name in graph.read_outside else _UNCALLED,
-        )
-        for name, layer in layers_of(model)
-        if not graph.of(name)
-    ]
+def _left_out(model: nn.Module, graph: Graph, chosen: Collection[str]) -> list[Change]:
+    """The layers that get no norm: the output layers, and those that the model does not call."""
+    found = []
+    for name, layer in layers_of(model):
+        if name not in chosen:
+            reason = _WITHOUT_CALL if name in graph.read_outside else _UNCALLED
+            reason = _OUTPUT if graph.of(name) else reason
+            found.append(Change("skipped", name, type(layer).__name__, reason=reason))
+    return found
 
 
 def _chosen(model: nn.Module, graph: Graph, wanted: Iterable[str] | None) -> dict[str, Layer]:

@@ -12,7 +12,7 @@ from normscope.nn import make
 from normscope.nn.channel_norm import ChannelNorm
 from normscope.nn.channels_last import ChannelsLast, EachPosition, is_over_channels
 from normscope.nn.factory import NormSpec, resolved
-from normscope.nn.module_kinds import channels, channels_last, core, norms
+from normscope.nn.module_kinds import channels, channels_last, core, norms, sequence_first
 from normscope.nn.specs import Spec
 from normscope.nn.trials import sees_one_position
 from normscope.surgery._changes import Change, described, warn_of, with_changes
@@ -55,6 +55,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     """
     wanted = resolved(spec)
     after = copied(model)
+    turned = sequence_first(after)
     new: dict[nn.Module, nn.Module] = {}
     done = []
     with generators_kept(model):
@@ -65,7 +66,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
             norm.train(old.training)
             words = (described(old, count), "by", described(norm, count))
             done.append(Change("replaced", name, *words, reason=_difference(core(old), norm)))
-            new[old] = _fitted(norm, old).train(old.training)
+            new[old] = _fitted(norm, old, old in turned).train(old.training)
     left = left_alone(after)
     warn_of("replace_norms", model, done, left, "no norm")
     return with_changes(exchanged(after, new), done, model, left)
@@ -86,12 +87,12 @@ def _difference(old: nn.Module, norm: nn.Module) -> str:
     return ""
 
 
-def _fitted(norm: nn.Module, old: nn.Module) -> nn.Module:
+def _fitted(norm: nn.Module, old: nn.Module, sequence_first: bool) -> nn.Module:
     """The new norm, applied to the dimension and the positions that the old one had."""
     if isinstance(norm, nn.Identity):
         return IdentityCopy(core(old))
     if channels_last(old):
-        return ChannelsLast(norm)
+        return ChannelsLast(norm, sequence_first or getattr(old, "sequence_first", False))
     if (
         is_over_channels(norm)
         and not isinstance(norm, nn.LayerNorm)
