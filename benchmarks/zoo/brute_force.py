@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from benchmarks.zoo.subject import outputs
+
+_CHANNELS_FIRST = ("SqueezeBertLayerNorm",)
+"""Norms that take (N, C, L), which nothing but their code shows."""
 
 Change = Callable[[Tensor], Tensor]
 
@@ -29,20 +32,33 @@ def hooked(model: nn.Module, hooks: Mapping[str, Callable[..., Any]]) -> Iterato
 
 
 def changed(
-    model: nn.Module, x: Any, training: bool, norms: Mapping[str, Change], after: bool = False
+    model: nn.Module,
+    x: Any,
+    training: bool,
+    changes: Mapping[str, Change],
+    place: Literal["instead", "after", "before"] = "instead",
 ) -> list[Tensor]:
-    """The outputs of the model with the output of each named module exchanged: ``change(input)``, or ``change(output)``
-    with ``after``.
-    """
+    """The outputs of the model with a change in the place of each named module, after it, or before it."""
 
-    def hook(change: Change) -> Callable[..., Tensor]:
+    def after(change: Change) -> Callable[..., Tensor]:
         def exchange(module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> Tensor:
-            return change(output if after else first(args, kwargs))
+            return change(output if place == "after" else first(args, kwargs))
+
+        return exchange
+
+    def before(change: Change) -> Callable[..., Any]:
+        def exchange(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            return (change(args[0]), *args[1:])
 
         return exchange
 
     model = copy.deepcopy(model).train(training)
-    with torch.no_grad(), hooked(model, {name: hook(change) for name, change in norms.items()}):
+    if place == "before":
+        for name, change in changes.items():
+            model.get_submodule(name).register_forward_pre_hook(before(change))
+    else:
+        changes = {name: after(change) for name, change in changes.items()}
+    with torch.no_grad(), hooked(model, {} if place == "before" else changes):
         return outputs(model, x)
 
 
@@ -69,8 +85,9 @@ def first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
 
 def channel_dim(module: nn.Module, ndim: int) -> int:
     """The dimension of the channels of a norm or layer."""
-    batch = isinstance(module, _ConvNd | nn.modules.batchnorm._BatchNorm | nn.GroupNorm)
-    return 1 if batch or getattr(module, "data_format", "") == "channels_first" else ndim - 1
+    images = isinstance(module, _ConvNd | nn.modules.batchnorm._BatchNorm | nn.GroupNorm)
+    first = getattr(module, "data_format", "") == "channels_first" or type(module).__name__ in _CHANNELS_FIRST
+    return 1 if images or first else ndim - 1
 
 
 def formula(spec: str, old: nn.Module, new: nn.Module, training: bool) -> Change:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import re
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,19 @@ from torch import Tensor, nn
 import normscope as ns
 from benchmarks.zoo import brute_force
 from benchmarks.zoo.check import Cell
+from benchmarks.zoo.laws import (
+    ROUNDING,
+    SINGLE,
+    causal,
+    everywhere,
+    in_single,
+    listed,
+    mode,
+    named_as_skipped,
+    sentence,
+    trains,
+    with_skipped,
+)
 from benchmarks.zoo.subject import (
     Inputs,
     Subject,
@@ -27,19 +39,15 @@ from benchmarks.zoo.subject import (
     outputs,
     silent,
 )
+from benchmarks.zoo.uses import uses
 from normscope.errors import InputError, NormscopeWarning
 from normscope.surgery import ChannelsLast, changes
 
-ROUNDING = 1e-9
-"""Relative distance of two float64 computations of one function."""
-
-SINGLE = 1e-6
-"""The same, if one of them normalizes in float32: transformers' own norms do so whatever the type of the model."""
-
 Spec = str
+Place = Literal["after", "before"]
 
 
-def replace(subject: Subject, spec: Spec) -> str:
+def replace(subject: Subject, spec: Spec) -> Cell:
     """``replace_norms`` computes the formula of the new norm in every norm's place, in both modes, and can be trained.
 
     Where every norm of the model is of the same kind as the spec, the model is the same function. Every norm is
@@ -65,10 +73,10 @@ def replace(subject: Subject, spec: Spec) -> str:
     for training in (False,) if spec == "batch" else (False, True):
         causal(subject, new, training)
     trains(model, new, x, dict(zip(done, done, strict=True)))
-    return f"{max(off):.0e}"
+    return with_skipped(f"{max(off):.0e}", new)
 
 
-def remove(subject: Subject) -> str:
+def remove(subject: Subject) -> Cell:
     """``remove_norms`` computes what the model computes if every norm returns its input, in both modes."""
     model, x, old = subject.model, subject.inputs(), norms(subject.model)
     with Untouched(model, x):
@@ -81,42 +89,47 @@ def remove(subject: Subject) -> str:
         off.append(close(silent(new, x, training), wanted, ROUNDING, mode(training)))
         causal(subject, new, training)
     trains(model, new, x, {})
-    return f"{max(off):.0e}"
+    return with_skipped(f"{max(off):.0e}", new)
 
 
-def insert(subject: Subject) -> str:
+def insert(subject: Subject) -> Cell:
     """``insert_norms`` computes the formula of the norm after every called layer except the output layers.
 
-    It is checked with ``batch``, ``layer`` and ``rms``. Layers that are not called as modules are named as skipped.
+    It is checked with ``batch``, ``layer`` and ``rms``, and with ``batch`` before the layers. Layers that are not
+    called as modules, and weights that the model uses itself, are named as skipped.
     """
-    return {_inserted(subject, spec) for spec in ("batch", "layer", "rms")}.pop()
+    ways: tuple[tuple[Spec, Place], ...] = (
+        ("batch", "after"),
+        ("layer", "after"),
+        ("rms", "after"),
+        ("batch", "before"),
+    )
+    cells = [_inserted(subject, spec, place) for spec, place in ways]
+    return cells[0]
 
 
-def _inserted(subject: Subject, spec: Spec) -> str:
+def _inserted(subject: Subject, spec: Spec, place: Place) -> Cell:
     model, x = subject.model, subject.inputs()
     called = brute_force.seen(model, x, layers(model))
     last = brute_force.output_layers(model, x, called)
     with Untouched(model, x):
-        new = ns.insert_norms(model, spec, x=x)
+        new = ns.insert_norms(model, spec, place, x=x)
     done = {change.other: change.name for change in changes(new) if change.action == "inserted"}
-    if set(done) != set(called) - last:
-        extra, lacking = set(done) - set(called) | set(done) & last, set(called) - last - set(done)
-        raise Wrong(f"without a norm: {sorted(lacking)[:3]}; with a needless one: {sorted(extra)[:3]}")
-    named_as_skipped(set(layers(model)) - set(called), new, "layer")
-    off = []
+    if not done or set(done) - set(called) | set(done) & last:
+        raise Wrong(f"norms at {sorted(done)[:3]}")
+    named_as_skipped(set(layers(model)) - set(done), new, "layer")
+    named_as_skipped(set(uses(model, x, layers(model), False)) - set(called), new, "weight", parents=True)
     for training in (False, True):
         formulas = {
-            layer: formula(spec, dict(model.named_modules())[layer], new, norm, training)
+            layer: formula(spec, model.get_submodule(layer), new, norm, training)
             for layer, norm in done.items()
         }
-        wanted = brute_force.changed(model, x, training, formulas, after=True)
-        off.append(
-            close(silent(new, x, training), wanted, ROUNDING, f"{mode(training)}, compared with the formula")
-        )
+        wanted = brute_force.changed(model, x, training, formulas, place)
+        close(silent(new, x, training), wanted, ROUNDING, f"{spec} {place}, {mode(training)}")
         if spec != "batch" or not training:
             causal(subject, new, training)
     trains(model, new, x, {norm: layer for layer, norm in done.items()})
-    return f"{len(done)} norms"
+    return with_skipped(f"{len(done)} norms", new, last)
 
 
 def calibrate(subject: Subject) -> str:
@@ -213,93 +226,3 @@ def formula(
     """The formula of the norm ``name`` of the new model, in the place of a norm or after a layer."""
     made = new.get_submodule(name)
     return brute_force.formula(spec, old, made.norm if isinstance(made, ChannelsLast) else made, training)
-
-
-def in_single(norm: nn.Module) -> bool:
-    """Whether it is a norm that transformers wrote from scratch."""
-    return type(norm).__module__.startswith("transformers.") and not isinstance(
-        norm, nn.LayerNorm | nn.GroupNorm
-    )
-
-
-def listed(new: nn.Module, action: str) -> list[str]:
-    """Names of the norms that were changed."""
-    return [change.name for change in changes(new) if change.action == action]
-
-
-def everywhere(old: Mapping[str, nn.Module], done: list[str], new: nn.Module) -> None:
-    """Every norm was changed, or is named as skipped."""
-    if extra := set(done) - set(old):
-        raise Wrong(f"{sorted(extra)[0]} is not a norm")
-    named_as_skipped(set(old) - set(done), new, "norm")
-
-
-def named_as_skipped(lacking: set[str], new: nn.Module, kind: str) -> None:
-    """``changes`` names these modules as skipped."""
-    named = {change.name for change in changes(new) if change.action == "skipped"}
-    if silent := lacking - named:
-        raise Wrong(f"the {kind} {sorted(silent)[0]} was skipped silently")
-
-
-def trains(model: nn.Module, new: nn.Module, x: Inputs, made: Mapping[str, str]) -> None:
-    """A backward pass in training mode gives finite gradients to every parameter of the norms that can have one.
-
-    Args:
-        model: the original.
-        new: the model with new norms.
-        x: an input.
-        made: each new norm, and the module of the original that shows by its gradients whether it can have one.
-    """
-    with_gradient = {
-        name for name, gradient in _gradients(copy.deepcopy(model), x).items() if gradient is not None
-    }
-    gradients = _gradients(new, x)
-    finite([gradient for gradient in gradients.values() if gradient is not None])
-    if not any(bool(gradient.any()) for gradient in gradients.values() if gradient is not None):
-        raise Wrong("all gradients are zero")
-    for norm, old in made.items():
-        if not any(name.startswith(f"{old}.") for name in with_gradient):
-            continue
-        for name, gradient in gradients.items():
-            if name.startswith(f"{norm}.") and gradient is None:
-                raise Wrong(f"{name} got no gradient")
-
-
-def _gradients(model: nn.Module, x: Inputs) -> dict[str, Tensor | None]:
-    model.train().zero_grad()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        torch.stack([(y * torch.randn_like(y)).sum() for y in outputs(model, x)]).sum().backward()
-    return {name: p.grad for name, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
-
-
-def causal(subject: Subject, new: nn.Module, training: bool) -> None:
-    """The last token does not change the logits of earlier tokens, and does change those of its own."""
-    if not (key := subject.architecture.causal):
-        return
-    x = subject.inputs()
-    other = dict(x)
-    other[key] = x[key].clone()
-    other[key][:, -1] = (x[key][:, -1] - 3 + 7) % 61 + 3
-    before, after = silent(new, x, training)[0], silent(new, other, training)[0]
-    moved = (before - after).abs().amax((0, 2)) / before.abs().max()
-    if float(moved[:-1].max()) > ROUNDING:
-        raise Wrong(
-            f"{mode(training)}: the last token moves the logits of earlier tokens by {moved[:-1].max():.0e}"
-        )
-    if not float(moved[-1]):
-        raise Wrong(f"{mode(training)}: the last token does not move its own logits")
-
-
-def sentence(error: InputError, names: Mapping[str, Any] | None = None) -> None:
-    """The message is one line that ends in a period, and names one of ``names`` if they are given."""
-    text = str(error)
-    if "\n" in text or not text.endswith("."):
-        raise Wrong(f"not a sentence: {text!r}")
-    if names is not None and not any(name in names for name in re.findall(r"'([^']*)'", text)):
-        raise Wrong(f"no norm is named: {text!r}")
-
-
-def mode(training: bool) -> str:
-    """The name of the mode."""
-    return "in training mode" if training else "in evaluation mode"
