@@ -412,3 +412,12 @@ def test_accumulate_takes_a_loaders_pairs_and_equals_the_whole_batch():
 
 def test_a_single_example_of_a_linear_layer_has_one_position():
     assert ns.probes.spectrum(nn.Linear(3, 2), torch.randn(3))["positions"].tolist() == [1]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_features_that_sum_to_zero_in_single_precision_have_a_direction_without_power(seed):
+    torch.manual_seed(seed)
+    model, x = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 3)), torch.randn(50, 7, 16)
+    (row,) = ns.probes.spectrum(model, x).to_dict("records")
+    assert row["lambda_min"] == 0
+    assert "the input has no power" in row["note"]

@@ -23,7 +23,9 @@ def command(
         list[str] | None,
         typer.Option(metavar="SPEC", help="batch, suppress, my:Norm, as-is …; by default as-is."),
     ] = None,
-    place: Annotated[list[str], typer.Option(metavar="PLACE", help="after, before, prior, top.")] = ["after"],  # noqa: B006
+    place: Annotated[
+        list[str], typer.Option(metavar="PLACE", help="after, before; lenet, resnet: also prior, top.")
+    ] = ["after"],  # noqa: B006
     lr: Annotated[
         list[str], typer.Option(metavar="RATES", help="low:high:count in equal ratios, or numbers.")
     ] = ["0.01:10:7"],  # noqa: B006

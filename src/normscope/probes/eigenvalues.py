@@ -45,17 +45,23 @@ class Spectrum:
     note: str = ""
 
 
-def spectrum_of(autocorrelation: Tensor, positions: float = 1, samples: int | None = None) -> Spectrum:
+def spectrum_of(
+    autocorrelation: Tensor,
+    positions: float = 1,
+    samples: int | None = None,
+    input_type: torch.dtype | None = None,
+) -> Spectrum:
     """The spectrum of a symmetric autocorrelation matrix R (K, K).
 
-    An eigenvalue within ``K·ε·λ_max`` of zero, with ε the rounding of R's type, is reported as zero: no symmetric
-    solver can tell them apart. If a value of R is not finite, the numbers are NaN and the note says so.
+    An eigenvalue within :func:`rounding` of zero is reported as zero. If a value of R is not finite, the numbers are
+    NaN and the note says so.
 
     Args:
         autocorrelation: R, float32 or float64.
         positions: M, the number of patches of one example.
         samples: the number of patches whose mean R is. If it is known to be below K, then λ_min is 0, and the note
             says that it is so for any input.
+        input_type: the type in which the patches were rounded; by default R's.
 
     Raises:
         InputError: R is not a square matrix.
@@ -67,17 +73,41 @@ def spectrum_of(autocorrelation: Tensor, positions: float = 1, samples: int | No
         return missing(len(r), positions, samples, "the input holds values that are not finite")
     values = torch.linalg.eigvalsh(r)
     power = float(r.diagonal().mean())
-    eps = torch.finfo(r.dtype).eps
-    return read(len(r), positions, samples, float(values[0]), float(values[-1]), power, eps)
+    floor = rounding(len(r), float(values[-1]), power, r.dtype, input_type or r.dtype)
+    return read(len(r), positions, samples, float(values[0]), float(values[-1]), power, floor)
+
+
+def rounding(dim: int, largest: float, power: float, dtype: torch.dtype, input_type: torch.dtype) -> float:
+    """The eigenvalue below which zero and rounding cannot be told apart.
+
+    A symmetric solver is off by up to ``K ε λ_max``, with ε the rounding of R's type. The patches themselves were
+    rounded: the noise that this adds to a direction without power has up to ``ε_x² tr R``, with ε_x the rounding of
+    their type. In single precision that is the larger one.
+
+    Args:
+        dim: K.
+        largest: λ_max.
+        power: ``tr R / K``.
+        dtype: R's type.
+        input_type: the patches' type.
+    """
+    solver = dim * torch.finfo(dtype).eps * abs(largest)
+    return max(solver, torch.finfo(input_type).eps ** 2 * dim * power)
 
 
 def read(
-    dim: int, positions: float, samples: int | None, smallest: float, largest: float, power: float, eps: float
+    dim: int,
+    positions: float,
+    samples: int | None,
+    smallest: float,
+    largest: float,
+    power: float,
+    floor: float,
 ) -> Spectrum:
-    """The spectrum that follows from the two extreme eigenvalues, which were computed with rounding ``eps``."""
+    """The spectrum that follows from the two extreme eigenvalues; one up to ``floor`` is zero."""
     lambda_max = largest if largest > 0 else 0.0
     too_few = samples is not None and samples < dim
-    lambda_min = 0.0 if too_few or smallest <= dim * eps * abs(largest) else smallest
+    lambda_min = 0.0 if too_few or smallest <= floor else smallest
     condition = lambda_max / lambda_min if lambda_min else (math.nan if math.isnan(lambda_min) else math.inf)
     bound = positions * lambda_max
     note = ""

@@ -68,11 +68,13 @@ class _PartSum:
     patches: int = 0
     examples: int = 0
     calls: int = 0
+    given: torch.dtype = torch.float64
 
     def add(self, x: Tensor, geometry: Geometry, examples: int, extremes: bool) -> None:
         if not self.calls:
             self.examples += examples
         self.calls += 1
+        self.given = x.dtype if x.is_floating_point() else self.given
         if extremes:
             groups = torch.chunk(x, geometry.groups, 1)
             self.products.append([PatchProduct(group, geometry) for group in groups])
@@ -87,7 +89,8 @@ class _PartSum:
         positions = int(positions) if positions.is_integer() else positions
         if self.total is None:
             return [extremes_of(group, self.patches, positions) for group in zip(*self.products, strict=True)]
-        return [spectrum_of(matrix, positions, self.patches) for matrix in self.total / self.patches]
+        mean = self.total / self.patches
+        return [spectrum_of(matrix, positions, self.patches, self.given) for matrix in mean]
 
 
 @dataclasses.dataclass

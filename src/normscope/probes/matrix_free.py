@@ -19,7 +19,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from normscope.probes._autocorrelation.geometry import Geometry
-from normscope.probes.eigenvalues import Spectrum, missing, read
+from normscope.probes.eigenvalues import Spectrum, missing, read, rounding
 
 TOLERANCE = 1e-7
 """Relative residual at which λ_max has converged: its error is of the order of the residual's square."""
@@ -93,12 +93,12 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
     λ_min is exactly 0 if there are fewer patches than K, or if an entry of the patch is always 0. Otherwise it is
     the value that Lanczos finds, or NaN with the reason in the note if that may be another eigenvalue.
     """
-    dim = products[0].channels * products[0].taps
+    dim, given = products[0].channels * products[0].taps, products[0].image.dtype
     products = [product.double() for product in products]
     diagonal = torch.stack([product.diagonal() for product in products]).sum(0) / patches
     if not bool(torch.isfinite(diagonal).all()):
         return missing(dim, positions, patches, "the input holds values that are not finite")
-    power, eps = float(diagonal.mean()), torch.finfo(torch.float64).eps
+    power = float(diagonal.mean())
     device = diagonal.device
 
     def apply(v: np.ndarray) -> np.ndarray:
@@ -107,11 +107,12 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
         return total.cpu().numpy()
 
     if power == 0:
-        return read(dim, positions, patches, 0.0, 0.0, power, eps)
+        return read(dim, positions, patches, 0.0, 0.0, power, 0.0)
     if dim < 4:  # too small for Lanczos, and nothing to save
         matrix = torch.from_numpy(np.stack([apply(row) for row in np.eye(dim)])).to(device)
         values = torch.linalg.eigvalsh((matrix + matrix.mT) / 2)
-        return read(dim, positions, patches, float(values[0]), float(values[-1]), power, eps)
+        floor = rounding(dim, float(values[-1]), power, torch.float64, given)
+        return read(dim, positions, patches, float(values[0]), float(values[-1]), power, floor)
     operator = LinearOperator((dim, dim), matvec=apply, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(dim)
     try:
@@ -120,13 +121,14 @@ def extremes_of(products: Sequence[PatchProduct], patches: int, positions: float
         return dataclasses.replace(
             missing(dim, positions, patches, "Lanczos did not converge to λ_max"), power=power
         )
-    smallest, why = _smallest(operator, start, patches, float(diagonal.min()), largest)
-    found = read(dim, positions, patches, smallest, largest, power, eps)
+    floor = rounding(dim, largest, power, torch.float64, given)
+    smallest, why = _smallest(operator, start, patches, float(diagonal.min()), largest, floor)
+    found = read(dim, positions, patches, smallest, largest, power, floor)
     return dataclasses.replace(found, note=why or found.note)
 
 
 def _smallest(
-    operator: LinearOperator, start: np.ndarray, patches: int, least: float, largest: float
+    operator: LinearOperator, start: np.ndarray, patches: int, least: float, largest: float, floor: float
 ) -> tuple[float, str]:
     """λ_min and an empty reason, or NaN and the reason why it is not known; ``least`` is the least diagonal entry of R.
 
@@ -136,7 +138,6 @@ def _smallest(
     ``1.648 √K exp(−√ε (2m − 1))``, is small, too (Kuczyński & Woźniakowski 1992).
     """
     dim = operator.shape[0]
-    floor = dim * np.finfo(np.float64).eps * largest
     if patches < dim or least <= floor:
         return 0.0, ""
     basis, diagonal, off_diagonal = np.zeros((min(dim, STEPS), dim)), np.empty(0), np.empty(0)

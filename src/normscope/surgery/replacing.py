@@ -43,7 +43,9 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
 
     Returns:
         the new model; :func:`~normscope.surgery.changes` lists what was replaced, and what was skipped and why. It says
-        so where the old norm's statistics were constants (FrozenBatchNorm2d), which the new one's are not in training.
+        so where the new norm has running statistics that the old one did not have: in evaluation mode it normalizes
+        nothing before :func:`~normscope.surgery.calibrate` or some training. And it says so where the old norm's
+        statistics were constants (FrozenBatchNorm2d), which the new one's are not in training.
 
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
@@ -81,8 +83,12 @@ def _made(name: str, spec: Spec | Callable[[int], nn.Module], old: nn.Module, co
 
 
 def _difference(old: nn.Module, norm: nn.Module) -> str:
-    """How training differs where an old norm always uses its statistics, which are constants (FrozenBatchNorm2d)."""
-    if isinstance(norm, ChannelNorm) and hasattr(old, "running_mean") and not hasattr(old, "momentum"):
+    """How the new norm differs from the old one in its statistics; empty if it does not."""
+    if not isinstance(norm, ChannelNorm) or norm.running_mean is None:
+        return ""
+    if getattr(old, "running_mean", None) is None:
+        return "its running statistics are not measured yet"
+    if not hasattr(old, "momentum"):  # FrozenBatchNorm2d and its like
         return "the old norm's statistics were constants; in training mode, the new norm measures its batches"
     return ""
 
