@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from normscope.data.contents import Contents
 from normscope.data.preparing import moments, prepare
-from normscope.errors import DataError, InputError
+from normscope.errors import DataError, InputError, NormscopeWarning
 
 RNG = np.random.default_rng(3)
 LABELS = np.array([0, 1, 2, 1])
@@ -119,6 +119,21 @@ def test_floats_as_labels_are_a_regression_target_that_is_not_standardized():
     assert ready.facts.classes is None
     assert (ready.facts.target_shape, ready.facts.outputs) == ((2,), 2)
     np.testing.assert_array_equal(ready.arrays["train_labels"], y.astype(np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_floats_that_look_as_if_their_channels_were_last_are_taken_as_they_are_with_a_warning(channels):
+    with pytest.warns(
+        NormscopeWarning, match=rf"taken for 8 channels of 9×{channels}; if their channels are last"
+    ):
+        ready = prepare(contents(of_shape(8, 9, channels)), "my:load")
+    assert len(ready.mean) == 8
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 3), (8, 9, 2), (8, 4, 3), (8, 9, 9)])
+@pytest.mark.filterwarnings("error")
+def test_other_floats_are_not_warned_of(shape):
+    assert len(prepare(contents(of_shape(*shape)), "my:load").mean) == shape[0]
 
 
 REFUSED = [

@@ -149,6 +149,15 @@ def test_the_built_in_networks_refuse_what_is_no_picture(network, name):
         check(builtin(network, name))
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"), [("series", "1 channel, or name a network"), ("table", "6: name a network")]
+)
+def test_grey_pictures_without_a_dimension_of_channels_are_told_of_it(name, hint):
+    (run,) = Sweep.of("lenet", data=f"own_data:{name}", lr=0.05, seeds=1, batch=16).runs()
+    with pytest.raises(InputError, match=hint):
+        build(run)
+
+
 def test_a_regression_on_pictures_gives_a_built_in_network_one_output(tmp_path, monkeypatch):
     text = (
         "import own_data\n"

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -21,9 +22,10 @@ import numpy as np
 from normscope.data.cache import content_digest
 from normscope.data.contents import Contents
 from normscope.data.facts import Facts
-from normscope.errors import DataError, InputError
+from normscope.errors import DataError, InputError, NormscopeWarning
 
 _CHUNK_ENTRIES = 1 << 22
+_COLOURS = (1, 3, 4)
 _MOST_COLOURS = 4
 _LEAST_DEVIATION = 1e-150
 _MOST_CLASSES = 1_000_000
@@ -152,6 +154,13 @@ def _kind(contents: Contents, name: str) -> str:
     if kinds[0] == "images" and x.shape[3] <= _MOST_COLOURS < x.shape[1]:
         raise InputError(
             f"data {name!r}: images of shape {x.shape[1:]} have their channels last: return (channels, height, width)."
+        )
+    if kinds[0] == "floats" and x.ndim == 4 and x.shape[3] in _COLOURS and min(x.shape[1:3]) > _MOST_COLOURS:
+        warnings.warn(
+            f"data {name!r}: the inputs of shape {x.shape[1:]} are taken for {x.shape[1]} channels of "
+            f"{x.shape[2]}×{x.shape[3]}; if their channels are last, return (channels, height, width).",
+            NormscopeWarning,
+            stacklevel=2,
         )
     return kinds[0]
 

@@ -149,9 +149,10 @@ def _supplied(run: Run, takes: Mapping[str, inspect.Parameter], spec: Spec) -> d
     facts = facts_of(run)
     if spec.name in NETWORKS and not facts.is_image:
         size = "×".join(map(str, facts.shape)) or "()"
+        flat = "give grey images a dimension of 1 channel, or " if len(facts.shape) == 2 else ""
         raise InputError(
             f"network {run.network!r} takes images (channels, height, width), not the inputs of "
-            f"{data.unpinned(run.data)}, {size}: name a network of your own."
+            f"{data.unpinned(run.data)}, {size}: {flat}name a network of your own."
         )
     known = _known(run, facts)
     if spec.name in NETWORKS:
