@@ -35,6 +35,7 @@ __all__ = [
     "Panel",
     "add_panels",
     "bare",
+    "brief_numbers",
     "curve",
     "interval",
     "label_edges",
@@ -238,6 +239,17 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_major_locator(_FewTicks())
     axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def brief_numbers(axis: Axis) -> None:
+    """Ticks as :func:`plain_numbers` sets them; a far power of ten is written as one."""
+    plain_numbers(axis)
+    axis.set_major_formatter(FuncFormatter(lambda number, _: _brief(number)))
+
+
+def _brief(number: float) -> str:
+    power = round(math.log10(number)) if number > 0 else 0
+    return f"$10^{{{power}}}$" if abs(power) > 2 and math.isclose(number, 10.0**power) else f"{number:g}"
 
 
 class _FewTicks(LogLocator):

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from normscope.report.labels import abbreviated, literal, width
-from normscope.report.plots import Look, Panel, bare
+from normscope.report.plots import Look, Panel, bare, brief_numbers
 
 ZERO, INFINITE, MISSING = "0, at the left edge", "infinite, at the right edge", "no number"
 """What a marker at a panel's edge says, in the words of the legend."""
@@ -107,6 +107,7 @@ def draw_values(
     inside = np.isfinite(values) & (values > 0)
     size, dense = (_POINT if len(layers.names) <= _FEW else _POINT / 2), len(rows) > _DENSE
     axes.set_xscale("log")
+    brief_numbers(axes.xaxis)
     axes.plot(
         values[inside], rows[inside], color=look.color, marker=look.marker, linestyle="none", markersize=size,
         rasterized=dense,
