@@ -7,12 +7,12 @@ from torch.nn import functional as F
 from wired import Wired
 
 import normscope as ns
+from normscope.forward_pass import run
 from normscope.surgery import changes
 from normscope.surgery.tracing import (
     graph_of,
     guessed_input,
     observed_graph,
-    run,
     symbolic_graph,
 )
 

@@ -9,8 +9,9 @@ import pandas as pd
 from torch import nn
 
 from normscope.errors import InputError, UnknownNameError
+from normscope.forward_pass import arguments
 from normscope.nn import module_kinds
-from normscope.probes.capture import alone, arguments, call, checked_names, named
+from normscope.probes.capture import alone, call, checked_names, named
 from normscope.probes.layer_sums import Layers, Sums
 from normscope.probes.weights import weight_names
 

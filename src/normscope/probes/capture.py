@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils.hooks import RemovableHandle
 
 from normscope.errors import InputError, NormscopeError, UnknownNameError
+from normscope.forward_pass import arguments, module_by_module
 from normscope.nn import module_kinds
 from normscope.probes.snapshot import untouched
 
@@ -90,26 +90,8 @@ def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: See
 @contextmanager
 def alone(model: nn.Module) -> Iterator[None]:
     """A context for one pass that leaves no trace: no gradients, everything eager, the model afterwards as before."""
-    with torch.no_grad(), eager(), untouched(model):
+    with torch.no_grad(), module_by_module(), untouched(model):
         yield
-
-
-@contextmanager
-def eager() -> Iterator[None]:
-    """A context in which compiled code runs as it is written, and attention without its fused kernel.
-
-    Hooks are not called inside compiled code, and the fused kernel of a transformer's encoder does not call its layers.
-    """
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with ExitStack() as stack:
-            # Without this module nothing is compiled, and it takes seconds to import.
-            if "torch._dynamo" in sys.modules:
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def call(model: nn.Module, x: Any) -> None:
@@ -136,13 +118,6 @@ def call(model: nn.Module, x: Any) -> None:
         if type(error) not in (RuntimeError, TypeError) or not reason:  # what torch raises explains itself
             reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
         raise InputError(f"the model cannot take this input {what}: {reason}") from error
-
-
-def arguments(x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments and keyword arguments of a model's input."""
-    if isinstance(x, Mapping):
-        return (), dict(x)
-    return (x if isinstance(x, tuple) else (x,)), {}
 
 
 def first_tensor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:

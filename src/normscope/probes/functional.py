@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from normscope.forward_pass import tensors
 from normscope.probes.outputs import Outputs
 from normscope.probes.uses import LAYERS, Use, uses_of
-from normscope.probes.weights import Marks, Weight, tensors
+from normscope.probes.weights import Marks, Weight
 
 _UNREAD = re.compile(
     r"rnn|lstm|gru|_trilinear|_scaled_mm|_scaled_grouped_mm|_int_mm|_cdist|aten\.(linear|matmul)$"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+from normscope.forward_pass import tensors
 from normscope.nn import module_kinds
 from normscope.probes._autocorrelation import patch_sum
 from normscope.probes._autocorrelation.geometry import Geometry
@@ -22,7 +23,7 @@ from normscope.probes.functional import WeightUses
 from normscope.probes.matrix_free import PatchProduct, extremes_of
 from normscope.probes.table import Table
 from normscope.probes.uses import Use
-from normscope.probes.weights import Weight, tensors
+from normscope.probes.weights import Weight
 
 COLUMNS = (
     "layer",

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from normscope.forward_pass import tensors
 from normscope.probes.uses import LAYERS, Use
-from normscope.probes.weights import Marks, tensors
+from normscope.probes.weights import Marks
 
 _aten = torch.ops.aten
 _VIEWS = (_aten.view, _aten._unsafe_view, _aten.squeeze, _aten.squeeze_, _aten.unsqueeze)

@@ -11,8 +11,8 @@ import pandas as pd
 from torch import nn
 
 from normscope.errors import InputError, NormscopeWarning
+from normscope.forward_pass import module_by_module
 from normscope.probes._spectrum import chosen_layers
-from normscope.probes.capture import eager
 from normscope.probes.layer_sums import Sums, columns
 from normscope.probes.table import Table
 
@@ -110,7 +110,7 @@ class SpectrumSampler:
             output = self._inner(*args, **kwargs)
         else:
             sums = Sums(self.layers, self.extremes)
-            with eager(), sums.watching(args, kwargs):
+            with module_by_module(), sums.watching(args, kwargs):
                 output = self._inner(*args, **kwargs)
             found = sums.table(self.groups)
             found.insert(0, "step", self.step)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from normscope.forward_pass import tensors
 from normscope.nn import module_kinds
 
 _PARAMETRIZED = re.compile(r"parametrizations\.(\w+)\.original\d*$")
@@ -118,18 +119,6 @@ def weight_names(model: nn.Module) -> Iterator[str]:
     for weight in weights_of(model):
         if weight.parameter.ndim > 1:
             yield weight.name
-
-
-def tensors(values: Any) -> Iterator[Tensor]:
-    """The tensors in an operation's arguments or results."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, Mapping):
-        for value in values.values():
-            yield from tensors(value)
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from tensors(value)
 
 
 def _layer_name(path: str, owner: str, modules: Mapping[str, nn.Module]) -> str:

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+from normscope.forward_pass import run, tensors
 from normscope.generators import generators_kept
 from normscope.nn import NoisyNorm
 from normscope.nn.module_kinds import channel_dim, core, norm_like, norms, unwrapped
 from normscope.surgery._changes import Change, warn_of, with_changes
 from normscope.surgery.copies import copied
 from normscope.surgery.skipping import left_alone
-from normscope.surgery.tracing import run
-from normscope.surgery.tracing.inputs import tensors
 
 
 def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:

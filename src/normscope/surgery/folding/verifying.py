@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+from normscope.forward_pass import run, tensors
 from normscope.generators import generators_kept
 from normscope.nn.module_kinds import modules
 from normscope.surgery.copies import copied
-from normscope.surgery.tracing import run, tensors
 
 _DOUBLE = 1e-6  # of the largest value of an output; rounding is far below it, a wrong fold far above
 _FLOOR = 1e-4  # of this tolerance, relative to the largest value of all outputs: where outputs cancel to zero

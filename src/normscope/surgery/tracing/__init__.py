@@ -15,7 +15,6 @@ from torch import nn
 from normscope.surgery.copies import copied
 from normscope.surgery.tracing.graph import Call, Graph, Place
 from normscope.surgery.tracing.guessing import guessed_input, leaves_dims_open
-from normscope.surgery.tracing.inputs import module_by_module, run, tensors
 from normscope.surgery.tracing.observed import observed_graph
 from normscope.surgery.tracing.symbolic import symbolic_graph
 
@@ -26,11 +25,8 @@ __all__ = [
     "graph_of",
     "guessed_input",
     "leaves_dims_open",
-    "module_by_module",
     "observed_graph",
-    "run",
     "symbolic_graph",
-    "tensors",
 ]
 
 

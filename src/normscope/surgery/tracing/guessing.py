@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
+from normscope.forward_pass import run
 from normscope.generators import generators_kept
 from normscope.nn.module_kinds import is_layer, modules, sizes, spatial_dims
 from normscope.surgery.copies import copied, device_and_dtype
-from normscope.surgery.tracing.inputs import run
 
 _SIDES = (32, 28, 64, 224, 16, 8, 128, 299)
 _LENGTHS = (1024, 4000, 16000)  # of sound, in samples

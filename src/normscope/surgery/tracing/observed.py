@@ -7,9 +7,9 @@ from typing import Any
 from torch import nn
 
 from normscope.errors import InputError
+from normscope.forward_pass import run, tensors
 from normscope.generators import generators_kept
 from normscope.surgery.tracing.graph import Graph
-from normscope.surgery.tracing.inputs import run, tensors
 from normscope.surgery.tracing.recording import Recorder, Seen
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from normscope.forward_pass import tensors
 from normscope.nn.module_kinds import layers, modules, norms
 from normscope.surgery.tracing.graph import Call, Place, norm_function, with_weights_of
-from normscope.surgery.tracing.inputs import tensors
 
 Seen = Callable[[str, nn.Module, Tensor], None]
 

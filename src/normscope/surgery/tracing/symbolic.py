@@ -8,12 +8,12 @@ import torch
 from torch import fx, nn
 
 from normscope.errors import InputError
+from normscope.forward_pass import module_by_module
 from normscope.generators import generators_kept
 from normscope.nn.module_kinds import is_layer, is_norm
 from normscope.surgery.copies import copied
 from normscope.surgery.tracing.graph import Call, Graph, Place, norm_function, with_weights_of
 from normscope.surgery.tracing.guessing import guessed_input
-from normscope.surgery.tracing.inputs import module_by_module
 from normscope.surgery.tracing.overriding import is_overridden
 
 # Operations whose output is their input.

@@ -1,4 +1,4 @@
-"""Running a model on any form of input."""
+"""Running a model of anybody's: the forms of its input, and the way in which its code is run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ import torch
 from torch import Tensor, nn
 
 
+def arguments(x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments and keyword arguments of a model's input: a tuple is the ones, a mapping the others."""
+    if isinstance(x, Mapping):
+        return (), dict(x)
+    return (x if isinstance(x, tuple) else (x,)), {}
+
+
 def run(model: nn.Module, x: Any) -> Any:
     """The model's output, without gradients; every module is called, as written.
 
@@ -19,15 +26,17 @@ def run(model: nn.Module, x: Any) -> Any:
         model: any module.
         x: its input; a tuple is its arguments, a mapping its keyword arguments.
     """
+    args, kwargs = arguments(x)
     with torch.no_grad(), module_by_module():
-        if isinstance(x, Mapping):
-            return model(**x)
-        return model(*x) if isinstance(x, tuple) else model(x)
+        return model(*args, **kwargs)
 
 
 @contextmanager
 def module_by_module() -> Iterator[None]:
-    """Run models eagerly, without compilation and without the fast paths of torch's encoders, which call no modules."""
+    """Run models eagerly, without compilation and without the fast paths of torch's encoders.
+
+    Hooks are not called inside compiled code, and the fast path of an encoder layer calls none of its modules.
+    """
     mha = torch.backends.mha
     before = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)
