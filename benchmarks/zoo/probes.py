@@ -36,7 +36,7 @@ def spectrum(subject: Subject) -> str:
         matrices = [_autocorrelation(part) for part in parts(calls)]
         spectra = torch.cat([torch.linalg.eigvalsh(matrix) for matrix in matrices])
         largest = float(spectra[:, -1].max())
-        smallest = float(torch.where(spectra[:, 0] > floor(spectra), spectra[:, 0], 0).min())
+        smallest = float(torch.where(spectra[:, 0] > floor(spectra, calls[0].type), spectra[:, 0], 0).min())
         row = rows[name].iloc[0]
         for column, value in (("lambda_max", largest), ("power", float(spectra.mean()))):
             off = max(off, near(row[column], value, f"{column} of {name}"))
@@ -108,9 +108,13 @@ def explained(table: pd.DataFrame, used: set[str], known: set[str]) -> list[str]
     return measured
 
 
-def floor(spectra: Tensor) -> Tensor:
-    """Below it, an eigenvalue of each of the matrices cannot be told from 0."""
-    return spectra.shape[1] * torch.finfo(spectra.dtype).eps * spectra[:, -1]
+def floor(spectra: Tensor, type: torch.dtype) -> Tensor:
+    """Below it, an eigenvalue of each of the matrices cannot be told from 0: by the solver, or by the input's rounding.
+
+    Rounding adds at most the power ε² x² to an entry x, and at most the sum over all entries to a direction.
+    """
+    solver = spectra.shape[1] * torch.finfo(spectra.dtype).eps * spectra[:, -1]
+    return torch.maximum(solver, torch.finfo(type).eps ** 2 * spectra.sum(1))
 
 
 def near(found: float, wanted: float, what: str, unit: float = 0.0) -> float:

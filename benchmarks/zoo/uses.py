@@ -27,11 +27,13 @@ class Use:
     Attributes:
         patches: the vectors that the weight multiplies, (groups, M, K); empty for a norm.
         values: the output by channel, (C, values).
+        type: the type of the input.
         part: which part of the weight was used, if it was not used as a whole.
     """
 
     patches: Tensor
     values: Tensor
+    type: torch.dtype
     part: int = 0
 
 
@@ -49,8 +51,9 @@ def uses(model: nn.Module, x: Any, names: Mapping[str, nn.Module], training: boo
 
     def hook(name: str) -> Callable[..., None]:
         def keep(module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> None:
-            rows = layer_patches(module, first(args, kwargs)) if is_layer(module) else torch.empty(0)
-            use = Use(rows, by_channel(output, channel_dim(module, output.ndim)))
+            x = first(args, kwargs)
+            rows = layer_patches(module, x) if is_layer(module) else torch.empty(0)
+            use = Use(rows, by_channel(output, channel_dim(module, output.ndim)), x.dtype)
             found.setdefault((name, True), []).append(use)
 
         return keep
@@ -85,7 +88,7 @@ def _wrapped(model: nn.Module, found: _Found) -> Iterator[None]:
 
     def add(weight: Tensor, rows: Tensor, output: Tensor, dim: int) -> None:
         if names := owners.get(weight.untyped_storage().data_ptr()):
-            use = Use(rows, by_channel(output, dim), int(weight.storage_offset()))
+            use = Use(rows, by_channel(output, dim), weight.dtype, int(weight.storage_offset()))
             found.setdefault((names[0], False), []).append(use)
 
     def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
