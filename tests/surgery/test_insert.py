@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import normscope as ns
-from normscope.errors import InputError, UnknownNameError
+from normscope.errors import InputError, NormscopeWarning, UnknownNameError
 from normscope.nn import module_kinds
 from normscope.nn.module_kinds import core, norms
 from normscope.surgery import ChannelsLast, NormedLayer, changes
@@ -148,3 +148,38 @@ def test_type_and_mode_are_the_layers():
 def test_bad_arguments_are_refused_in_one_sentence(arguments, error, message):
     with pytest.raises(error, match=message):
         ns.insert_norms(**{"model": ns.networks.lenet("none"), "spec": "batch", **arguments})
+
+
+class Embedded(nn.Module):
+    """A position that is added, and a matrix that is multiplied by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.positions = Positions()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.outer(self.attention(*(self.positions(self.inner(x)),) * 3)[0])
+
+
+class Positions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.position = nn.Parameter(torch.ones(5, 4))
+
+    def forward(self, x):
+        return x + self.position
+
+
+def test_the_record_names_output_layers_and_the_weights_that_no_layer_multiplies():
+    with pytest.warns(
+        NormscopeWarning, match=r"'attention' \(MultiheadAttention: its weights are used without calling"
+    ):
+        new = ns.insert_norms(Embedded(), "batch", x=torch.randn(3, 5, 4))
+    skipped = {change.name: change.reason for change in changes(new) if change.action == "skipped"}
+    assert skipped == {
+        "outer": "it makes an output of the model",
+        "attention": "its weights are used without calling it",
+        "attention.out_proj": "its weights are used without calling it",
+    }

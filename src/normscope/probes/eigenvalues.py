@@ -81,8 +81,9 @@ def rounding(dim: int, largest: float, power: float, dtype: torch.dtype, input_t
     """The eigenvalue below which zero and rounding cannot be told apart.
 
     A symmetric solver is off by up to ``K ε λ_max``, with ε the rounding of R's type. The patches themselves were
-    rounded: the noise that this adds to a direction without power has up to ``ε_x² tr R``, with ε_x the rounding of
-    their type. In single precision that is the larger one.
+    rounded, too, with ε_x that of their type. This adds ``ε_x²/12`` times the mean power to every direction, and up to
+    K times as much where the entries' errors are alike, as behind a layer norm, which subtracts one rounded mean from
+    all of them. ``√K ε_x² tr R / K`` is between the two; in single precision it is the larger bound.
 
     Args:
         dim: K.
@@ -92,7 +93,7 @@ def rounding(dim: int, largest: float, power: float, dtype: torch.dtype, input_t
         input_type: the patches' type.
     """
     solver = dim * torch.finfo(dtype).eps * abs(largest)
-    return max(solver, torch.finfo(input_type).eps ** 2 * dim * power)
+    return max(solver, torch.finfo(input_type).eps ** 2 * math.sqrt(dim) * power)
 
 
 def read(

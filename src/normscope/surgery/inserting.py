@@ -12,7 +12,7 @@ from normscope.generators import generators_kept
 from normscope.nn import RMSNorm
 from normscope.nn.channels_last import ChannelsLast
 from normscope.nn.factory import NormSpec, resolved
-from normscope.nn.module_kinds import Layer, channels_last, sequence_first, sizes
+from normscope.nn.module_kinds import Layer, channels_last, is_layer, is_norm, modules, sequence_first, sizes
 from normscope.nn.module_kinds import layers as layers_of
 from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
@@ -102,14 +102,22 @@ def _of_one_value(norm: nn.Module, count: int) -> bool:
 
 
 def _left_out(model: nn.Module, graph: Graph, chosen: Collection[str]) -> list[Change]:
-    """The layers that get no norm: the output layers, and those that the model does not call."""
-    found = []
-    for name, layer in layers_of(model):
-        if name not in chosen:
-            reason = _WITHOUT_CALL if name in graph.read_outside else _UNCALLED
-            reason = _OUTPUT if graph.of(name) else reason
-            found.append(Change("skipped", name, type(layer).__name__, reason=reason))
-    return found
+    """What gets no norm: output layers, layers that the model does not call, and weights of other modules."""
+    found: list[tuple[str, nn.Module, str]] = []
+    for name, module in modules(model):
+        reason = _WITHOUT_CALL if name in graph.read_outside else _UNCALLED
+        if is_layer(module) and name not in chosen:
+            found.append((name, module, _OUTPUT if graph.of(name) else reason))
+        elif reason == _WITHOUT_CALL and _multiplies(module):
+            found.append((name, module, reason))
+    return [Change("skipped", name, type(module).__name__, reason=reason) for name, module, reason in found]
+
+
+def _multiplies(module: nn.Module) -> bool:
+    """Whether a module that is no layer has a matrix of its own, such as attention's input projection."""
+    if is_layer(module) or is_norm(module) or isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        return False
+    return any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
 
 
 def _chosen(model: nn.Module, graph: Graph, wanted: Iterable[str] | None) -> dict[str, Layer]:

@@ -57,7 +57,8 @@ class Graph:
     Attributes:
         calls: the calls.
         outputs: the values that the model returns.
-        read_outside: names of the layers and norms whose parameters another call reads.
+        read_outside: names of the layers and norms whose parameters another call reads, and of other modules whose
+            matrices are multiplied with data.
         dims: number of dimensions of each value for which it is known.
         functional_norms: the norms that the model computes by a function, outside any norm module.
         looks: the first operation that reads values which depend on the input, so that the model's code may branch on

@@ -24,6 +24,9 @@ _SAME = {"clone", "detach", "alias", "lift_fresh"}
 _LEAVE = {"tolist", "numpy", "__array__", "__dlpack__"}
 
 # The output, or its shape, depends on values: an ``if`` or a loop in the model's code may depend on them.
+_PRODUCTS = frozenset(
+    ("mm", "addmm", "bmm", "baddbmm", "mv", "convolution", "_grouped_mm", "linear", "matmul")
+)
 _DEPENDS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -47,11 +50,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._values: dict[int, int] = {}
         self._from_input: set[int] = set()
         self._weights: dict[int, str] = {}  # ids of the tensors of watched modules, and of their views
+        self._matrices: dict[int, str] = {}  # those of the other modules, and their views
         self._inside = 0
         self._at = [""]
         self._fresh = itertools.count()
         for name, module in modules(model):
             self._follow(name, module)
+            self._own_matrices(name, module)
         for name, layer in layers(model):
             self._watch(name, layer, None)
         for name, norm in norms(model):
@@ -128,12 +133,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         owners = {self._weights[id(tensor)]: None for tensor in given if id(tensor) in self._weights}
         self.read_outside.update(owners)
         if not owners:
+            self._multiply(label, given, made)
             return label
         if len(owners) == 1 and all(id(tensor) in self._weights for tensor in given):
             for tensor in made.values():
                 self._keep(tensor)
                 self._weights[id(tensor)] = next(iter(owners))
         return with_weights_of(label, next(iter(owners)))
+
+    def _multiply(self, label: str, given: list[Tensor], made: dict[int, Tensor]) -> None:
+        """Note whose matrices the operation multiplies with data, as attention does with its input projection."""
+        owners = {self._matrices[id(tensor)]: None for tensor in given if id(tensor) in self._matrices}
+        if label in _PRODUCTS:
+            self.read_outside.update(owners)
+        elif len(owners) == 1 and all(id(tensor) in self._matrices for tensor in given):
+            for tensor in made.values():
+                self._keep(tensor)
+                self._matrices[id(tensor)] = next(iter(owners))
 
     def _look(self, operation: str) -> None:
         if self.looks is None:
@@ -162,6 +178,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         module.register_forward_pre_hook(enter)
         module.register_forward_hook(leave)
+
+    def _own_matrices(self, name: str, module: nn.Module) -> None:
+        for parameter in module.parameters(recurse=False):
+            if parameter.ndim > 1:
+                self._keep(parameter)
+                self._matrices[id(parameter)] = name
 
     def _watch(self, name: str, module: nn.Module, seen: Seen | None) -> None:
         for tensor in (*module.parameters(), *module.buffers()):
