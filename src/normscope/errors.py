@@ -43,6 +43,7 @@ class UnknownNameError(InputError):
         super().__init__(f"unknown {kind} {name!r}: {hint}")
         self.name = name
         self.near = near
+        self.known = tuple(names)
 
 
 def said(error: BaseException) -> str:

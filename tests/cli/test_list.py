@@ -39,3 +39,8 @@ def test_listing_imports_nothing_heavy(normscope, tmp_path):
     run = normscope("list", PYTHONPATH=str(tmp_path))
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "light"
+
+
+def test_a_misspelt_list_of_norms_is_among_the_suggestions(command):
+    status, _, errors = command("list", "nrms")
+    assert (status, errors) == (2, "normscope: unknown experiment 'nrms': did you mean norms?\n")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from normscope.errors import UnknownNameError
+
 _NORMS = "norms"
 
 
@@ -19,7 +21,10 @@ def command(
     from normscope.papers import catalogue
 
     if prefix != _NORMS:
-        entries = catalogue.find(prefix)
+        try:
+            entries = catalogue.find(prefix)
+        except UnknownNameError as error:
+            raise UnknownNameError("experiment", prefix, [*error.known, _NORMS]) from None
         rows = [(entry.id, entry.title, f"{entry.paper.citation}, {entry.place}") for entry in entries]
         _print(("experiment", "measures", "source"), rows)
     if prefix == "all":
