@@ -101,6 +101,13 @@ def test_a_sweeps_section_has_the_users_names_and_the_legends_labels_in_full(fol
     assert long.replace("'", "&#39;") in page.render(folder)
 
 
+def test_a_page_of_sweeps_alone_speaks_of_no_claims(tmp_path):
+    folder = ResultsFolder(tmp_path)
+    metadata = RunMetadata(Scale.QUICK, {}, {}, sweep=Sweep.of("lenet").to_json())
+    folder.experiment("mine").write_table(empty_table(), metadata)
+    assert "<h1>Measured on this machine</h1>" in page.render(folder)
+
+
 def test_an_empty_folder_has_no_chapters(tmp_path):
     assert page.chapters(ResultsFolder(tmp_path)) == []
     assert page.absent(ResultsFolder(tmp_path)) == {}
