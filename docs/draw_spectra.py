@@ -23,7 +23,7 @@ LOOKS = {
 COLUMNS = {
     "lambda_max": (r"largest eigenvalue $\lambda_{\max}(R)$", "input power"),
     "lambda_min": (r"smallest eigenvalue $\lambda_{\min}(R)$", "input power"),
-    "lr_bound": (r"stability bound $2/(M\lambda_{\max})$", "learning rate"),
+    "lr_bound": (r"$2/(M\lambda_{\max})$ of each layer alone", "learning rate"),
 }
 
 
