@@ -13,6 +13,7 @@ from normscope.surgery.tracing import (
     graph_of,
     guessed_input,
     observed_graph,
+    recording,
     symbolic_graph,
 )
 
@@ -133,3 +134,16 @@ def test_a_run_switches_the_fast_paths_off_and_back_on():
     with pytest.raises(ValueError, match="stop"):
         run(Wired(stop), x)
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_the_work_of_the_record_grows_with_the_calls_and_not_with_their_square(monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(recording, "_storage", lambda tensor: looked_at.append(1) or tensor.data_ptr())
+
+    def work(depth):
+        looked_at.clear()
+        model = nn.Sequential(*[nn.Sequential(nn.Conv1d(3, 3, 1), nn.BatchNorm1d(3)) for _ in range(depth)])
+        ns.equivalent_network(model, torch.randn(4, 3, 5))
+        return len(looked_at)
+
+    assert work(8) < 2.5 * work(4)

@@ -16,6 +16,7 @@ from torch import nn
 
 from normscope.errors import InputError
 from normscope.nn.channels_last import ChannelsLast, EachPosition
+from normscope.nn.plain_attributes import held
 from normscope.nn.trials import is_foreign, takes_last
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -33,20 +34,20 @@ _ATTENDING = (
 )
 _NORM_NAME = re.compile(r"norm(alization)?(\dd)?(act)?(\dd)?$", re.IGNORECASE)
 _IMAGE_NAME = re.compile(r"normalizer?$", re.IGNORECASE)  # (x − mean) / std of images, in front of a network
-_INTERNALS = frozenset(vars(nn.Module()))
 _PARAMETRIZATIONS = "parametrizations"  # where torch.nn.utils.parametrize keeps what computes a tensor
 _COMPILED = "_orig_mod"  # where torch.compile keeps the module that it compiles
 _WRAPPERS = ("OptimizedModule", "DataParallel", "DistributedDataParallel")
 
 
 def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every module of a model with its name, each once: the registered ones, then those in plain containers.
+    """Every module of a model with its name, each once: the registered ones, then those in plain attributes.
 
-    A plain container is a list, tuple, dictionary or set that is an attribute of a module. Its modules get names such
-    as ``"steps.0"``; their parameters are not among the model's. The wrappers of ``torch.compile`` and the modules that
-    compute a parametrized tensor are left out; a name is that of the model that is not compiled.
+    A plain attribute is a list, tuple, dictionary or set, an object, a bound method or a partial call. The modules in
+    it get names such as ``"steps.0"``; their parameters are not among the model's. The wrappers of ``torch.compile``
+    and the modules that compute a parametrized tensor are left out; a name is that of the model that is not compiled.
     """
     seen: set[nn.Module] = set()
+    looked_at: set[int] = set()
     waiting = [("", model)]
     while waiting:
         prefix, root = waiting.pop(0)
@@ -54,8 +55,7 @@ def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         found = [(plain_name(name), one) for name, one in every if _PARAMETRIZATIONS not in name.split(".")]
         yield from ((name, one) for name, one in found if not is_compiled(one))
         for name, one in found:
-            own = {key: value for key, value in vars(one).items() if key not in _INTERNALS}
-            waiting += [(f"{name}.{path}".lstrip("."), held) for path, held in _held(own)]
+            waiting += [(f"{name}.{path}".lstrip("."), inner) for path, inner in held(one, looked_at)]
 
 
 def plain_name(name: str) -> str:
@@ -295,15 +295,3 @@ def _tensors(module: nn.Module) -> dict[str, Any]:
     names = () if parametrized is None else tuple(parametrized._modules)
     own = {**module._parameters, **module._buffers, **{name: getattr(module, name) for name in names}}
     return {name: tensor for name, tensor in own.items() if tensor is not None}
-
-
-def _held(container: Any, path: str = "", depth: int = 4) -> Iterator[tuple[str, nn.Module]]:
-    """The modules in nested plain containers, with their paths; an attribute that is itself a module is left out."""
-    items = container.items() if isinstance(container, Mapping) else enumerate(container)
-    for key, item in items:
-        inner = f"{path}.{key}".lstrip(".")
-        if isinstance(item, nn.Module):
-            if path:
-                yield inner, item
-        elif isinstance(item, Mapping | list | tuple | set) and depth:
-            yield from _held(item, inner, depth - 1)

@@ -14,8 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from normscope.errors import InputError
 from normscope.nn.module_kinds import is_compiled, modules
-
-_INTERNALS = frozenset((*vars(nn.Module()), "_compiled_call_impl"))
+from normscope.nn.plain_attributes import attributes, exchanged_in
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -55,17 +54,16 @@ def copied(model: nn.Module) -> nn.Module:
 def exchanged(model: nn.Module, new: Mapping[nn.Module, nn.Module]) -> nn.Module:
     """The model itself, with each key of ``new`` exchanged for its value everywhere.
 
-    That is under all its names, in lists, tuples, dictionaries and sets that are attributes of modules, and in bound
-    methods kept there. If the model is itself a key, its value is returned. The framework's encoder layers read their
+    That is under all its names, and in the plain attributes of modules: containers, objects, bound methods and partial
+    calls. If the model is itself a key, its value is returned. The framework's encoder layers read their
     norms' attributes in a fast path that calls no module; the path is switched off where something was exchanged.
     """
+    looked_at: set[int] = set()
     for _, parent in list(modules(model)):
         for name, child in parent._modules.items():
             if child is not None and child in new and new[child] is not parent:
                 parent._modules[name] = new[child]
-        for name, value in vars(parent).items():
-            if name not in _INTERNALS:
-                vars(parent)[name] = _swapped(value, new)
+        exchanged_in(parent, new, looked_at)
     made = set(new.values())
     for module in model.modules():
         if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerEncoder) and made.intersection(
@@ -104,8 +102,7 @@ def _check_code(model: nn.Module) -> None:
         at = f"module {name!r}" if name else "the model"
         if isinstance(module, torch.jit.ScriptModule) and _is_of_interest(module):
             raise InputError(f"{at} is scripted, which fixes its code: do the surgery first, then script.")
-        own = {key: value for key, value in vars(module).items() if key not in _INTERNALS}
-        for attribute, value in own.items():
+        for attribute, value in attributes(module).items():
             if _refers(value, originals):
                 raise InputError(
                     f"{at} has a {attribute} of its own that refers to the model from outside (a closure), so a copy "
@@ -142,23 +139,3 @@ def _is_filled(cell: types.CellType) -> bool:
         return bool(cell.cell_contents) or True
     except ValueError:
         return False
-
-
-def _swapped(value: Any, new: Mapping[nn.Module, nn.Module]) -> Any:
-    """The value, with modules exchanged in it; a list, a dictionary and a set stay the same objects."""
-    if isinstance(value, nn.Module):
-        return new.get(value, value)
-    if isinstance(value, types.MethodType) and isinstance(value.__self__, nn.Module):
-        return getattr(new[value.__self__], value.__name__, value) if value.__self__ in new else value
-    if isinstance(value, list):
-        value[:] = [_swapped(item, new) for item in value]
-    elif type(value) is tuple:
-        return tuple(_swapped(item, new) for item in value)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            value[key] = _swapped(item, new)
-    elif isinstance(value, set) and not value.isdisjoint(new):
-        items = {_swapped(item, new) for item in value}
-        value.clear()
-        value.update(items)
-    return value

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from normscope.forward_pass import tensors
 from normscope.nn.module_kinds import layers, modules, norms
@@ -46,7 +46,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.functional_norms: dict[Place, None] = {}
         self.looks: Place | None = None
         self.functions = _Functions(self)
-        self._kept: dict[int, Tensor] = {}  # alive, so that no two tensors share an id
+        # By what they share and by id; alive, so that no two tensors share either.
+        self._by_storage: dict[int, dict[int, Tensor]] = {}
         self._values: dict[int, int] = {}
         self._from_input: set[int] = set()
         self._weights: dict[int, str] = {}  # ids of the tensors of watched modules, and of their views
@@ -101,7 +102,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(tensor, Tensor) and argument.alias_info is not None and argument.alias_info.is_write
         ]
         storages = {_storage(tensor) for tensor in changed}
-        sharing = [t for t in self._kept.values() if storages and _storage(t) in storages]
+        sharing = [t for storage in storages for t in self._by_storage.get(storage, {}).values()]
         made = {id(tensor): tensor for tensor in (*tensors(output), *sharing)}
         self._trace_input(name, func.tags, given, made)
         if self._inside:
@@ -156,7 +157,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.looks = Place(operation, self._at[-1])
 
     def _keep(self, tensor: Tensor) -> None:
-        self._kept[id(tensor)] = tensor
+        self._by_storage.setdefault(_storage(tensor), {})[id(tensor)] = tensor
 
     def _renewed(self, tensor: Tensor) -> int:
         """A new number, for a tensor that was just made or changed."""
@@ -196,7 +197,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._inside += 1
             pending.append(tuple(self.value(tensor) for tensor in given))
             if seen is not None and given:
-                seen(name, module, given[0].detach())
+                with torch._C.DisableTorchFunction(), _disable_current_modes():  # not a part of the run
+                    seen(name, module, given[0].detach())
 
         def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             self._inside -= 1
