@@ -7,12 +7,17 @@ gain may be ``1 + weight``. Every copy is tried in double precision on the CPU i
 from __future__ import annotations
 
 import copy
+import itertools
+import math
+from collections import OrderedDict
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 _LARGE = 1e3  # of the random numbers: any ε is far below it
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _known: WeakKeyDictionary[nn.Module, bool | None] = WeakKeyDictionary()
 
 
@@ -27,11 +32,12 @@ def takes_last(norm: nn.Module, count: int) -> bool | None:
     None if it accepts both or neither.
     """
     if norm not in _known:
+        a, b = _other_sizes(count)
         found = [
             _accepts(norm, last) - _accepts(norm, first)
             for last, first in (
-                ((2, count + 1, count), (2, count, count + 1)),
-                ((2, count + 1, count + 2, count), (2, count, count + 1, count + 2)),
+                ((2, a, count), (2, count, a)),
+                ((2, a, b, count), (2, count, a, b)),
             )
         ]
         decided = next(filter(None, found), 0)
@@ -87,6 +93,37 @@ def measured_affine(norm: nn.Module, count: int, eps: float) -> tuple[Tensor, Te
     return None
 
 
+def twin(norm: nn.Module) -> nn.Module:
+    """A copy of a norm in double precision on the CPU, without hooks except those that compute its tensors."""
+    hooks: dict[int, Any] = {id(getattr(norm, table)): OrderedDict() for table in _HOOKS}
+    hooks[id(norm._forward_pre_hooks)] = OrderedDict(
+        (key, hook) for key, hook in norm._forward_pre_hooks.items() if _computes(hook)
+    )
+    # What such a hook computed before is no leaf, which deepcopy refuses.
+    computed = {
+        id(value): value.detach().clone()
+        for value in vars(norm).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return copy.deepcopy(norm, hooks | computed).cpu().double()
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a module has a hook of the user's: one that does not compute the module's own tensors."""
+    return any(not _computes(hook) for table in _HOOKS for hook in getattr(module, table).values())
+
+
+def _computes(hook: Any) -> bool:
+    """Whether a hook computes a tensor of its module: pruning, and the older weight and spectral norm."""
+    return type(hook).__module__.startswith("torch.nn.utils.")
+
+
+def _other_sizes(count: int) -> tuple[int, int]:
+    """The two smallest sizes above 1 that have no divisor in common with ``count``, so that no group fits in them."""
+    coprime = (size for size in itertools.count(2) if math.gcd(size, count) == 1)
+    return next(coprime), next(coprime)
+
+
 def _accepts(norm: nn.Module, shape: tuple[int, ...]) -> bool:
     y = _tried(norm, _random(*shape))
     return y is not None and y.shape == shape
@@ -96,7 +133,7 @@ def _tried(norm: nn.Module, x: Tensor) -> Tensor | None:
     """The output of a copy of the norm, or None if it refuses the input."""
     try:
         with torch.no_grad():
-            y = copy.deepcopy(norm).cpu().double().eval().forward(x)
+            y = twin(norm).eval()(x)
     except Exception:  # whatever a user's norm raises, it does not take this input
         return None
     return y.double() if isinstance(y, Tensor) else None

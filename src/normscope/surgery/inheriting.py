@@ -32,26 +32,35 @@ def with_settings(spec: Spec, old: nn.Module) -> Spec:
 
 
 def take_state(new: nn.Module, old: nn.Module, count: int) -> None:
-    """Copy parameters and buffers whose names and shapes agree, and whether statistics are frozen.
+    """Take over parameters and buffers whose names and shapes agree, and whether statistics are frozen.
 
-    The gain and bias of a norm that somebody else has written are measured: they may be other functions of its
-    parameters, such as ``1 + weight``.
+    A parameter stays the same object, which other modules may share. The gain and bias of a norm that somebody else has
+    written are measured: they may have other names, or be other functions of its parameters, such as ``1 + weight``.
     """
     same_moment = getattr(new, "p", 2.0) == getattr(old, "p", 2.0)
     measured = _measured(old, count) if is_foreign(old) else {}
     with torch.no_grad():
         for name, tensor in (new._parameters | new._buffers).items():
-            source = getattr(old, name, None)
-            if tensor is None or not isinstance(source, Tensor) or tensor.shape != source.shape:
+            if tensor is None or (name in new._buffers and not same_moment):
                 continue
-            if name in new._buffers and not same_moment:
-                continue
-            found = measured.get(name, source)
-            tensor.copy_(source if torch.allclose(found, source.to(found), rtol=1e-5, atol=1e-5) else found)
-            if isinstance(tensor, nn.Parameter):
-                tensor.requires_grad_(source.requires_grad)
+            source, found = getattr(old, name, None), measured.get(name)
+            if isinstance(source, Tensor) and source.shape == tensor.shape:
+                _take(new, name, tensor, source, found)
+            elif found is not None and found.shape == tensor.shape:
+                tensor.copy_(found)
     if isinstance(old, nn.modules.batchnorm._BatchNorm | ChannelNorm) and isinstance(new, ChannelNorm):
         new.track_running_stats = new.track_running_stats and bool(old.track_running_stats)
+
+
+def _take(new: nn.Module, name: str, tensor: Tensor, source: Tensor, found: Tensor | None) -> None:
+    """Let ``new`` have a tensor of the old norm, or what was ``found`` in its place."""
+    agrees = found is None or source.is_meta or torch.allclose(found, source.to(found), rtol=1e-5, atol=1e-5)
+    if isinstance(tensor, nn.Parameter):
+        tensor.requires_grad_(source.requires_grad)
+        if agrees and type(source) is nn.Parameter and source.dtype == tensor.dtype:
+            new._parameters[name] = source
+            return
+    tensor.copy_(source if agrees or found is None else found)
 
 
 def _measured(old: nn.Module, count: int) -> dict[str, Tensor]:
@@ -67,8 +76,10 @@ def _settings(old: nn.Module) -> dict[str, Any]:
         taken["eps"] = float(eps)
     elif isinstance(old, nn.RMSNorm):  # None is the rounding of the input's type
         taken["eps"] = torch.finfo(device_and_dtype(old, old)[1]).eps
-    if hasattr(old, "weight"):
-        taken["gain"], taken["bias"] = old.weight is not None, getattr(old, "bias", None) is not None
+    vectors = _vectors(old) if is_foreign(old) else 0  # a gain and a bias by other names
+    if hasattr(old, "weight") or vectors:
+        taken["gain"] = getattr(old, "weight", vectors) is not None
+        taken["bias"] = getattr(old, "bias", None) is not None or vectors > 1
     if hasattr(old, "momentum"):
         taken["momentum"] = old.momentum
     if isinstance(old, nn.modules.batchnorm._BatchNorm | ChannelNorm):
@@ -76,3 +87,9 @@ def _settings(old: nn.Module) -> dict[str, Any]:
     if isinstance(old, nn.GroupNorm):
         taken["groups"] = old.num_groups
     return taken
+
+
+def _vectors(old: nn.Module) -> int:
+    """The number of a norm's parameters that are vectors, as long as its longest one."""
+    lengths = [len(value) for value in old._parameters.values() if value is not None and value.ndim == 1]
+    return lengths.count(max(lengths, default=0))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from normscope.nn.module_kinds import channels, core, norms
+from normscope.nn.trials import has_hooks
 from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, exchanged
 from normscope.surgery.skipping import left_alone
@@ -53,10 +54,19 @@ def remove_norms(model: nn.Module) -> nn.Module:
     """
     after = copied(model)
     found = list(norms(after))
-    done = [Change("removed", name, described(norm, channels(name, norm))) for name, norm in found]
+    done = [
+        Change("removed", name, described(norm, channels(name, norm)), reason=without_hooks(norm))
+        for name, norm in found
+    ]
     left = left_alone(after)
     new: dict[nn.Module, nn.Module] = {
         norm: IdentityCopy(core(norm)).train(norm.training) for _, norm in found
     }
     warn_of("remove_norms", model, done, left, "no norm")
     return with_changes(exchanged(after, new), done, model, left)
+
+
+def without_hooks(norm: nn.Module) -> str:
+    """The reason to name with a norm whose hooks are gone with it; empty for a norm without hooks of the user's."""
+    gone = has_hooks(norm) or has_hooks(core(norm))
+    return "the old norm's hooks are gone" if gone else ""

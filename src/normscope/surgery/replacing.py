@@ -18,7 +18,7 @@ from normscope.nn.trials import sees_one_position
 from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
 from normscope.surgery.inheriting import take_state, with_settings
-from normscope.surgery.removing import IdentityCopy
+from normscope.surgery.removing import IdentityCopy, without_hooks
 from normscope.surgery.skipping import left_alone
 
 
@@ -35,7 +35,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     and running statistics where names and shapes agree. So ``"batch"`` in place of a batch norm, ``"layer"`` in place
     of a layer norm and ``"rms"`` in place of an RMS norm are the same function. The second statistic of ``LpNorm`` is a
     p-th moment, so it passes only between norms of the same p; :func:`~normscope.surgery.calibrate` measures it. A
-    shared norm stays shared. Hooks on an old norm are dropped.
+    shared norm stays shared, and so does a parameter of two norms. Hooks on an old norm are dropped.
 
     Args:
         model: any module; it is not changed.
@@ -45,7 +45,8 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
         the new model; :func:`~normscope.surgery.changes` lists what was replaced, and what was skipped and why. It says
         so where the new norm has running statistics that the old one did not have: in evaluation mode it normalizes
         nothing before :func:`~normscope.surgery.calibrate` or some training. And it says so where the old norm's
-        statistics were constants (FrozenBatchNorm2d), which the new one's are not in training.
+        statistics were constants (FrozenBatchNorm2d), which the new one's are not in training; where an instance norm
+        used running statistics; and where the old norm's hooks are gone.
 
     Raises:
         UnknownNameError: for a norm or an argument that does not exist.
@@ -67,7 +68,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
             take_state(norm, core(old), count)
             norm.train(old.training)
             words = (described(old, count), "by", described(norm, count))
-            done.append(Change("replaced", name, *words, reason=_difference(core(old), norm)))
+            done.append(Change("replaced", name, *words, reason=_difference(old, norm)))
             new[old] = _fitted(norm, old, old in turned).train(old.training)
     left = left_alone(after)
     warn_of("replace_norms", model, done, left, "no norm")
@@ -77,16 +78,28 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
 def _made(name: str, spec: Spec | Callable[[int], nn.Module], old: nn.Module, count: int) -> nn.Module:
     if not isinstance(spec, Spec):
         return made_at(name, spec, count)
-    if spec.name == "layer" and len(shape := getattr(old, "normalized_shape", ())) > 1 and not spec.arguments:
-        return nn.LayerNorm(shape, old.eps, old.weight is not None, old.bias is not None)  # type: ignore[arg-type]
+    if isinstance(old, nn.LayerNorm | nn.RMSNorm) and len(old.normalized_shape) > 1 and not spec.arguments:
+        shape, gain = list(old.normalized_shape), old.weight is not None
+        if spec.name == "layer" and isinstance(old, nn.LayerNorm):
+            return nn.LayerNorm(shape, old.eps, gain, old.bias is not None)
+        if spec.name == "rms" and isinstance(old, nn.RMSNorm):
+            return nn.RMSNorm(shape, old.eps, gain)
     return made_at(name, with_settings(spec, core(old)), count)
 
 
 def _difference(old: nn.Module, norm: nn.Module) -> str:
-    """How the new norm differs from the old one in its statistics; empty if it does not."""
+    """How the new norm differs from the old one beyond its kind: in its statistics and hooks; empty if it does not."""
+    reasons = (_statistics(core(old), norm), without_hooks(old))
+    return "; ".join(filter(None, reasons))
+
+
+def _statistics(old: nn.Module, norm: nn.Module) -> str:
+    measured = getattr(old, "running_mean", None) is not None
+    if isinstance(old, nn.modules.instancenorm._InstanceNorm) and measured and isinstance(norm, nn.GroupNorm):
+        return "in evaluation mode, it measures its input; the old norm used its running statistics"
     if not isinstance(norm, ChannelNorm) or norm.running_mean is None:
         return ""
-    if getattr(old, "running_mean", None) is None:
+    if not measured:
         return "its running statistics are not measured yet"
     if not hasattr(old, "momentum"):  # FrozenBatchNorm2d and its like
         return "the old norm's statistics were constants; in training mode, the new norm measures its batches"
@@ -101,7 +114,7 @@ def _fitted(norm: nn.Module, old: nn.Module, sequence_first: bool) -> nn.Module:
         return ChannelsLast(norm, sequence_first or getattr(old, "sequence_first", False))
     if (
         is_over_channels(norm)
-        and not isinstance(norm, nn.LayerNorm)
+        and not isinstance(norm, nn.LayerNorm | nn.RMSNorm)
         and sees_one_position(core(old), channels("", old))
     ):
         return EachPosition(norm)

@@ -5,7 +5,6 @@ Every norm is called, whoever wrote it, in double precision on the CPU, so no no
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from normscope.errors import InputError
 from normscope.generators import generators_kept
 from normscope.nn.module_kinds import channel_dim, channels, core
+from normscope.nn.trials import twin
 
 _TOLERANCE = 1e-6  # relative to the largest output; a norm that looks at the batch is off by far more
 _CONSTANT = 1e-12  # a standard deviation below this share of the mean is rounding
@@ -36,14 +36,14 @@ def inference_map(name: str, norm: nn.Module) -> Affine:
         InputError: for a norm that looks at its input in evaluation mode, or that accepts no input of C channels.
     """
     count = channels(name, norm)
-    twin = _twin(norm).eval()
+    copy = twin(core(norm)).eval()
     generator = torch.Generator().manual_seed(0)
     refusal: Exception | None = None
-    over = tuple(getattr(twin, "normalized_shape", ()))  # of a layer norm over (C, H, W)
+    over = tuple(getattr(copy, "normalized_shape", ()))  # of a layer norm over (C, H, W)
     for shape in ((3, count, 4, 5), (3, count, 4), (3, count, 2, 3, 2), (3, count), (3, *over)):
         x = torch.randn(shape, generator=generator, dtype=torch.float64)
         try:
-            low, high, y = _called(twin, torch.zeros_like(x), torch.ones_like(x), x)
+            low, high, y = _called(copy, torch.zeros_like(x), torch.ones_like(x), x)
         except Exception as raised:  # another number of dimensions, or whatever else a user's norm refuses
             refusal = raised
             continue
@@ -73,10 +73,10 @@ def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
     Raises:
         InputError: for a norm that is not an affine map per channel on this batch, or that refuses the batch.
     """
-    twin = _twin(norm).train()
+    copy = twin(core(norm)).train()
     moved = x.cpu().double().movedim(channel_dim(norm, x.ndim), 1)
     try:
-        (y,) = _called(twin, moved)
+        (y,) = _called(copy, moved)
     except Exception as error:  # whatever a user's norm raises
         raise InputError(f"norm {name!r} refuses the batch: {error}") from error
     xs, ys = _of_channels(moved), _of_channels(y)
@@ -94,13 +94,9 @@ def batch_map(name: str, norm: nn.Module, x: Tensor) -> Affine:
     return Affine(scale, shift)
 
 
-def _twin(norm: nn.Module) -> nn.Module:
-    return copy.deepcopy(core(norm)).cpu().double()
-
-
-def _called(twin: nn.Module, *inputs: Tensor) -> list[Tensor]:
-    with torch.no_grad(), generators_kept(twin):
-        return [twin.forward(x) for x in inputs]
+def _called(norm: nn.Module, *inputs: Tensor) -> list[Tensor]:
+    with torch.no_grad(), generators_kept(norm):
+        return [norm(x) for x in inputs]
 
 
 def _of_channels(x: Tensor) -> Tensor:
