@@ -52,3 +52,9 @@ def test_an_input_that_the_model_cannot_take_is_refused_in_a_sentence(read, x, w
     with pytest.raises(InputError, match=words) as raised:
         read(ns.networks.lenet(), x)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("probe", [ns.probes.spectrum, ns.probes.moments])
+def test_a_model_without_values_is_refused(probe):
+    with pytest.raises(InputError, match="on the meta device, which keeps no values"):
+        probe(nn.Linear(3, 2, device="meta"), torch.ones(4, 3, device="meta"))

@@ -164,3 +164,8 @@ def test_bad_batches_are_refused_in_one_sentence(batches, message):
 
     with pytest.raises(InputError, match=message):
         ns.calibrate(Plain(), batches)
+
+
+def test_batches_that_are_no_batches_are_refused():
+    with pytest.raises(InputError, match="a loader or list of batches, not a int"):
+        ns.calibrate(nn.Sequential(nn.BatchNorm1d(3)), 5)

@@ -75,8 +75,10 @@ def measured_affine(norm: nn.Module, count: int, eps: float) -> tuple[Tensor, Te
         eps: ε, where it keeps running statistics.
 
     Returns:
-        γ and β in double precision, (C,); None for a norm that is no such function.
+        γ and β in double precision, (C,); None for a norm that is no such function, or has no values.
     """
+    if _is_empty(norm):
+        return None
     mean, var = norm._buffers.get("running_mean"), norm._buffers.get("running_var")
     if mean is not None and var is not None:
         mean, std = mean.cpu().double(), (var.cpu().double() + eps).sqrt()
@@ -94,7 +96,10 @@ def measured_affine(norm: nn.Module, count: int, eps: float) -> tuple[Tensor, Te
 
 
 def twin(norm: nn.Module) -> nn.Module:
-    """A copy of a norm in double precision on the CPU, without hooks except those that compute its tensors."""
+    """A copy of a norm in double precision on the CPU, without hooks except those that compute its tensors.
+
+    Where the norm has no values (on the meta device), those of the copy are 1.
+    """
     hooks: dict[int, Any] = {id(getattr(norm, table)): OrderedDict() for table in _HOOKS}
     hooks[id(norm._forward_pre_hooks)] = OrderedDict(
         (key, hook) for key, hook in norm._forward_pre_hooks.items() if _computes(hook)
@@ -105,7 +110,18 @@ def twin(norm: nn.Module) -> nn.Module:
         for value in vars(norm).values()
         if isinstance(value, Tensor) and not value.is_leaf
     }
-    return copy.deepcopy(norm, hooks | computed).cpu().double()
+    new = copy.deepcopy(norm, hooks | computed)
+    if _is_empty(new):
+        new.to_empty(device="cpu")
+        with torch.no_grad():
+            for tensor in (*new.parameters(), *new.buffers()):
+                tensor.fill_(1)
+    return new.cpu().double()
+
+
+def _is_empty(norm: nn.Module) -> bool:
+    """Whether a norm is on the meta device, which keeps no values."""
+    return any(tensor.is_meta for tensor in (*norm.parameters(), *norm.buffers()))
 
 
 def has_hooks(module: nn.Module) -> bool:

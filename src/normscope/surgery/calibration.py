@@ -16,7 +16,7 @@ from normscope.generators import generators_kept
 from normscope.nn import NoisyNorm
 from normscope.nn.module_kinds import channel_dim, core, norm_like, norms, unwrapped
 from normscope.surgery._changes import Change, warn_of, with_changes
-from normscope.surgery.copies import copied
+from normscope.surgery.copies import copied, with_values
 from normscope.surgery.skipping import left_alone
 
 
@@ -56,7 +56,9 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
     """
     if isinstance(batches, Tensor):
         raise InputError("calibration needs a loader or list of batches, not a tensor: [x] is one batch.")
-    trial, after = copied(model).eval(), copied(model)
+    if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
+        raise InputError(f"calibration needs a loader or list of batches, not a {type(batches).__name__}.")
+    trial, after = with_values(copied(model)).eval(), copied(model)
     keeping = dict(_with_statistics(trial))
     frozen = {name: reason for name, norm in keeping.items() if (reason := _frozen(norm))}
     left = [

@@ -51,6 +51,20 @@ def copied(model: nn.Module) -> nn.Module:
     return new
 
 
+def with_values(model: nn.Module) -> nn.Module:
+    """The model itself, of which the values are needed.
+
+    Raises:
+        InputError: for a model on the meta device.
+    """
+    if any(tensor.is_meta for tensor in _tensors(model)):
+        raise InputError(
+            f"{type(model).__name__} is on the meta device, which keeps no values, and this operation computes with "
+            "the model's: move it with to_empty and load its state first."
+        )
+    return model
+
+
 def exchanged(model: nn.Module, new: Mapping[nn.Module, nn.Module]) -> nn.Module:
     """The model itself, with each key of ``new`` exchanged for its value everywhere.
 

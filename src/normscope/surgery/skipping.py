@@ -8,10 +8,11 @@ import types
 from collections.abc import Hashable, Iterator
 from typing import cast
 
-from torch import nn
+from torch import fx, nn
 
 from normscope.nn.module_kinds import is_norm, modules, norm_like
 from normscope.surgery._changes import Change
+from normscope.surgery.tracing.graph import norm_function
 
 _FUNCTIONS = frozenset(
     f"{prefix}{kind}_norm"
@@ -37,7 +38,14 @@ def left_alone(model: nn.Module) -> list[Change]:
 
 
 def functional_norms(module: nn.Module) -> tuple[str, ...]:
-    """The norm functions of torch, such as ``batch_norm``, that the methods of a user's module name in their code."""
+    """The norm functions of torch, such as ``batch_norm``, that a user's module calls.
+
+    Its methods name them in their code; the graph of a traced or exported model has them as nodes.
+    """
+    if isinstance(module, fx.GraphModule):
+        called = [node.target for node in module.graph.nodes if node.op == "call_function"]
+        named = (norm_function(str(getattr(target, "__name__", target))) for target in called)
+        return tuple(dict.fromkeys(filter(None, named)))
     return _of_class(cast(Hashable, type(module)))
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from normscope.errors import InputError
 from normscope.nn.module_kinds import norms
 from normscope.surgery._changes import warn_of, with_changes
-from normscope.surgery.copies import copied
+from normscope.surgery.copies import copied, with_values
 from normscope.surgery.folding.absorbing import absorb
 from normscope.surgery.folding.affine import inference_map
 from normscope.surgery.folding.refusals import refuse_norm_like, refuse_training, refuse_uncalled, remaining
@@ -50,7 +50,7 @@ def fold(model: nn.Module, x: Any = None) -> nn.Module:
     Warns:
         NormscopeWarning: if there is no norm, or if the model computes a norm by a function, which stays.
     """
-    after = copied(model).eval()
+    after = with_values(copied(model)).eval()
     refuse_norm_like(after)
     found = dict(norms(after))
     refuse_training(found)

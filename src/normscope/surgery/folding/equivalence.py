@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from normscope.errors import InputError
 from normscope.nn.module_kinds import core, norms
 from normscope.surgery._changes import Change, warn_of, with_changes
-from normscope.surgery.copies import copied
+from normscope.surgery.copies import copied, with_values
 from normscope.surgery.folding.absorbing import absorb
 from normscope.surgery.folding.affine import Affine, batch_map, inference_map
 from normscope.surgery.folding.refusals import refuse_norm_like, refuse_uncalled, remaining
@@ -47,7 +47,7 @@ def equivalent_network(model: nn.Module, x: Any) -> nn.Module:
 
     Source: Morwani 2020, the equivalent point.
     """
-    before = copied(model).train()
+    before = with_values(copied(model)).train()
     refuse_norm_like(before)
     new, done, graph = _equivalent(copied(before), x)
     refuse_difference(before, new, x, lambda wide, batch: _equivalent(wide, batch)[0])
