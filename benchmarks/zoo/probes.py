@@ -111,11 +111,11 @@ def explained(table: pd.DataFrame, used: set[str], known: set[str]) -> list[str]
 def floor(spectra: Tensor, type: torch.dtype) -> Tensor:
     """Below it, an eigenvalue of each of the matrices cannot be told from 0: by the solver, or by the input's rounding.
 
-    Rounding adds about the power ε² x² / 12 to an entry x, and up to K times as much to a direction in which the errors
-    of all entries are alike; the instrument takes √K ε² times the mean power.
+    The errors of K entries, each at most ε times the entry, add up to about √K ε in a direction if they are not alike.
     """
-    solver = spectra.shape[1] * torch.finfo(spectra.dtype).eps * spectra[:, -1]
-    return torch.maximum(solver, torch.finfo(type).eps ** 2 * spectra.sum(1) / spectra.shape[1] ** 0.5)
+    size = spectra.shape[1]
+    solver = size * torch.finfo(spectra.dtype).eps * spectra[:, -1]
+    return torch.maximum(solver, size**0.5 * torch.finfo(type).eps ** 2 * spectra.mean(1))
 
 
 def near(found: float, wanted: float, what: str, unit: float = 0.0) -> float:
