@@ -29,6 +29,7 @@ _LEAST_INCHES, _MOST_INCHES = 2.2, 9.0
 _AROUND_INCHES = 1.3
 _POINT = 4.5
 _FEW, _DENSE = 60, 300
+_TINY = 1e-100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,7 @@ def draw_values(
     Returns:
         Which of :data:`ZERO`, :data:`INFINITE` and :data:`MISSING` occur, for :func:`explain`.
     """
-    values, rows = table[column].to_numpy(dtype=float, na_value=math.nan), layers.rows(table)
+    values, rows = drawable(table[column].to_numpy(dtype=float, na_value=math.nan)), layers.rows(table)
     inside = np.isfinite(values) & (values > 0)
     size, dense = (_POINT if len(layers.names) <= _FEW else _POINT / 2), len(rows) > _DENSE
     axes.set_xscale("log")
@@ -125,6 +126,15 @@ def draw_values(
                 clip_on=False, rasterized=dense,
             )  # fmt: skip
     return found
+
+
+def drawable(values: np.ndarray) -> np.ndarray:
+    """Numbers as the panels show them: of a size below 1e-100 as 0, and above 1e100 as infinite.
+
+    An axis that reached so far would have no room for the other numbers.
+    """
+    size = np.abs(values)
+    return np.select([size < _TINY, size > 1 / _TINY], [0.0, np.copysign(math.inf, values)], values)
 
 
 def label_look(axes: Panel, look: Look, label: str, *, hollow: bool = False) -> None:

@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure, SubFigure
 
-from normscope.report.depth.layers import NAME_POINTS, Layers, draw_values, explain, label_look
+from normscope.report.depth.layers import NAME_POINTS, Layers, draw_values, drawable, explain, label_look
 from normscope.report.plots import BLUE, ORANGE, VERMILION, Look, Panel, legend_below, plain_numbers
 
 SCALE_INCHES = 0.6
@@ -172,4 +172,4 @@ def _fills(powers: np.ndarray, *, measured: bool = True) -> np.ndarray:
 
 
 def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
-    return table[column].to_numpy(dtype=float, na_value=math.nan)
+    return drawable(table[column].to_numpy(dtype=float, na_value=math.nan))
