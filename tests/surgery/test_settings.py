@@ -254,3 +254,12 @@ def test_an_instance_norm_keeps_the_samples_of_a_transformer_apart(batch_first):
         warnings.simplefilter("ignore", NormscopeWarning)  # the output projection is used without a call
         new = ns.insert_norms(ns.remove_norms(model), "instance", x=turn(x))
     torch.testing.assert_close(turn(new(turn(x)))[0], turn(new(turn(other)))[0])
+
+
+@pytest.mark.parametrize("spec", ["batch", "layer", "rms", "dyt", "instance"])
+def test_a_residual_in_single_precision_passes_a_norm_in_half_precision(spec):
+    (new,) = ns.replace_norms(nn.Sequential(nn.RMSNorm(4, eps=1e-5)).bfloat16(), spec)
+    x = torch.randn(2, 7, 4)
+    wanted = ns.replace_norms(nn.Sequential(nn.RMSNorm(4, eps=1e-5)), spec)(x)
+    assert new(x).dtype == torch.float32
+    torch.testing.assert_close(new(x), wanted, rtol=0.03, atol=0.03)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+_HALF = (torch.float16, torch.bfloat16)
 
 
 class ChannelsLast(nn.Module):
@@ -35,14 +38,26 @@ class ChannelsLast(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Move the channels to dimension 1, normalize, and move them back."""
+        x = input.to(self._type(input.dtype))
         y: Tensor
-        if input.ndim <= 2 or is_over_channels(self.norm):
-            y = self.norm(input.reshape(-1, input.shape[-1])).reshape(input.shape)
-        elif self.sequence_first and input.ndim == 3:
-            y = self.norm(input.permute(1, 2, 0)).permute(2, 0, 1)
+        if x.ndim <= 2 or is_over_channels(self.norm):
+            y = self.norm(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+        elif self.sequence_first and x.ndim == 3:
+            y = self.norm(x.permute(1, 2, 0)).permute(2, 0, 1)
         else:
-            y = self.norm(input.movedim(-1, 1)).movedim(1, -1)
-        return y.contiguous()
+            y = self.norm(x.movedim(-1, 1)).movedim(1, -1)
+        return y.contiguous().to(input.dtype)
+
+    def _type(self, given: torch.dtype) -> torch.dtype:
+        """The type in which the norm is computed: of half precision where its parameters are and it takes no wider one.
+
+        A language model in half precision may keep its residuals in single precision (Mamba), which its own RMS norm
+        takes, as ours does; torch's batch and group norms do not.
+        """
+        if isinstance(self.norm, nn.RMSNorm) or getattr(self.norm, "over_channels", False) is True:
+            return given
+        tensors = (tensor.dtype for tensor in (*self.norm.parameters(), *self.norm.buffers()))
+        return next((kind for kind in tensors if kind in _HALF and given.is_floating_point), given)
 
     def __getattr__(self, name: str) -> Any:
         return attribute_of(self, "norm", name)
