@@ -84,3 +84,10 @@ def test_a_replaced_norm_of_an_mlp_refuses_what_it_would_make_constant() -> None
 def test_a_bad_argument_is_refused(arguments: tuple[float, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ns.nn.GroupNorm(*arguments)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [(6, 5), (4, 3, 5), (6,)])
+def test_other_channels_are_refused_with_and_without_a_gain(shape: tuple[int, ...], affine: bool) -> None:
+    with pytest.raises(InputError, match="6 channels in dimension 1, not an input of shape"):
+        ns.nn.GroupNorm(3, 6, affine=affine)(torch.randn(shape))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 import normscope as ns
-from normscope.nn.module_kinds import channels_last
+from normscope.nn.module_kinds import channels_last, norms
 from normscope.surgery import changes
 
 
@@ -124,3 +124,20 @@ def test_the_record_says_that_an_instance_norm_loses_its_running_statistics():
         "in evaluation mode, it measures its input; the old norm used its running statistics",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("NormalLayer", False),
+        ("AbnormalBlock", False),
+        ("Enormous", False),
+        ("NormalNorm", True),
+        ("BatchNormalization", True),
+        ("LayerNormalisation", True),
+        ("RMSnorm", True),
+    ],
+)
+def test_a_class_is_no_norm_for_a_word_that_contains_the_letters(name, is_one):
+    kind = type(name, (GainNorm,), {})
+    assert (len(list(norms(kind(6, eps=1e-6)))) == 1) is is_one

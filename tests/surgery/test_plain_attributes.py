@@ -99,3 +99,27 @@ def test_a_long_chain_of_objects_is_followed_to_some_depth():
         link.norm = Helper(None)
         link = link.norm
     assert isinstance(ns.remove_norms(model)[0], nn.Identity)
+
+
+class Child(nn.Module):
+    def __init__(self, parent):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.report = parent.report
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+class Parent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.other = nn.BatchNorm1d(3)
+        self.child = Child(self)
+
+    def report(self):
+        pass
+
+
+def test_a_bound_method_of_a_parent_does_not_make_the_parent_a_part():
+    assert [change.name for change in changes(ns.remove_norms(Parent().child))] == ["norm"]

@@ -31,8 +31,8 @@ class GroupNorm(nn.GroupNorm):
     Shapes: (N, C, ...) in, the same out; a batch without values comes back as it is.
 
     Raises:
-        InputError: for a bad argument, and for an input with one value per group, whose output would be β whatever
-            the input is.
+        InputError: for a bad argument, an input of other channels, and an input with one value per group, whose
+            output would be β whatever the input is.
     """
 
     def __init__(
@@ -67,6 +67,11 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalize each group of channels of each sample."""
+        if input.ndim < 2 or input.shape[1] != self.num_channels:
+            raise InputError(
+                f"this norm has {self.num_channels} channels in dimension 1, not an input of shape "
+                f"{tuple(input.shape)}."
+            )
         if input.numel() == 0:
             # The framework's kernel has NaN as the gradient of γ for an input of samples without positions.
             y = input if self.weight is None else input * per_channel(self.weight, input)

@@ -32,6 +32,9 @@ _ATTENDING = (
     nn.TransformerDecoder,
     nn.Transformer,
 )
+_NAMED = re.compile(
+    r"norm(?!al(?!i[sz])|ous)", re.IGNORECASE
+)  # no normal distribution, nothing abnormal or enormous
 _NORM_NAME = re.compile(r"norm(alization)?(\dd)?(act)?(\dd)?$", re.IGNORECASE)
 _IMAGE_NAME = re.compile(r"normalizer?$", re.IGNORECASE)  # (x − mean) / std of images, in front of a network
 _PARAMETRIZATIONS = "parametrizations"  # where torch.nn.utils.parametrize keeps what computes a tensor
@@ -93,8 +96,8 @@ def norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Every norm, with its name; a shared one once, and a :class:`ChannelsLast` as one norm.
 
     A norm is a batch, group, instance, layer or RMS norm of the framework, a norm of this package, or a look-alike: a
-    module without children whose class has "norm" in its name, whose own tensors are vectors, and whose attributes or
-    tensors give its number of channels. An image ``Normalize`` module, which has constants only, is not a norm.
+    module without children whose class has "norm" (not "normal") in its name, whose own tensors are vectors, and whose
+    attributes or tensors give its number of channels. An image ``Normalize`` module, which has constants only, is not a norm.
     :func:`norm_like` lists the modules that look like norms and are none by this rule.
     """
     seen: set[nn.Module] = set()
@@ -235,7 +238,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _is_named_norm(module: nn.Module) -> bool:
-    named = "norm" in type(module).__name__.lower() and not isinstance(module, Layer)
+    named = _NAMED.search(type(module).__name__) is not None and not isinstance(module, Layer)
     return (
         (named or isinstance(module, _NORMS))
         and not _has_children(module)

@@ -23,14 +23,19 @@ _DEPTH = 50
 
 
 def attributes(module: nn.Module) -> dict[str, Any]:
-    """A module's plain attributes: without torch's own, and without registered modules, parameters and buffers."""
-    return {name: value for name, value in vars(module).items() if name not in _INTERNALS}
+    """A module's plain attributes: without torch's own, and without registered modules, parameters and buffers.
+
+    A scripted module keeps methods of the module that it was made from, under special names such as ``__dir__``.
+    """
+    own = vars(module).items()
+    return {name: value for name, value in own if name not in _INTERNALS and not name.startswith("__")}
 
 
 def held(module: nn.Module, seen: set[int]) -> Iterator[tuple[str, nn.Module]]:
     """The modules in the plain attributes of a module, with their paths, such as ``"steps.0"``.
 
-    An attribute that is itself a module is left out: a reference to a parent, say.
+    An attribute that is itself a module is left out, and so is a bound method of a module that holds this one: they
+    refer to a parent.
 
     Args:
         module: the module.
@@ -38,7 +43,9 @@ def held(module: nn.Module, seen: set[int]) -> Iterator[tuple[str, nn.Module]]:
     """
     for name, value in attributes(module).items():
         if not isinstance(value, nn.Module):
-            yield from _found(value, name, seen, _DEPTH)
+            for path, found in _found(value, name, seen, _DEPTH):
+                if not (isinstance(value, types.MethodType) and module in found.modules()):
+                    yield path, found
 
 
 def exchanged_in(module: nn.Module, new: Mapping[nn.Module, nn.Module], seen: set[int]) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from normscope.errors import InputError, UnknownNameError
 from normscope.forward_pass import arguments
 from normscope.nn import module_kinds
-from normscope.probes.capture import alone, call, checked_names, named
+from normscope.probes.capture import alone, call, checked_names, is_quantized, named
 from normscope.probes.layer_sums import Layers, Sums
 from normscope.probes.weights import weight_names
 
@@ -124,7 +124,8 @@ def chosen_layers(model: nn.Module, layers: Iterable[str] | None) -> Layers:
         elif module is None and name not in functional:
             raise UnknownNameError("layer", name, every | functional)
         elif name not in functional:
-            raise InputError(
-                f"layer {name!r} is a {type(module).__name__}, not a convolution and not linear."
-            )
+            kind = type(module).__name__
+            if module is not None and is_quantized(module):
+                raise InputError(f"layer {name!r} is a quantized {kind}, which is not read.")
+            raise InputError(f"layer {name!r} is a {kind}, not a convolution and not linear.")
     return Layers(model, chosen, tuple(names))

@@ -120,6 +120,17 @@ def call(model: nn.Module, x: Any) -> None:
         raise InputError(f"the model cannot take this input {what}: {reason}") from error
 
 
+def is_quantized(module: nn.Module) -> bool:
+    """Whether a module is a quantized layer of torch's, whose weight is packed and no parameter."""
+    home = type(module).__module__
+    return (
+        home.startswith("torch.")
+        and ".quantized" in home
+        and not module_kinds.is_layer(module)
+        and (hasattr(module, "in_features") or hasattr(module, "in_channels"))
+    )
+
+
 def first_tensor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
     """The first argument that is a tensor, positional or not."""
     return next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)

@@ -17,7 +17,7 @@ from normscope.forward_pass import tensors
 from normscope.nn import module_kinds
 from normscope.probes._autocorrelation import patch_sum
 from normscope.probes._autocorrelation.geometry import Geometry
-from normscope.probes.capture import first_tensor, is_wrapped, readable, unreadable
+from normscope.probes.capture import first_tensor, is_quantized, is_wrapped, readable, unreadable
 from normscope.probes.eigenvalues import Spectrum, missing, spectrum_of
 from normscope.probes.functional import WeightUses
 from normscope.probes.matrix_free import PatchProduct, extremes_of
@@ -187,10 +187,14 @@ class Sums:
 
     def table(self, groups: bool) -> Table:
         """One row per layer, or per layer and group."""
-        names = self.layers.names or tuple(dict.fromkeys((*self.sums, *self.layers.modules)))
+        packed = {name: one for name, one in module_kinds.modules(self.layers.model) if is_quantized(one)}
+        names = self.layers.names or tuple(dict.fromkeys((*self.sums, *self.layers.modules, *packed)))
         rows = []
         for name in names:
             layer = self.sums.get(name) or _LayerSum(self._kind_of(name))
+            if name in packed:
+                kind = type(packed[name]).__name__.lower()
+                layer = _LayerSum(kind, why="the layer is quantized, which is not read")
             found = layer.rows()
             start = {"layer": name, "kind": layer.kind}
             if groups:

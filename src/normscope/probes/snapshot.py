@@ -27,7 +27,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     tensors, and the state of its generators. Values inside lists and objects that a module holds are not.
 
     Raises:
-        InputError: the model has lazy layers that never ran, or is on the meta device.
+        InputError: the model has lazy layers that never ran, or parameters on the meta device.
     """
     modules = list(every_module(model))
     attributes = [(module, dict(vars(module))) for module in modules]
@@ -35,7 +35,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     held = [value for _, saved in (*attributes, *tables) for value in saved.values()]
     if any(isinstance(value, Tensor) and is_lazy(value) for value in held):
         raise InputError("the model has lazy layers: run it once before it is measured.")
-    if any(isinstance(value, Tensor) and value.is_meta for value in held):
+    if any(isinstance(value, nn.Parameter) and value.is_meta for value in held):
         raise InputError("the model is on the meta device, which keeps no values to measure.")
     values = _Values([value for value in held if isinstance(value, Tensor)])
     generators = [(value, value.get_state()) for value in held if isinstance(value, torch.Generator)]
