@@ -97,8 +97,8 @@ def norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
     A norm is a batch, group, instance, layer or RMS norm of the framework, a norm of this package, or a look-alike: a
     module without children whose class has "norm" (not "normal") in its name, whose own tensors are vectors, and whose
-    attributes or tensors give its number of channels. An image ``Normalize`` module, which has constants only, is not a norm.
-    :func:`norm_like` lists the modules that look like norms and are none by this rule.
+    attributes or tensors give its number of channels. An image ``Normalize`` module, which has constants only, is not a
+    norm. :func:`norm_like` lists the modules that look like norms and are none by this rule.
     """
     seen: set[nn.Module] = set()
     fused = set(_fused(model))
