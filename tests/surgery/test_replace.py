@@ -189,3 +189,11 @@ def test_removing_leaves_identities_and_the_other_layers_function(built, output)
         norm.register_forward_hook(lambda module, args, y: args[0])
     torch.testing.assert_close(output(new, x), output(model, x))
     assert [c.name for c in changes(new)[-len(list(norms(model))) :]] == [name for name, _ in norms(model)]
+
+
+@pytest.mark.parametrize("operate", [ns.replace_norms, ns.insert_norms])
+def test_a_callable_that_makes_the_same_norm_twice_is_refused(operate):
+    model = nn.Sequential(*[nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)) for _ in range(3)])
+    own = nn.BatchNorm2d(4)
+    with pytest.raises(InputError, match="the callable made the same BatchNorm2d twice"):
+        operate(model, lambda count: own)

@@ -16,7 +16,7 @@ from normscope.nn.module_kinds import Layer, channels_last, is_layer, is_norm, m
 from normscope.nn.module_kinds import layers as layers_of
 from normscope.surgery._changes import Change, described, warn_of, with_changes
 from normscope.surgery.copies import copied, device_and_dtype, exchanged
-from normscope.surgery.replacing import made_at
+from normscope.surgery.replacing import made_at, new_each_time
 from normscope.surgery.tracing import Graph, graph_of
 from normscope.surgery.wrapping import NormedLayer
 
@@ -68,7 +68,7 @@ def insert_norms(
     """
     if place not in get_args(Place):
         raise UnknownNameError("place", str(place), get_args(Place))
-    wanted = resolved(spec)
+    wanted = new_each_time(resolved(spec))
     after = copied(model)
     graph = graph_of(copied(model).eval(), x)
     turned = sequence_first(after)

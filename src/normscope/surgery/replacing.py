@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from torch import nn
@@ -56,7 +57,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     Warns:
         NormscopeWarning: if there is no norm, or something that normalizes stays.
     """
-    wanted = resolved(spec)
+    wanted = new_each_time(resolved(spec))
     after = copied(model)
     turned = sequence_first(after)
     new: dict[nn.Module, nn.Module] = {}
@@ -127,3 +128,22 @@ def made_at(name: str, spec: NormSpec, count: int) -> nn.Module:
         return make(spec, count)
     except InputError as error:
         raise InputError(f"layer {name!r}: {error}") from error
+
+
+def new_each_time(spec: Spec | Callable[[int], nn.Module]) -> Spec | Callable[[int], nn.Module]:
+    """The spec; a callable that makes the same module twice is refused, since each norm has a state of its own."""
+    if isinstance(spec, Spec):
+        return spec
+    made: set[nn.Module] = set()
+
+    @functools.wraps(spec)
+    def make_new(count: int) -> nn.Module:
+        norm = spec(count)
+        if isinstance(norm, nn.Module) and norm in made:
+            raise InputError(
+                f"the callable made the same {type(norm).__name__} twice: it must make a new one."
+            )
+        made.add(norm)
+        return norm
+
+    return make_new
