@@ -197,3 +197,10 @@ def test_a_callable_that_makes_the_same_norm_twice_is_refused(operate):
     own = nn.BatchNorm2d(4)
     with pytest.raises(InputError, match="the callable made the same BatchNorm2d twice"):
         operate(model, lambda count: own)
+
+
+@pytest.mark.parametrize("operate", [ns.replace_norms, ns.insert_norms])
+def test_a_callable_that_makes_no_module_is_refused(operate):
+    model = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1))
+    with pytest.raises(InputError, match="made a list; it must make"):
+        operate(model, lambda count: [count])

@@ -139,11 +139,11 @@ def new_each_time(spec: Spec | Callable[[int], nn.Module]) -> Spec | Callable[[i
     @functools.wraps(spec)
     def make_new(count: int) -> nn.Module:
         norm = spec(count)
-        if isinstance(norm, nn.Module) and norm in made:
-            raise InputError(
-                f"the callable made the same {type(norm).__name__} twice: it must make a new one."
-            )
-        made.add(norm)
+        if isinstance(norm, nn.Module):
+            if norm in made:
+                kind = type(norm).__name__
+                raise InputError(f"the callable made the same {kind} twice: it must make a new one.")
+            made.add(norm)
         return norm
 
     return make_new
