@@ -32,9 +32,7 @@ _ATTENDING = (
     nn.TransformerDecoder,
     nn.Transformer,
 )
-_NAMED = re.compile(
-    r"norm(?!al(?!i[sz])|ous)", re.IGNORECASE
-)  # no normal distribution, nothing abnormal or enormous
+_NAMED = re.compile(r"norm(?!al(?!i[sz])|ous)", re.IGNORECASE)  # nothing normal, abnormal or enormous
 _NORM_NAME = re.compile(r"norm(alization)?(\dd)?(act)?(\dd)?$", re.IGNORECASE)
 _IMAGE_NAME = re.compile(r"normalizer?$", re.IGNORECASE)  # (x − mean) / std of images, in front of a network
 _PARAMETRIZATIONS = "parametrizations"  # where torch.nn.utils.parametrize keeps what computes a tensor
@@ -69,6 +67,12 @@ def plain_name(name: str) -> str:
 def is_compiled(module: nn.Module) -> bool:
     """Whether the module is what ``torch.compile`` returned for another module."""
     return type(module).__name__ == "OptimizedModule" and _COMPILED in module._modules
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module that ``torch.compile`` was given, or the module itself if it is not compiled."""
+    inner = module._modules.get(_COMPILED) if is_compiled(module) else None
+    return module if inner is None else inner
 
 
 def sequence_first(model: nn.Module) -> frozenset[nn.Module]:
@@ -183,11 +187,8 @@ def channels_last(module: nn.Module) -> bool:
     """
     if is_linear(module) or isinstance(module, ChannelsLast):
         return not isinstance(module, EachPosition)
-    if (
-        is_foreign(module)
-        and (count := _channels(module))
-        and (last := takes_last(module, count)) is not None
-    ):
+    count = _channels(module) if is_foreign(module) else None
+    if count and (last := takes_last(module, count)) is not None:
         return last
     name = type(module).__name__
     over_features = isinstance(module, nn.LayerNorm | nn.RMSNorm) or "LayerNorm" in name or "RMSNorm" in name

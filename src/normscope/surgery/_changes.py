@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from normscope.errors import NormscopeWarning
-from normscope.nn.module_kinds import is_compiled, plain_name, unwrapped
+from normscope.nn.module_kinds import is_compiled, plain_name, uncompiled, unwrapped
 
 Action = Literal["replaced", "inserted", "removed", "folded", "standardized", "skipped"]
 
@@ -49,8 +49,7 @@ def changes(model: nn.Module) -> tuple[Change, ...]:
 
     The last operation's ``"skipped"`` entries name what it left as it was, each with its reason.
     """
-    inner = unwrapped(model) if is_compiled(model) else model
-    found: tuple[Change, ...] = inner.__dict__.get(_ATTRIBUTE, ())
+    found: tuple[Change, ...] = uncompiled(model).__dict__.get(_ATTRIBUTE, ())
     return found
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from normscope.errors import InputError
-from normscope.nn.module_kinds import is_compiled, modules
+from normscope.nn.module_kinds import modules, uncompiled
 from normscope.nn.plain_attributes import attributes, exchanged_in
 
 
@@ -40,14 +40,14 @@ def copied(model: nn.Module) -> nn.Module:
         if isinstance(value, Tensor) and not value.is_leaf
     }
     try:
-        new = copy.deepcopy(model._modules["_orig_mod"] if is_compiled(model) else model, computed)
+        new = copy.deepcopy(uncompiled(model), computed)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"the model {type(model).__name__} cannot be copied: {error}") from error
     assert isinstance(new, nn.Module)
     for parent in list(new.modules()):
         for name, child in parent._modules.items():
-            if child is not None and is_compiled(child):
-                parent._modules[name] = child._modules["_orig_mod"]
+            if child is not None:
+                parent._modules[name] = uncompiled(child)
     return new
 
 

@@ -70,9 +70,8 @@ def _measured(old: nn.Module, count: int) -> dict[str, Tensor]:
 
 def _settings(old: nn.Module) -> dict[str, Any]:
     taken: dict[str, Any] = {}
-    if (
-        eps := next((value for name in _EPS if (value := getattr(old, name, None)) is not None), None)
-    ) is not None:
+    found = (getattr(old, name, None) for name in _EPS)
+    if (eps := next((value for value in found if value is not None), None)) is not None:
         taken["eps"] = float(eps)
     elif isinstance(old, nn.RMSNorm):  # None is the rounding of the input's type
         taken["eps"] = torch.finfo(device_and_dtype(old, old)[1]).eps

@@ -29,7 +29,7 @@ def replace_norms(model: nn.Module, spec: NormSpec) -> nn.Module:
     It replaces the batch (also synchronized), group, instance, layer and RMS norms of the framework, the norms of this
     package, and look-alikes (:func:`normscope.nn.module_kinds.norms`). A norm over the last dimension, such as a layer
     norm over features, becomes a :class:`~normscope.surgery.ChannelsLast` of the new norm, in which layer, group and
-    RMS norms normalize each token by itself. A layer norm over (C, H, W) becomes a norm over C.
+    RMS norms normalize each token by itself. A layer norm over (C, H, W) becomes a norm over C, but with ``"layer"``.
 
     The new norm takes over the old one's device, type and mode, its settings (:func:`with_settings`: ``eps``,
     ``momentum``, whether it has a gain, a bias and running statistics) unless the spec sets them, and its parameters
@@ -113,13 +113,8 @@ def _fitted(norm: nn.Module, old: nn.Module, sequence_first: bool) -> nn.Module:
         return IdentityCopy(core(old))
     if channels_last(old):
         return ChannelsLast(norm, sequence_first or getattr(old, "sequence_first", False))
-    if (
-        is_over_channels(norm)
-        and not isinstance(norm, nn.LayerNorm | nn.RMSNorm)
-        and sees_one_position(core(old), channels("", old))
-    ):
-        return EachPosition(norm)
-    return norm
+    by_position = is_over_channels(norm) and not isinstance(norm, nn.LayerNorm | nn.RMSNorm)
+    return EachPosition(norm) if by_position and sees_one_position(core(old), channels("", old)) else norm
 
 
 def made_at(name: str, spec: NormSpec, count: int) -> nn.Module:
