@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from benchmarks.zoo.architecture import VOCABULARY, Architecture
+from normscope.forward_pass import tensors
 
 Inputs = dict[str, Tensor]
 
@@ -106,24 +107,13 @@ def layers(model: nn.Module) -> dict[str, nn.Module]:
 def outputs(model: nn.Module, x: Any) -> list[Tensor]:
     """Every floating-point tensor that the model returns, the logits first; a tuple is the arguments of the call."""
     y = model(**x) if isinstance(x, Mapping) else model(*x) if isinstance(x, tuple) else model(x)
-    return [tensor for tensor in _tensors(y) if tensor.is_floating_point()]
+    return [tensor for tensor in tensors(y) if tensor.is_floating_point()]
 
 
 def silent(model: nn.Module, x: Any, training: bool = False) -> list[Tensor]:
     """The outputs of a copy of the model in the given mode, without gradients."""
     with torch.no_grad():
         return outputs(copy.deepcopy(model).train(training), x)
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
 
 
 def distance(found: list[Tensor], wanted: list[Tensor]) -> float:

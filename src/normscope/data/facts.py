@@ -100,3 +100,8 @@ class Facts:
             return f"{what}, not standardized"
         by = "channel" if len(self.shape) > 1 else "feature"
         return f"{what}, standardized per {by} by the training split's mean and deviation"
+
+
+def guess_error(classes: float) -> float:
+    """The expected error of a random guess among equally likely classes, ``1 − 1/classes``."""
+    return 1 - 1 / classes

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from normscope.errors import InputError
 from normscope.nn.arguments import check_count
-from normscope.nn.arithmetic import per_channel
+from normscope.nn.arithmetic import with_gain_and_bias
 
 
 class AffineNorm(nn.Module, ABC):
@@ -70,8 +70,7 @@ class AffineNorm(nn.Module, ABC):
 
     def _affine(self, x: Tensor) -> Tensor:
         """``γ x + β``."""
-        y = x if self.weight is None else x * per_channel(self.weight, x)
-        return y if self.bias is None else y + per_channel(self.bias, x)
+        return with_gain_and_bias(x, self.weight, self.bias)
 
     def _check_input(self, x: Tensor) -> None:
         if not 2 <= x.ndim <= 5:

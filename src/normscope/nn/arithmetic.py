@@ -64,6 +64,10 @@ def composite_affine(
     x: Tensor, shift: Tensor, scale: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> Tensor:
     """``weight · scale (x − shift) + bias`` by ordinary operations, on any device and under any transform."""
-    y = (x - per_channel(shift, x)) * per_channel(scale, x)
-    y = y if weight is None else y * per_channel(weight, x)
+    return with_gain_and_bias((x - per_channel(shift, x)) * per_channel(scale, x), weight, bias)
+
+
+def with_gain_and_bias(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """``γ x + β`` by ordinary operations; without a gain, γ is 1, and without a bias, β is 0."""
+    y = x if weight is None else x * per_channel(weight, x)
     return y if bias is None else y + per_channel(bias, x)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-_HALF = (torch.float16, torch.bfloat16)
+from normscope.nn.arithmetic import HALF
 
 
 class ChannelsLast(nn.Module):
@@ -56,8 +57,9 @@ class ChannelsLast(nn.Module):
         """
         if isinstance(self.norm, nn.RMSNorm) or getattr(self.norm, "over_channels", False) is True:
             return given
-        tensors = (tensor.dtype for tensor in (*self.norm.parameters(), *self.norm.buffers()))
-        return next((kind for kind in tensors if kind in _HALF and given.is_floating_point), given)
+        tensors = itertools.chain(self.norm.parameters(), self.norm.buffers())
+        own = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), given)
+        return own if own in HALF and given.is_floating_point else given
 
     def __getattr__(self, name: str) -> Any:
         return attribute_of(self, "norm", name)

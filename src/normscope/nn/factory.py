@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from normscope.errors import InputError
+from normscope.errors import InputError, said
 from normscope.nn.alternating import AlternatingNorm
 from normscope.nn.arguments import check_count
 from normscope.nn.batch import BatchNorm
@@ -88,9 +88,7 @@ def _call(spec: Spec, factory: Factory, C: int) -> nn.Module:
     except InputError:
         raise
     except Exception as error:  # a user's own constructor may raise anything
-        raise InputError(
-            f"norm {str(spec)!r} cannot be made for {C} channels: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"norm {str(spec)!r} cannot be made for {C} channels: {said(error)}") from error
 
 
 def _plugin(name: str) -> Factory:

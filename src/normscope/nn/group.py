@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from normscope.errors import InputError
 from normscope.nn.arguments import check_count, check_number
-from normscope.nn.arithmetic import per_channel
+from normscope.nn.arithmetic import with_gain_and_bias
 
 
 class GroupNorm(nn.GroupNorm):
@@ -74,8 +74,7 @@ class GroupNorm(nn.GroupNorm):
             )
         if input.numel() == 0:
             # The framework's kernel has NaN as the gradient of γ for an input of samples without positions.
-            y = input if self.weight is None else input * per_channel(self.weight, input)
-            return (y if self.bias is None else y + per_channel(self.bias, input)).to(input.dtype)
+            return with_gain_and_bias(input, self.weight, self.bias).to(input.dtype)
         if input.numel() == input.shape[0] * self.num_groups:
             raise InputError(
                 f"a norm of {self.num_groups} group{'s' if self.num_groups > 1 else ''} got one value per group in an "
@@ -84,8 +83,8 @@ class GroupNorm(nn.GroupNorm):
             )
         if self.weight is None and self.bias is not None:
             # The framework's kernel has no second derivative with a bias alone.
-            y = F.group_norm(input, self.num_groups, eps=self.eps) + per_channel(self.bias, input)
-            return y.to(input.dtype)
+            y = F.group_norm(input, self.num_groups, eps=self.eps)
+            return with_gain_and_bias(y, None, self.bias).to(input.dtype)
         return super().forward(input)
 
     def reset_parameters(self) -> None:

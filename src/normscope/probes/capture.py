@@ -13,7 +13,7 @@ from torch.nn.parallel.scatter_gather import scatter_kwargs
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils.hooks import RemovableHandle
 
-from normscope.errors import InputError, NormscopeError, UnknownNameError
+from normscope.errors import InputError, NormscopeError
 from normscope.forward_pass import arguments, module_by_module
 from normscope.nn import module_kinds
 from normscope.probes.snapshot import untouched
@@ -44,27 +44,6 @@ def checked_names(layers: Iterable[str]) -> list[str]:
         if not isinstance(name, str):
             raise InputError(f"layers must be names of layers, not {name!r}.")
     return names
-
-
-def chosen_modules(
-    model: nn.Module, layers: Iterable[str] | None, measured: Callable[[nn.Module], bool]
-) -> dict[str, nn.Module]:
-    """The modules to measure, by name: the modules named in ``layers``, or by default all that are ``measured``.
-
-    Raises:
-        InputError: the model is not a module, or a name is not a string.
-        UnknownNameError: the model has no module of this name.
-    """
-    modules = named(model)
-    if layers is None:
-        return {name: module for name, module in module_kinds.modules(model) if measured(module)}
-    chosen = {}
-    for name in checked_names(layers):
-        if name not in modules:
-            known = [other for other, module in modules.items() if measured(module)]
-            raise UnknownNameError("layer", name, known)
-        chosen[name] = modules[name]
-    return chosen
 
 
 def forward(model: nn.Module, x: Any, layers: Mapping[str, nn.Module], seen: Seen) -> None:

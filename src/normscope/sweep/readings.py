@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from normscope.data.facts import guess_error
 from normscope.errors import UnknownNameError
 from normscope.protocol import NotJudgedError, select
 from normscope.sweep.parsing import AS_IS, NETWORKS, network_spec
@@ -124,7 +125,7 @@ def chance_error(sweep: Sweep) -> float:
     NaN where a loss of a user's own has no such level.
     """
     if sweep.classifies:
-        return 1 - 1 / sweep.facts.outputs
+        return guess_error(sweep.facts.outputs)
     return math.nan if sweep.chance is None else sweep.chance
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pandas as pd
 
+from normscope.data.facts import guess_error
 from normscope.protocol import NotJudgedError
 
 PAPERS_CLASSES = 10
 """The number of classes of the papers' data. Training cells on data of another number have a row ``classes``."""
 
-CHANCE_ERROR = 1 - 1 / PAPERS_CLASSES
+CHANCE_ERROR = guess_error(PAPERS_CLASSES)
 """The error of guessing among ten classes."""
 
 
 def chance_error(rows: pd.DataFrame) -> float:
     """The error of guessing among the classes of the data that training cells ran on."""
     found = rows.loc[rows["measure"] == "classes", "value"]
-    return CHANCE_ERROR if found.empty else 1 - 1 / float(found.max())
+    return CHANCE_ERROR if found.empty else guess_error(float(found.max()))
 
 
 def side_by_side(rows: pd.DataFrame, measures: tuple[str, ...], keys: list[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from normscope.errors import InputError
+from normscope.errors import InputError, said
 from normscope.forward_pass import run, tensors
 from normscope.generators import generators_kept
 from normscope.nn.module_kinds import modules
@@ -52,8 +52,7 @@ def refuse_difference(
             got = _outputs(copied(new), x)
         except Exception as error:
             raise InputError(
-                f"the new network does not run on an example input ({type(error).__name__}: {error}), so nothing was "
-                "folded."
+                f"the new network does not run on an example input ({said(error)}), so nothing was folded."
             ) from error
         types = [tensor.dtype for tensor in wanted if tensor.is_floating_point()]
         tolerance = 8 * max(torch.finfo(kind).eps for kind in (torch.float32, *types)) ** 0.5

@@ -11,6 +11,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
+from normscope.data.facts import guess_error
 from normscope.papers.chai2020.cells.arrangements import ARRANGEMENTS, FIXED_RATE, NOISE_SEED, start
 from normscope.papers.chai2020.cells.lenet import training_seconds
 from normscope.protocol import Rows, cell
@@ -147,7 +148,7 @@ def _measure_amplification(
     batches = run.upcoming_batches(step, config.span)
     labels = run.test_labels()
     quiet = _logits_after(run, batches, config)
-    guess = 1 - 1 / run.classes
+    guess = guess_error(run.classes)
     quiet_error, spread = guess, 0.0
     if quiet is not None:
         spread = (quiet - quiet.mean(0)).square().mean().sqrt().item()
