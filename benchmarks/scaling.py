@@ -26,7 +26,7 @@ from pathlib import Path
 
 from benchmarks.sweep import run_empty
 from normscope import runner
-from normscope.atomic import atomic_write
+from normscope.disk.atomic import atomic_write
 
 LENGTHS = (1.0, 3.0, 10.0, 60.0)
 _FILE = 6_000

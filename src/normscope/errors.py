@@ -59,5 +59,9 @@ class DataError(InputError):
     """A data set that is missing, truncated, or not what its name says."""
 
 
+class DamagedError(InputError):
+    """A file whose content is not what was written, or something else in a file's place."""
+
+
 class NormscopeWarning(UserWarning):
     """A warning that does not stop the work."""

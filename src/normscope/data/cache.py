@@ -20,8 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from normscope.atomic import atomic_write
 from normscope.data.locations import Source, cache_folders, writable_cache, writing
+from normscope.disk.atomic import atomic_write
 from normscope.errors import DataError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 
 from normscope import data
-from normscope.atomic import leftovers
+from normscope.disk.atomic import leftovers
 from normscope.errors import DataError, InputError
 from normscope.papers import catalogue
 from normscope.papers.catalogue import Entry

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from normscope.atomic import atomic_write
+from normscope.disk.atomic import atomic_write
 from normscope.errors import InputError
 
 

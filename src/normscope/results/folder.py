@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from normscope.atomic import check_writable, leftovers
+from normscope.disk.atomic import check_writable, leftovers
 from normscope.papers.other_data import base_of
 from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.files import cannot_write

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normscope.atomic import atomic_write
+from normscope.disk.atomic import atomic_write
 from normscope.store.provenance import Provenance, provenance_of
 
 if TYPE_CHECKING:

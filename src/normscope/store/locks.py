@@ -5,7 +5,7 @@
 - ``.lock``: :func:`compaction_lock`, while files are gathered into a segment or set aside as damaged.
 
 Each is a lock of the operating system: it ends with its process, however that ends, so a lock is never stale.
-The lock on a file that is being written is in :mod:`normscope.atomic`.
+The lock on a file that is being written is in :mod:`normscope.disk.atomic`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from normscope.atomic import leftovers
+from normscope.disk.atomic import leftovers
 from normscope.store.errors import StoreError
 from normscope.store.segments import read_segment, segment_bytes
 from normscope.store.store import ASIDE, Store

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normscope.atomic import atomic_write, sync_folder
+from normscope.disk.atomic import atomic_write, sync_folder
 from normscope.store.cellfile import METADATA, CellSummary
 
 if TYPE_CHECKING:

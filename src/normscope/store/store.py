@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normscope.atomic import atomic_write, check_writable, leftovers
+from normscope.disk.atomic import atomic_write, check_writable, leftovers
 from normscope.protocol import Cell, empty_table
 from normscope.store.cellfile import CellSummary, StoredCell, read_cell, write_cell
 from normscope.store.errors import StoreError, cannot_write

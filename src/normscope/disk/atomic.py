@@ -1,12 +1,15 @@
-"""Writes files that are complete or absent, never torn.
+"""Writes files that are complete or absent, never torn, and that a power cut does not take away.
 
 A file is written under a temporary name in the same folder, and its writer holds a lock of the operating system on it.
 The lock ends with the writer, however it ends. So a temporary file that nobody has locked is a dead writer's.
+
+The content is flushed before the file gets its name, and the folder, which holds the name, afterwards.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -15,7 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp")
+from normscope.disk.reading import check_regular
+from normscope.errors import DamagedError
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp", re.DOTALL)
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
@@ -23,12 +30,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A file to write; it becomes ``path`` once it is complete and on the disk, and is removed after an error.
 
     It is written in the folder of ``path`` as ``.<name>.<random>.tmp``. A killed process may leave that file behind,
-    but never a torn ``path``. The folder is made if it is missing.
+    but never a torn ``path``. The folder is made if it is missing. A link at ``path`` is replaced, not followed.
 
     Raises:
         OSError: the disk refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial, file = _new_file(path)
     try:
         with file:
@@ -40,6 +47,20 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+    sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with its parents, so that each new name is on the disk.
+
+    Raises:
+        OSError: the disk refuses, or there is a file of that name.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def check_writable(folder: Path) -> None:
@@ -48,28 +69,44 @@ def check_writable(folder: Path) -> None:
     Raises:
         OSError: the folder cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / f".probe.{secrets.token_hex(8)}.tmp"
-    probe.write_bytes(b"")
-    probe.unlink()
+    make_folder(folder)
+    probe, file = _new_file(folder / "probe")
+    file.close()
+    probe.unlink(missing_ok=True)  # since another process may have taken it for a leftover
 
 
 def leftovers(folder: Path) -> Iterator[Path]:
-    """The temporary files of dead writers in ``folder``; each is locked while the caller has it."""
+    """The temporary files of dead writers in ``folder``; each is locked while the caller has it.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
     for path in sorted(folder.glob(".*.tmp")):
         if _TEMPORARY.fullmatch(path.name):
-            with contextlib.suppress(OSError), path.open("r+b") as file:
+            with contextlib.suppress(OSError, DamagedError), _opened(path) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield path
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in ``folder`` to the disk, so that a file removed next cannot outlive its replacement."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Flush the names in ``folder`` to the disk.
+
+    Raises:
+        OSError: the disk refuses. A file system that cannot flush folders does not count.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
     finally:
         os.close(handle)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    check_regular(path)
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b", buffering=0)
 
 
 def _new_file(path: Path) -> tuple[Path, IO[bytes]]:
