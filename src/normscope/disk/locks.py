@@ -1,0 +1,64 @@
+"""Locks of the operating system. Each ends with its process, however that ends, so a lock is never stale."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from filelock import FileLock, Timeout
+
+from normscope.disk.reading import check_regular
+from normscope.errors import NormscopeWarning
+
+_SILENT_SECONDS = 1.0
+
+
+class WaitingLock:
+    """A lock that is waited for. The thread that holds it may take it again.
+
+    After a second of waiting, a warning names it, so that nobody waits without knowing what for.
+
+    Args:
+        path: the lock's file; its folder exists when the lock is taken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, FileLock(path)
+
+    def __enter__(self) -> WaitingLock:
+        """Take the lock.
+
+        Raises:
+            OSError: the file cannot be made or locked.
+            DamagedError: something else than a regular file is in its place.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            check_regular(self._path)
+        try:
+            self._lock.acquire(timeout=_SILENT_SECONDS)
+        except Timeout:
+            warnings.warn(
+                f"waiting for another process that holds {self._path}.", NormscopeWarning, stacklevel=2
+            )
+            self._lock.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._lock.release()
+
+
+def open_lock_file(path: Path) -> IO[bytes]:
+    """A file whose bytes can be locked; it is made if it is missing and never truncated.
+
+    Raises:
+        OSError: the file cannot be made or opened.
+        DamagedError: something else than a regular file is in its place.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        check_regular(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
