@@ -7,9 +7,12 @@ and exits with the class's ``exit_status``.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 _FEW = 4
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, ends of lines and paragraphs, what turns the direction of writing, and lone surrogates."""
 
 
 class NormscopeError(Exception):
@@ -53,6 +56,23 @@ def said(error: BaseException) -> str:
     except Exception:  # the error is the user's own, and so is the method that failed
         words = ""
     return " ".join(f"{type(error).__name__}: {words}".split()).rstrip(":")
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""The text with a visible escape, such as ``\x1b``, for each character that could harm who looks at it.
+
+    These are control characters, which command a terminal; the characters that turn the direction of writing, which
+    make a text read as another one; and lone surrogates, which no file can hold. All other characters stay.
+
+    Args:
+        text: the text, from anybody.
+        keep: control characters that stay, such as ``"\t\n"``.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class DataError(InputError):
