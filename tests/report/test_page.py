@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normscope.protocol import Verdict
-from normscope.report.page import Chapter, Section, _typeset, render
+from normscope.report.page import Chapter, Section, render
+from normscope.report.typesetting import typeset
 
 HOLDS, FAILS, UNDECIDED, NOT_JUDGED = Verdict
 
@@ -23,18 +24,16 @@ def claim(name="a", verdict=FAILS, **changes):
     return fields | changes
 
 
-def section(tmp_path, **changes):
-    figure = tmp_path / "figure.svg"
-    figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+def section(**changes):
     fields = {
         "id": "p.fig1", "place": "Fig. 1", "title": "a title", "question": "Do norms help?", "method": "We look.",
         "caption": "A caption.", "scale": "quick", "settings": {"data": "digits"}, "claims": [claim()],
-        "figure": figure, "bitmap": None, "failures": {},
+        "figure": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "bitmap": None, "failures": {},
     }  # fmt: skip
     return Section(**(fields | changes))
 
 
-def page(tmp_path, *sections, **changes):
+def page(*sections, **changes):
     fields = {
         "id": "p",
         "title": "On Norms",
@@ -78,14 +77,14 @@ class Outline(html.parser.HTMLParser):
         return " ".join(self.words)
 
 
-def test_the_page_goes_from_the_paper_over_question_method_figure_and_claims_to_what_did_not_hold(tmp_path):
+def test_the_page_goes_from_the_paper_over_question_method_figure_and_claims_to_what_did_not_hold():
     claims = [
         claim("open", UNDECIDED, text="Open.", reason="Few seeds."),
         claim("bad", text="Bad.", reason="Our scale."),
         claim("unseen", NOT_JUDGED, text="Unseen.", reason="No rows."),
         claim("good", HOLDS, text="Good."),
     ]
-    text = Outline(page(tmp_path, section(tmp_path, claims=claims))).text
+    text = Outline(page(section(claims=claims))).text
     parts = (
         "On Norms", "P. Author. Journal, 2020.", "They help.", "Overview", "Do norms help?", "We look.", "A caption.",
         "What holds", "Good.", "a > b", "Measured, 3 seeds", "What did not hold", "Bad.", "Our scale.",
@@ -98,8 +97,8 @@ def test_the_page_goes_from_the_paper_over_question_method_figure_and_claims_to_
         place = text.index(part, place) + len(part)
 
 
-def test_the_markup_is_closed_and_the_headings_step_down_one_at_a_time(tmp_path):
-    outline = Outline(page(tmp_path, section(tmp_path), section(tmp_path, id="p.fig2")))
+def test_the_markup_is_closed_and_the_headings_step_down_one_at_a_time():
+    outline = Outline(page(section(), section(id="p.fig2")))
     assert outline.open == []
     assert outline.headings[0] == 1
     assert all(
@@ -107,18 +106,18 @@ def test_the_markup_is_closed_and_the_headings_step_down_one_at_a_time(tmp_path)
     )
 
 
-def test_every_link_leads_to_an_anchor_on_the_page_and_every_anchor_is_unique(tmp_path):
-    strange = section(tmp_path, id="my grid: <1>", claims=[claim("x y", experiment="my grid: <1>")])
-    outline = Outline(page(tmp_path, section(tmp_path), strange))
+def test_every_link_leads_to_an_anchor_on_the_page_and_every_anchor_is_unique():
+    strange = section(id="my grid: <1>", claims=[claim("x y", experiment="my grid: <1>")])
+    outline = Outline(page(section(), strange))
     links = [link for link in outline.links if not link.startswith("data:")]
     assert links
     assert all(link.startswith("#") and link[1:] in outline.ids for link in links)
     assert len(set(outline.ids)) == len(outline.ids)
 
 
-def test_every_claim_has_one_article_and_one_mark_in_the_overview(tmp_path):
+def test_every_claim_has_one_article_and_one_mark_in_the_overview():
     claims = [claim(name, verdict) for name, verdict in zip("abcd", Verdict, strict=True)]
-    text = page(tmp_path, section(tmp_path, claims=claims))
+    text = page(section(claims=claims))
     assert Outline(text).tags["article"] == 4
     for name in "abcd":
         assert text.count(f'<article class="claim" id="p.fig1.{name}">') == 1
@@ -126,24 +125,23 @@ def test_every_claim_has_one_article_and_one_mark_in_the_overview(tmp_path):
         assert marks.count(f'href="#p.fig1.{name}"') == 1
 
 
-def test_the_page_loads_no_other_file(tmp_path):
-    text = page(tmp_path, section(tmp_path))
+def test_the_page_loads_no_other_file():
+    text = page(section())
     assert "data:image/svg+xml;base64," in text
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", text)
     assert not re.search(r"https?:|url\(|@import", re.sub(r"data:[^\"]*", "", text))
     assert "<script" not in text
 
 
-def test_every_figure_has_a_description_for_screen_readers(tmp_path):
-    (image,) = Outline(page(tmp_path, section(tmp_path))).images
+def test_every_figure_has_a_description_for_screen_readers():
+    (image,) = Outline(page(section())).images
     assert image["alt"] == "Fig. 1, measured here: a title. Enlarge."
 
 
 @pytest.mark.parametrize(("points", "is_wide"), [(331.2, False), (662.4, True), (993.6, True)])
-def test_a_figure_of_several_panels_scrolls_in_its_frame_by_keyboard_too(tmp_path, points, is_wide):
-    drawn = section(tmp_path)
-    drawn.figure.write_text(f'<?xml version="1.0"?>\n<svg\n width="{points}pt" height="244.8pt"></svg>')
-    text = page(tmp_path, drawn)
+def test_a_figure_of_several_panels_scrolls_in_its_frame_by_keyboard_too(points, is_wide):
+    svg = f'<?xml version="1.0"?>\n<svg\n width="{points}pt" height="244.8pt"></svg>'
+    text = page(section(figure=svg.encode()))
     (frame,) = re.findall(r'<div class="frame".*?>', text)
     assert ('tabindex="0" role="group" aria-label="Fig. 1; scrolls sideways' in frame) is is_wide
     assert ("Scroll the figure sideways" in text) is is_wide
@@ -153,31 +151,28 @@ def test_a_figure_of_several_panels_scrolls_in_its_frame_by_keyboard_too(tmp_pat
         assert 8 * 96 / 72 * least / natural >= 9  # pixels of the smallest text, which has 8 points
 
 
-def test_figures_are_dark_on_a_dark_screen_and_unchanged_in_print(tmp_path):
-    style = page(tmp_path, section(tmp_path))
+def test_figures_are_dark_on_a_dark_screen_and_unchanged_in_print():
+    style = page(section())
     assert style.count("filter:") == 1
     dark = style.index("@media screen and (prefers-color-scheme: dark)")
     assert "invert(1)" in style[dark : style.index("\n}", dark)]
 
 
-def test_a_large_drawing_is_replaced_by_its_bitmap(tmp_path):
-    bitmap = tmp_path / "figure.png"
-    bitmap.write_bytes(b"\x89PNG")
-    drawn = section(tmp_path, bitmap=bitmap)
-    assert "data:image/svg+xml" in page(tmp_path, drawn)
-    drawn.figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'>" + " " * 2_000_000 + "</svg>")
-    text = page(tmp_path, drawn)
+def test_a_large_drawing_is_replaced_by_its_bitmap():
+    assert "data:image/svg+xml" in page(section(bitmap=b"\x89PNG"))
+    large = b"<svg xmlns='http://www.w3.org/2000/svg'>" + b" " * 2_000_000 + b"</svg>"
+    drawn = section(figure=large, bitmap=b"\x89PNG")
+    text = page(drawn)
     assert "data:image/png;base64,iVBORw==" in text
     assert "data:image/svg+xml" not in text
-    assert "data:image/svg+xml" in page(tmp_path, dataclasses.replace(drawn, bitmap=None))
+    assert "data:image/svg+xml" in page(dataclasses.replace(drawn, bitmap=None))
 
 
-def test_every_text_is_escaped(tmp_path):
+def test_every_text_is_escaped():
     hostile = "<script>alert(1)</script>\" onload='x"
     text = page(
-        tmp_path,
         section(
-            tmp_path, id=hostile, title=hostile, question=hostile, failures={hostile: hostile}, notes=[hostile],
+            id=hostile, title=hostile, question=hostile, failures={hostile: hostile}, notes=[hostile],
             settings={hostile: hostile}, claims=[claim(hostile, reason=hostile, measured={hostile: 1.0})],
         ),
         absent={hostile: hostile},
@@ -188,29 +183,29 @@ def test_every_text_is_escaped(tmp_path):
     assert Outline(text).open == []
 
 
-def test_failed_cells_are_counted_by_error(tmp_path):
-    text = Outline(page(tmp_path, section(tmp_path, failures={"a": "slow", "b": "gone", "c": "gone"}))).text
+def test_failed_cells_are_counted_by_error():
+    text = Outline(page(section(failures={"a": "slow", "b": "gone", "c": "gone"}))).text
     assert "3 cells failed" in text
     assert text.index("gone") < text.index("slow")
     assert "2 cells b c" in text
 
 
-def test_an_experiment_without_a_figure_says_so(tmp_path):
-    assert "not enough data to draw" in page(tmp_path, section(tmp_path, figure=None))
+def test_an_experiment_without_a_figure_says_so():
+    assert "not enough data to draw" in page(section(figure=None))
 
 
-def test_an_absent_experiment_is_named_with_the_reason_and_a_papers_with_the_remedy(tmp_path):
+def test_an_absent_experiment_is_named_with_the_reason_and_a_papers_with_the_remedy():
     absent = {"p.fig2": "cannot be read"}
-    text = Outline(page(tmp_path, section(tmp_path), absent=absent)).text
+    text = Outline(page(section(), absent=absent)).text
     assert "Not on this page: p.fig2 (cannot be read)" in text
     assert "normscope reproduce NAME adds one." in text
-    sweeps = Outline(page(tmp_path, section(tmp_path), absent=absent, reference="")).text
+    sweeps = Outline(page(section(), absent=absent, reference="")).text
     assert "Not on this page: p.fig2 (cannot be read)" in sweeps
     assert "normscope reproduce" not in sweeps
 
 
-def test_experiments_without_claims_have_no_verdicts(tmp_path):
-    text = Outline(page(tmp_path, section(tmp_path, claims=[]), reference="", summary="")).text
+def test_experiments_without_claims_have_no_verdicts():
+    text = Outline(page(section(claims=[]), reference="", summary="")).text
     assert "What did not hold" not in text
     assert "the source" not in text
 
@@ -225,38 +220,38 @@ def test_experiments_without_claims_have_no_verdicts(tmp_path):
         ),
     ],
 )
-def test_the_head_counts_the_verdicts(tmp_path, verdicts, words):
+def test_the_head_counts_the_verdicts(verdicts, words):
     claims = [claim(str(number), verdict) for number, verdict in enumerate(verdicts)]
-    assert words in Outline(page(tmp_path, section(tmp_path, claims=claims))).text
+    assert words in Outline(page(section(claims=claims))).text
 
 
 @pytest.mark.parametrize(
     ("verdicts", "is_said"),
     [((HOLDS,), True), ((HOLDS, UNDECIDED), True), ((HOLDS, FAILS), False), ((NOT_JUDGED,), False)],
 )
-def test_where_all_decided_claims_hold_the_end_says_so(tmp_path, verdicts, is_said):
+def test_where_all_decided_claims_hold_the_end_says_so(verdicts, is_said):
     claims = [claim(str(number), verdict) for number, verdict in enumerate(verdicts)]
-    text = page(tmp_path, section(tmp_path, claims=claims))
+    text = page(section(claims=claims))
     assert ("Every claim that could be decided holds here." in text) is is_said
 
 
-def test_a_number_has_its_interval_beside_it(tmp_path):
+def test_a_number_has_its_interval_beside_it():
     judged = claim(measured={"a": 1.463, "b": 2.0}, interval={"a": [1.3149, 1.6301]})
-    text = page(tmp_path, section(tmp_path, claims=[judged]))
+    text = page(section(claims=[judged]))
     assert "<td>1.46 <span>[1.31, 1.63]</span></td>" in text
     assert "<td>2</td>" in text
     assert "a 1.46 [1.31, 1.63], b 2" in Outline(text).text  # in "taken together"
 
 
-def test_claims_written_before_there_were_verdicts_and_intervals_are_shown(tmp_path):
+def test_claims_written_before_there_were_verdicts_and_intervals_are_shown():
     older = claim()
     del older["verdict"], older["interval"]
-    assert "1 does not hold" in Outline(page(tmp_path, section(tmp_path, claims=[older]))).text
+    assert "1 does not hold" in Outline(page(section(claims=[older]))).text
 
 
-def test_letters_and_numbers_are_typeset(tmp_path):
+def test_letters_and_numbers_are_typeset():
     judged = claim(text="Suppress's λ_max & more", measured={"error λ_min": 0.0375, "b": -1.5e-7})
-    text = page(tmp_path, section(tmp_path, claims=[judged]))
+    text = page(section(claims=[judged]))
     assert "Suppress’s λ<sub>max</sub> &amp; more" in text
     assert "error λ<sub>min</sub></th><td>3.75\N{NO-BREAK SPACE}%</td>" in text
     assert "−1.5×10⁻⁷" in text
@@ -271,7 +266,7 @@ def test_letters_and_numbers_are_typeset(tmp_path):
     )
 )
 def test_a_name_that_a_user_chose_is_shown_letter_by_letter(name):
-    shown = str(_typeset(f"Why {name}, it's λ_min?", [name, "other"]))
+    shown = str(typeset(f"Why {name}, it's λ_min?", [name, "other"]))
     around = re.fullmatch("Why (.*), it’s λ<sub>min</sub>\\?", shown, re.DOTALL)
     if around:  # a name such as "s" is also in the other words
         assert "<" not in around[1]
@@ -283,12 +278,12 @@ def test_a_name_that_a_user_chose_is_shown_letter_by_letter(name):
 NETWORK = "nets:net(tag=\"it's <b>&amp; λ_min 'x'\", path='a  b')"
 
 
-def test_a_networks_name_is_on_the_page_as_it_was_given(tmp_path):
+def test_a_networks_name_is_on_the_page_as_it_was_given():
     named = section(
-        tmp_path, title=f"{NETWORK} on digits", question=f"How does {NETWORK} learn?", method=f"{NETWORK} is trained.",
+            title=f"{NETWORK} on digits", question=f"How does {NETWORK} learn?", method=f"{NETWORK} is trained.",
         caption=f"The error of {NETWORK}.", names=[NETWORK], settings={"networks": NETWORK}, notes=[f"It's {NETWORK}."],
     )  # fmt: skip
-    text = Outline(page(tmp_path, named, reference="")).text
+    text = Outline(page(named, reference="")).text
     once = " ".join(NETWORK.split())
     for words in (
         f"{once} on digits",
@@ -299,18 +294,18 @@ def test_a_networks_name_is_on_the_page_as_it_was_given(tmp_path):
     ):
         assert words in text
     assert f"<dd>{html.escape(NETWORK).replace('&#x27;', '&#39;').replace('&quot;', '&#34;')}</dd>" in page(
-        tmp_path, named
+        named
     )
 
 
-def test_what_a_legend_shortens_is_in_full_under_the_figure(tmp_path):
-    text = Outline(page(tmp_path, section(tmp_path, legend={"a…z": "a<b>z"}))).text
+def test_what_a_legend_shortens_is_in_full_under_the_figure():
+    text = Outline(page(section(legend={"a…z": "a<b>z"}))).text
     assert "The figure's labels in full a…z a<b>z" in text
-    assert "labels in full" not in page(tmp_path, section(tmp_path))
+    assert "labels in full" not in page(section())
 
 
-def test_sweeps_whose_names_look_like_the_pages_own_anchors_do_not_take_them(tmp_path):
+def test_sweeps_whose_names_look_like_the_pages_own_anchors_do_not_take_them():
     names = ("a", "a-figure", "a-question", "a-here", "p", "p-contents", "p-title", "p-together")
-    outline = Outline(page(tmp_path, *(section(tmp_path, id=name, claims=[]) for name in names)))
+    outline = Outline(page(*(section(id=name, claims=[]) for name in names)))
     assert len(set(outline.ids)) == len(outline.ids)
     assert set(names) <= set(outline.ids)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from normscope.errors import printable
 from normscope.protocol import Verdict
+from normscope.report.anchors import Anchors
 from normscope.report.scorecard import MARKS, measured_numbers, tally, verdict
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from normscope.report.typesetting import typeset
 
 _HEADINGS = {
     Verdict.HOLDS: "What holds",
@@ -23,10 +21,9 @@ _HEADINGS = {
     Verdict.NOT_JUDGED: "What was not judged",
 }
 _HEAVY_BYTES = 1_500_000
-_SVG_WIDTH = re.compile(rb'<svg[^>]*\swidth="([\d.]+)pt"')
+_SVG_HEAD_BYTES = 2048
+_SVG_WIDTH = re.compile(rb'<svg[^>]*\swidth="(\d{1,5}(?:\.\d+)?)pt"')
 _PIXELS_PER_POINT = 96 / 72
-_SUBSCRIPT = re.compile(r"([α-ωΑ-Ω])_(\w+)")
-_APOSTROPHE = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_]|\b|\s|$)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +40,8 @@ class Section:
         scale: the scale of the run; empty when the experiment has only one size.
         settings: its settings in words.
         claims: its rows of the scorecard.
-        figure: the figure as an SVG file; ``None`` when it could not be drawn.
-        bitmap: the figure as a PNG file, shown instead of an SVG file of more than 1.5 MB; ``None`` when there is none.
+        figure: the content of the figure's SVG file; ``None`` when it could not be drawn.
+        bitmap: the content of its PNG file, shown in place of more than 1.5 MB of SVG; ``None`` when there is none.
         failures: the cells that failed, each with its error.
         notes: sentences that a reader of the rows should know.
         names: the names in these texts that a user chose: they are shown letter by letter.
@@ -60,8 +57,8 @@ class Section:
     scale: str
     settings: Mapping[str, str]
     claims: Sequence[Mapping[str, Any]]
-    figure: Path | None
-    bitmap: Path | None
+    figure: bytes | None
+    bitmap: bytes | None
     failures: Mapping[str, str]
     notes: Sequence[str] = ()
     names: Sequence[str] = ()
@@ -70,10 +67,10 @@ class Section:
     @property
     def errors(self) -> list[tuple[str, list[str]]]:
         """Every error with the cells that it stopped, the most frequent error first."""
-        common = Counter(self.failures.values()).most_common()
-        return [
-            (error, [cell for cell in self.failures if self.failures[cell] == error]) for error, _ in common
-        ]
+        cells: dict[str, list[str]] = {}
+        for cell, error in self.failures.items():
+            cells.setdefault(error, []).append(cell)
+        return sorted(cells.items(), key=lambda found: len(found[1]), reverse=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +100,11 @@ class Chapter:
 
 
 def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
-    """The text of ``report.html``.
+    r"""The text of ``report.html``, which depends on nothing but the arguments.
+
+    Every text is escaped. A control character, a character that turns the direction of writing and a lone surrogate is
+    shown as an escape such as ``\x1b``. The page forbids the browser to run scripts and to load anything; the figures
+    are in it as images, in which no script runs either.
 
     Args:
         chapters: the sources with their experiments, in their order on the page.
@@ -118,12 +119,38 @@ def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    chapters = [_copied(chapter) for chapter in chapters]
+    anchors = _anchors(chapters)
     templates.filters.update(
         verdict=verdict, tally=tally, judged=_judged, measured=measured_numbers, image=_image, width=_width,
-        anchor=_anchor, typeset=_typeset,
+        anchor=lambda part: anchors[id(part)], typeset=typeset,
     )  # fmt: skip
     templates.globals.update(marks=MARKS, headings=_HEADINGS, Verdict=Verdict)
-    return templates.get_template("report.html").render(chapters=chapters, environment=environment)
+    page = templates.get_template("report.html").render(chapters=chapters, environment=environment)
+    return printable(page, keep="\t\n\r")
+
+
+def _copied(chapter: Chapter) -> Chapter:
+    """The chapter with sections and rows that are objects of their own, so that each has one place on the page."""
+    sections = [
+        dataclasses.replace(section, claims=[dict(row) for row in section.claims])
+        for section in chapter.sections
+    ]
+    return dataclasses.replace(chapter, sections=sections)
+
+
+def _anchors(chapters: Sequence[Chapter]) -> dict[int, str]:
+    """The anchor of every chapter, section and row, by the object's ``id``: no two parts of the page share one.
+
+    In the template, what follows a colon in an anchor is the page's own, and chapters' anchors begin with ``source:``.
+    """
+    of_chapters, of_parts = Anchors(), Anchors("source")
+    sections = [section for chapter in chapters for section in chapter.sections]
+    found = {id(chapter): of_chapters.make(chapter.id) for chapter in chapters}
+    found |= {id(section): of_parts.make(section.id) for section in sections}
+    for section in sections:
+        found |= {id(row): of_parts.make(f"{row['experiment']}.{row['claim']}") for row in section.claims}
+    return found
 
 
 def _judged(rows: Sequence[Mapping[str, Any]], wanted: Verdict) -> list[Mapping[str, Any]]:
@@ -135,36 +162,13 @@ def _image(section: Section) -> str:
     """A section's figure as a ``data:`` address. A large SVG file would make scrolling slow: the PNG replaces it."""
     image, kind = section.figure, "svg+xml"
     assert image is not None
-    if section.bitmap is not None and image.stat().st_size > _HEAVY_BYTES:
+    if section.bitmap is not None and len(image) > _HEAVY_BYTES:
         image, kind = section.bitmap, "png"
-    return f"data:image/{kind};base64," + base64.b64encode(image.read_bytes()).decode()
+    return f"data:image/{kind};base64," + base64.b64encode(image).decode()
 
 
 def _width(section: Section) -> int:
     """The width of a section's figure at its own size, in CSS pixels; 0 when the SVG file does not say it."""
     assert section.figure is not None
-    with section.figure.open("rb") as file:
-        found = _SVG_WIDTH.search(file.read(2048))
+    found = _SVG_WIDTH.search(section.figure[:_SVG_HEAD_BYTES])
     return round(float(found[1]) * _PIXELS_PER_POINT) if found else 0
-
-
-def _anchor(name: str) -> str:
-    """A name with the characters replaced that a link cannot hold."""
-    return re.sub(r"[^\w.-]+", "-", name)
-
-
-def _typeset(text: str, names: Sequence[str] = ()) -> Markup:
-    """A text as HTML, escaped, with typographic apostrophes; the index of a Greek letter, ``λ_min``, is a subscript.
-
-    Args:
-        text: the text.
-        names: names in it that a user chose: they stay as they are.
-    """
-    from markupsafe import Markup, escape
-
-    longest_first = sorted(filter(None, names), key=len, reverse=True)
-    parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text) if longest_first else [text]
-    for place in range(0, len(parts), 2):
-        curled = _APOSTROPHE.sub("’", parts[place])
-        parts[place] = Markup(_SUBSCRIPT.sub(r"\1<sub>\2</sub>", str(escape(curled))))
-    return Markup("").join(parts)

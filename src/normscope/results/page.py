@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from normscope.data import unpinned
+from normscope.disk.reading import read_file
 from normscope.errors import InputError
 from normscope.papers import catalogue
 from normscope.papers.catalogue import Entry
@@ -23,6 +24,7 @@ from normscope.results.folder import ResultsFolder
 from normscope.sweep import SweepExperiment
 
 _PACKAGES = ("normscope", "torch", "numpy", "pandas", "pyarrow", "matplotlib")
+_FIGURE_BYTES = 100_000_000
 
 _Rows = Sequence[Mapping[str, Any]]
 
@@ -119,8 +121,8 @@ def _section(
         scale="" if metadata.sweep else metadata.scale,
         settings=metadata.settings,
         claims=[row for row in rows if row["experiment"] == experiment.id],
-        figure=stored.figure if stored.figure.exists() else None,
-        bitmap=stored.bitmap if stored.bitmap.exists() else None,
+        figure=read_file(stored.figure, _FIGURE_BYTES) if stored.figure.exists() else None,
+        bitmap=read_file(stored.bitmap, _FIGURE_BYTES) if stored.bitmap.exists() else None,
         failures=metadata.failures,
         notes=metadata.notes,
         names=_own_names(metadata.data, experiment),
