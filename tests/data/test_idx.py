@@ -1,6 +1,7 @@
 """Each fault of a file is refused in one sentence that names the file and what was expected."""
 
 import gzip
+import os
 import re
 import struct
 
@@ -64,7 +65,11 @@ def test_the_content_decides_whether_a_file_is_compressed(folder):
         pytest.param(
             struct.pack(">4I", 0x803, 12, 28, 28) + bytes(9409), "more than the 9408 bytes", id="long"
         ),
-        pytest.param(struct.pack(">4I", 0x803, 2**32 - 1, 28, 28), "truncated", id="a header that lies"),
+        pytest.param(
+            struct.pack(">4I", 0x803, 2**32 - 1, 28, 28),
+            "4294967295 images: 60000 were",
+            id="a header that lies",
+        ),
     ],
 )
 def test_a_file_that_is_not_an_image_file_is_refused(folder, raw, says, compress):
@@ -127,16 +132,14 @@ def test_a_folder_with_some_of_the_files_is_refused_by_the_name_of_the_first_mis
 
 
 def test_an_unreadable_file_is_refused(folder, monkeypatch):
-    from pathlib import Path
-
     folder.fill()
     path = folder.mnist / TRAIN_IMAGES
-    opened = Path.open
+    opened = os.open
 
-    def deny(self, *args, **kwargs):
-        if self == path:
-            raise PermissionError(13, "Permission denied", str(self))
-        return opened(self, *args, **kwargs)
+    def deny(name, *arguments, **words):
+        if str(name) == str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(name, *arguments, **words)
 
-    monkeypatch.setattr(Path, "open", deny)
+    monkeypatch.setattr(os, "open", deny)
     assert "Permission denied" in refusal(path)

@@ -11,7 +11,8 @@ import torch
 
 from normscope import data
 from normscope.data.names import own_name, unpinned
-from normscope.errors import DataError, InputError, UnknownNameError
+from normscope.disk.sealing import sealed_json, unsealed_json
+from normscope.errors import DataError, InputError, NormscopeWarning, UnknownNameError
 
 LOADER = """
 import numpy as np
@@ -161,7 +162,8 @@ def test_a_torn_array_is_read_again(module, cache):
     name = data.pinned("ownload:load")
     (path,) = (cache / "arrays").glob("*train_images.npy")
     path.write_bytes(path.read_bytes()[:-1])
-    assert data.load(name).train_images.shape == (6, 4)
+    with pytest.warns(NormscopeWarning, match=f"{path} is damaged"):
+        assert data.load(name).train_images.shape == (6, 4)
     assert len(calls()) == 1, "the module was imported anew"
 
 
@@ -241,7 +243,9 @@ def test_a_loader_of_a_notebook_is_found_in_main(cache, monkeypatch):
 def test_a_manifest_that_says_something_else_is_refused(module, cache):
     name = data.pinned("ownload:load")
     (path,) = (cache / "arrays").glob("ownload*.json")
-    path.write_text(path.read_text().replace('"shape": [\n   4\n  ]', '"shapes": []'))
+    manifest = unsealed_json(path.read_bytes())
+    del manifest["facts"]["shape"]
+    path.write_bytes(sealed_json(manifest))
     with pytest.raises(DataError, match=r"does not describe ownload:load#.*remove that file"):
         data.facts_of(name)
 
@@ -252,19 +256,3 @@ def test_a_catalogue_name_is_pinned_by_itself():
     assert (facts.shape, facts.classes, facts.train, facts.test) == ((1, 28, 28), 10, 4_000, 1_000)
     with pytest.raises(UnknownNameError, match="did you mean mnist"):
         data.pinned("mnits")
-
-
-def test_older_manifests_that_name_no_type_are_still_opened(folder, cache):
-    import json
-
-    folder.fill()
-    data.load("mnist")
-    (path,) = (cache / "arrays").glob("mnist-*.json")
-    manifest = json.loads(path.read_text())
-    for described in manifest["arrays"].values():
-        del described["dtype"]
-    del manifest["facts"]
-    path.write_text(json.dumps(manifest))
-    before = path.stat().st_mtime_ns
-    assert data.load("mnist").train_images.shape == (12, 1, 28, 28)
-    assert path.stat().st_mtime_ns == before

@@ -1,8 +1,8 @@
-"""The prepared arrays: one ``.npy`` file each, written once and mapped into memory by every process that reads it.
+"""The prepared arrays: written once, then mapped into memory by every process that reads them.
 
-An array's file is named after its content, so every process that writes it writes the same bytes. A manifest, written
-last, lists the files of a data set and the source files from which they were read. Each file appears whole, by a
-rename.
+:mod:`normscope.data.array_files` has the files of one data set. Every byte of them is compared with what was written,
+once in each process. A file that differs is moved to ``_unreadable`` beside it, named in a warning, and made again from
+its source. A file that cannot be read now stays where it is.
 
 These files alone can carry a data set to another machine, into a folder that ``NORMSCOPE_ARRAYS`` names there:
 :func:`portable` lists them, and :func:`received` finds them.
@@ -10,81 +10,60 @@ These files alone can carry a data set to another machine, into a folder that ``
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import hashlib
-import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from normscope.data.array_files import (
+    FORMAT,
+    NAMED_DIGITS,
+    FoundDamaged,
+    Prepared,
+    content_digest,
+    open_arrays,
+    write_arrays,
+)
+from normscope.data.failures import cannot_read
 from normscope.data.locations import Source, cache_folders, writable_cache, writing
-from normscope.disk.atomic import atomic_write
-from normscope.errors import DataError
+from normscope.disk.aside import set_aside
+from normscope.disk.atomic import atomic_write, make_folder
+from normscope.disk.locks import WaitingLock
+from normscope.disk.reading import read_file
+from normscope.disk.sealing import parse_json, sealed_json, unsealed_json
+from normscope.errors import DamagedError, DataError, NormscopeWarning
 
 if TYPE_CHECKING:
     import numpy as np
 
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-
 GIVEN_VARIABLE = "NORMSCOPE_ARRAYS"
 """The environment variable that names folders of received data sets, separated as in ``PATH``."""
 
-# Raise this number when a reader changes what it reads, or refuses, from the same files.
-_FORMAT = 2
-
-_NAMED_DIGITS = 16
+_LONGEST_NOTE = 2**16
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Prepared:
-    """A data set's arrays in the cache.
-
-    Attributes:
-        folder: the folder of the files.
-        digest: SHA-256 of the arrays' contents.
-        arrays: read-only memory maps, by name.
-        files: the manifest, then the arrays' files.
-        facts: of a user's own data, what :class:`normscope.data.facts.Facts` holds, as JSON; else empty.
-    """
-
-    folder: Path
-    digest: str
-    arrays: Mapping[str, np.ndarray]
-    files: tuple[Path, ...]
-    facts: Mapping[str, Any]
-
-
-def prepared(
-    name: str, source: Source, read: Callable[[], Mapping[str, np.ndarray]], verify: bool = False
-) -> Prepared:
-    """The arrays of a data set, from the cache; ``read`` prepares them if they are missing or out of date.
+def prepared(name: str, source: Source, read: Callable[[], Mapping[str, np.ndarray]]) -> Prepared:
+    """The arrays of a data set, from the cache; ``read`` prepares them if they are missing, damaged or out of date.
 
     Args:
         name: name of the data set.
         source: the files that the arrays come from; when these change, they are read again.
         read: reads the source; only one process at a time calls it.
-        verify: compare the cached contents with their digest, not only sizes and headers.
 
     Raises:
-        DataError: if ``read`` raises it, or the cache cannot be written.
+        DataError: if ``read`` raises it, or the cache cannot be read or written.
     """
-    stamps = [str(_FORMAT), *source.stamps()]
-    for cache in cache_folders():
-        if found := _open(cache / "arrays" / _manifest_name(name, source), stamps, verify):
-            return found
-    folder = writable_cache() / "arrays"
-    manifest = folder / _manifest_name(name, source)
-    with writing(f"the arrays of {name}", folder), _locked(folder, name):
-        # Another process may have prepared the arrays while this one waited for the lock.
-        if found := _open(manifest, stamps, verify):
-            return found
+    stamps = [str(FORMAT), *source.stamps()]
+
+    def make(manifest: Path) -> None:
         arrays = read()
-        _write(manifest, name, stamps, arrays, content_digest(arrays))
-        found = _open(manifest, stamps, verify)
-    return _checked(found, folder)
+        write_arrays(manifest, name, stamps, arrays, content_digest(arrays))
+
+    return _found_or_made(_manifest_name(name, source), name, stamps, make)
 
 
 def keep(stem: str, digest: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Prepared:
@@ -98,50 +77,74 @@ def keep(stem: str, digest: str, arrays: Mapping[str, np.ndarray], facts: Mappin
         facts: what is kept with them, as JSON values.
 
     Raises:
-        DataError: if the cache cannot be written.
+        DataError: if the cache cannot be read or written.
     """
-    name = f"{stem}-{digest[:_NAMED_DIGITS]}"
-    if found := kept(name):
-        return found
-    folder = writable_cache() / "arrays"
-    with writing(f"the arrays of {stem}", folder), _locked(folder, name):
-        _write(folder / f"{name}.json", stem, [], arrays, digest, facts)
-        found = _open(folder / f"{name}.json", None, verify=False)
-    return _checked(found, folder)
+    name = f"{stem}-{digest[:NAMED_DIGITS]}"
+
+    def make(manifest: Path) -> None:
+        write_arrays(manifest, stem, [], arrays, digest, facts)
+
+    return _found_or_made(f"{name}.json", name, None, make)
 
 
 def kept(name: str) -> Prepared | None:
-    """The arrays that :func:`keep` wrote on this machine, or None if they are not, or no longer, there."""
-    found = (_open(cache / "arrays" / f"{name}.json", None, verify=False) for cache in cache_folders())
-    return next(filter(None, found), None)
+    """The arrays that :func:`keep` wrote on this machine, or None if they are not, or no longer, there.
+
+    Raises:
+        DataError: if they cannot be read now.
+    """
+    found, failures = _find(f"{name}.json", name, None)
+    if found is None and failures:
+        raise cannot_read(failures[0]) from failures[0]
+    return found
 
 
 def remember(place: str, stamps: Iterable[str], digest: str) -> None:
-    """Note which contents the files at a place had, for :func:`remembered`."""
+    """Note which contents the files at a place had, for :func:`remembered`.
+
+    Raises:
+        DataError: if the cache cannot be written.
+    """
     folder = writable_cache() / "arrays"
-    with writing("a note", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(folder / _note_name(place)) as file:
-            file.write(json.dumps({"stamps": _stamp(stamps), "digest": digest}).encode())
+    with writing("a note", folder), atomic_write(folder / _note_name(place)) as file:
+        file.write(sealed_json({"stamps": _stamp(stamps), "digest": digest}))
 
 
 def remembered(place: str, stamps: Iterable[str]) -> str | None:
     """The digest of the contents of the files at a place, or None if these have other stamps than then."""
     for cache in cache_folders():
+        path = cache / "arrays" / _note_name(place)
         try:
-            note = json.loads((cache / "arrays" / _note_name(place)).read_bytes())
-            if note["stamps"] == _stamp(stamps):
-                return str(note["digest"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+            with contextlib.suppress(OSError):
+                if (note := _read_note(path)) and note["stamps"] == _stamp(stamps):
+                    return str(note["digest"])
+        except (DamagedError, KeyError) as error:
+            why = error if isinstance(error, DamagedError) else "it is no note"
+            _move_away(FoundDamaged(path, why))
     return None
 
 
 def received(name: str) -> Prepared | None:
-    """The data set that another machine sent, or None; it takes precedence over this machine's own of that name."""
-    folders = filter(None, os.environ.get(GIVEN_VARIABLE, "").split(os.pathsep))
-    found = (_open(Path(folder) / f"{name}.json", None, verify=False) for folder in folders)
-    return next(filter(None, found), None)
+    """The data set that another machine sent, or None; it takes precedence over this machine's own of that name.
+
+    What was sent and has been damaged is no reason to take this machine's own, whose contents may differ.
+
+    Raises:
+        DataError: if it cannot be read, or is damaged.
+    """
+    for folder in filter(None, os.environ.get(GIVEN_VARIABLE, "").split(os.pathsep)):
+        manifest = Path(folder) / f"{name}.json"
+        try:
+            if found := open_arrays(manifest, None):
+                return found
+            is_there = os.path.lexists(manifest)
+        except OSError as error:
+            raise cannot_read(error) from error
+        except FoundDamaged as error:
+            raise DataError(f"{error}: remove {folder}, so that it is sent again.") from None
+        if is_there:
+            raise DataError(f"{folder} holds only a part of {name}: remove it, so that it is sent again.")
+    return None
 
 
 def portable(name: str, data: Prepared) -> dict[str, Path]:
@@ -150,63 +153,40 @@ def portable(name: str, data: Prepared) -> dict[str, Path]:
     return {f"{name}.json": manifest} | {path.name: path for path in arrays}
 
 
-def _open(manifest_path: Path, stamps: list[str] | None, verify: bool) -> Prepared | None:
-    """The arrays that a manifest describes; None if one is missing or damaged, or made from other ``stamps``."""
-    import numpy as np
-
-    folder, files = manifest_path.parent, [manifest_path]
-    try:
-        manifest = json.loads(manifest_path.read_bytes())
-        if stamps is not None and manifest["stamps"] != stamps:
-            return None
-        arrays = {}
-        for array_name in ARRAYS:
-            described = manifest["arrays"][array_name]
-            path = folder / described["file"]
-            if path.stat().st_size != described["bytes"]:
-                return None
-            # Copy on write and read-only: all processes share the pages, and none can write to them by mistake.
-            array = np.load(path, mmap_mode="c", allow_pickle=False)
-            array.flags.writeable = False
-            # Manifests that name no type are older than the cache of a user's own data.
-            if list(array.shape) != described["shape"] or array.dtype != described.get("dtype", "uint8"):
-                return None
-            arrays[array_name] = array
-            files.append(path)
-        if verify and content_digest(arrays) != manifest["digest"]:
-            return None
-        return Prepared(
-            folder, str(manifest["digest"]), arrays, tuple(files), dict(manifest.get("facts", {}))
-        )
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
-        return None
+def _find(file_name: str, lock: str, stamps: list[str] | None) -> tuple[Prepared | None, list[OSError]]:
+    """The arrays in the first cache folder that has them, and what could not be read on the way."""
+    failures: list[OSError] = []
+    for cache in cache_folders():
+        try:
+            if found := _look(cache / "arrays" / file_name, lock, stamps):
+                return found, failures
+        except OSError as error:
+            failures.append(error)
+    return None, failures
 
 
-def _write(
-    manifest_path: Path,
-    stem: str,
-    stamps: list[str],
-    arrays: Mapping[str, np.ndarray],
-    digest: str,
-    facts: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    import numpy as np
-
-    described = {}
-    for array_name in ARRAYS:
-        array = np.ascontiguousarray(arrays[array_name])
-        path = manifest_path.with_name(f"{stem}-{digest[:_NAMED_DIGITS]}-{array_name}.npy")
-        with atomic_write(path) as file:
-            np.save(file, array, allow_pickle=False)
-        size, dtype = path.stat().st_size, array.dtype.name
-        described[array_name] = {"file": path.name, "bytes": size, "shape": list(array.shape), "dtype": dtype}
-    with atomic_write(manifest_path) as file:
-        manifest = {"stamps": stamps, "digest": digest, "arrays": described, "facts": dict(facts)}
-        file.write(json.dumps(manifest, indent=1).encode())
-
-
-def _checked(found: Prepared | None, folder: Path) -> Prepared:
-    """The arrays that were just written, if they could be opened."""
+def _found_or_made(
+    file_name: str, lock: str, stamps: list[str] | None, make: Callable[[Path], None]
+) -> Prepared:
+    found, _ = _find(
+        file_name, lock, stamps
+    )  # what cannot be read here may be found, or made, in another folder
+    if found:
+        return found
+    folder = writable_cache() / "arrays"
+    manifest = folder / file_name
+    with writing(f"the arrays of {lock}", folder), _locked(folder, lock):
+        try:
+            # Another process may have made the arrays while this one waited for the lock.
+            if found := _sound(manifest, stamps):
+                return found
+        except OSError as error:
+            raise cannot_read(error) from error
+        make(manifest)
+        try:
+            found = open_arrays(manifest, stamps)
+        except DamagedError:
+            found = None
     if found is None:
         raise DataError(
             f"the arrays just written to the cache folder {folder} cannot be read back: check that disk."
@@ -214,16 +194,41 @@ def _checked(found: Prepared | None, folder: Path) -> Prepared:
     return found
 
 
-def content_digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of the name, type, shape and entries (last dimension fastest) of each of ``ARRAYS``, in order."""
-    import numpy as np
+def _look(manifest: Path, lock: str, stamps: list[str] | None) -> Prepared | None:
+    """The arrays, or None if they are missing, out of date, or damaged; a damaged file is moved away.
 
-    digest = hashlib.sha256()
-    for name in ARRAYS:
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-        digest.update(array.data)
-    return digest.hexdigest()
+    Raises:
+        OSError: they cannot be read now.
+    """
+    try:
+        return open_arrays(manifest, stamps)
+    except FoundDamaged as error:
+        damage = error
+    try:
+        # Another process may have made them again since, so look once more while none can.
+        with _locked(manifest.parent, lock):
+            return _sound(manifest, stamps)
+    except (OSError, DamagedError):
+        _warn(damage, None)
+        return None
+
+
+def _sound(manifest: Path, stamps: list[str] | None) -> Prepared | None:
+    """The arrays, while the lock is held."""
+    try:
+        return open_arrays(manifest, stamps)
+    except FoundDamaged as error:
+        _move_away(error)
+        return None
+
+
+def _move_away(damage: FoundDamaged) -> None:
+    _warn(damage, set_aside(damage.path))
+
+
+def _warn(damage: FoundDamaged, place: Path | None) -> None:
+    where = f"it was moved to {place}" if place else "it cannot be moved away and is not used"
+    warnings.warn(f"{damage}: {where}, and the data are read again.", NormscopeWarning, stacklevel=2)
 
 
 def _manifest_name(name: str, source: Source) -> str:
@@ -234,15 +239,22 @@ def _note_name(place: str) -> str:
     return f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:32]}.note.json"
 
 
+def _read_note(path: Path) -> dict[str, Any] | None:
+    """What a note says; ``None`` if it is older than the checksums."""
+    content = read_file(path, _LONGEST_NOTE)
+    value = parse_json(content)
+    if isinstance(value, dict) and value.keys() == {"stamps", "digest"}:
+        return None
+    return unsealed_json(content)
+
+
 def _stamp(stamps: Iterable[str]) -> str:
     # Stamps hold paths, whose bytes need not be text.
-    return hashlib.sha256(os.fsencode("\n".join([str(_FORMAT), *stamps]))).hexdigest()
+    return hashlib.sha256(os.fsencode("\n".join([str(FORMAT), *stamps]))).hexdigest()
 
 
 @contextmanager
 def _locked(folder: Path, name: str) -> Iterator[None]:
-    from filelock import FileLock
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{name}.lock"):
+    make_folder(folder)
+    with WaitingLock(folder / f"{name}.lock"):
         yield

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 from normscope.data.catalogue import Entry, OfficialFile
 from normscope.data.locations import data_root, downloads_folder, writable_cache, writing
-from normscope.errors import DataError
+from normscope.data.published import checksums
+from normscope.disk.aside import set_aside
+from normscope.disk.atomic import make_folder, sync_folder
+from normscope.disk.locks import WaitingLock
+from normscope.errors import DamagedError, DataError, NormscopeWarning
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a file's name, its bytes so far and its total bytes, as they arrive."""
+
+
+class DownloadDamaged(DamagedError):
+    """A downloaded file that has changed since, and has been moved away."""
+
 
 # Seconds to wait for a connection, and for the next bytes.
 _TIMEOUT = (10, 60)
@@ -27,15 +38,58 @@ def download(entry: Entry, progress: Progress | None = None) -> Path:
     Raises:
         DataError: if no address has a file of the right checksum; the message says which files to put where.
     """
-    from filelock import FileLock
-
     folder = downloads_folder(writable_cache(), entry)
     with writing(f"the downloads of {entry.name}", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock")), _quiet_pooch():
+        make_folder(folder)
+        with WaitingLock(folder.with_name(f"{folder.name}.lock")), _quiet_pooch():
             for file in entry.files:
+                _make_way(folder / f"{file.name}.gz")
                 _download(entry, file, folder, progress)
+            _flush(folder, entry)
     return folder
+
+
+def verify(entry: Entry, paths: Sequence[Path]) -> None:
+    """Compare downloaded files with the published checksums; what differs is moved to ``_unreadable`` beside it.
+
+    A download was compared when it arrived; a disk may have changed it since. An unpacked file whose checksum is not
+    known is not compared.
+
+    Raises:
+        DownloadDamaged: at least one file differs. It has been moved away, so that :func:`download` gets it again.
+        DataError: a file cannot be read, or cannot be moved away.
+    """
+    damaged = False
+    for file, path in zip(entry.files, paths, strict=True):
+        is_comparable = file.sha256 or path.suffix == ".gz"
+        if is_comparable and not {file.sha256_gz, file.sha256} & set(checksums(path)):
+            damaged = True
+            _move_away(path, "has another checksum than the official file")
+    if damaged:
+        raise DownloadDamaged(f"a downloaded file of {entry.name} was damaged.")
+
+
+def _make_way(path: Path) -> None:
+    """Move away what is no file, such as a pipe, on which a download would wait."""
+    if os.path.lexists(path) and not path.is_file():
+        _move_away(path, "is no file")
+
+
+def _move_away(path: Path, why: str) -> None:
+    place = set_aside(path)
+    if place is None:
+        raise DataError(f"{path} {why} and cannot be moved away: remove it.")
+    warnings.warn(
+        f"{path} {why}: it was moved to {place}, and is downloaded again.", NormscopeWarning, stacklevel=2
+    )
+
+
+def _flush(folder: Path, entry: Entry) -> None:
+    """Have the files survive a power cut."""
+    for file in entry.files:
+        with (folder / f"{file.name}.gz").open("rb") as content:
+            os.fsync(content.fileno())
+    sync_folder(folder)
 
 
 def _download(entry: Entry, file: OfficialFile, folder: Path, progress: Progress | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from normscope.data.catalogue import Entry
 from normscope.data.published import refuse_foreign
+from normscope.data.users_files import open_file
 from normscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,12 +25,16 @@ if TYPE_CHECKING:
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 
+# Of a gzip file, whose length says little: 1 byte may stand for 1,032, and for 3 to 6 in files of images.
+_ALWAYS_ALLOWED = 2**26
+_TIMES_ITS_LENGTH = 32
+
 
 def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """The images and labels of a data set from its four files.
 
-    Any number of images is accepted, so that subsets can be used; everything else must agree with the entry. Files
-    that are published as part of another data set of the catalogue are refused.
+    Fewer images than were published are accepted, so that subsets can be used, but not more; everything else must agree
+    with the entry. Files that are published as part of another data set of the catalogue are refused.
 
     Args:
         entry: the data set.
@@ -42,7 +48,8 @@ def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """
     arrays: dict[str, np.ndarray] = {}
     for split, (images_path, labels_path) in (("train", paths[0:2]), ("test", paths[2:4])):
-        images, labels = read_pair(images_path, labels_path, entry.shape[1:])
+        most = entry.train if split == "train" else entry.test
+        images, labels = read_pair(images_path, labels_path, entry.shape[1:], most)
         if (largest := int(labels.max())) >= entry.classes:
             raise DataError(
                 f"{labels_path} holds the label {largest}; expected labels from 0 to {entry.classes - 1}."
@@ -54,7 +61,7 @@ def read(entry: Entry, paths: Sequence[Path]) -> dict[str, np.ndarray]:
 
 
 def read_pair(
-    images_path: Path, labels_path: Path, sides: tuple[int, ...] | None
+    images_path: Path, labels_path: Path, sides: tuple[int, ...] | None, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images (N, H, W) of one file and the labels (N,) of another, uint8.
 
@@ -62,12 +69,13 @@ def read_pair(
         images_path: the file of the images.
         labels_path: the file of the labels.
         sides: height and width that the images must have; ``None`` allows any.
+        most: how many images there may be; ``None`` allows any number.
 
     Raises:
         DataError: naming the file, if it is not what its name says.
     """
-    images = _read_idx(images_path, "images", sides)
-    labels = _read_idx(labels_path, "labels", ())
+    images = _read_idx(images_path, "images", sides, most)
+    labels = _read_idx(labels_path, "labels", (), most)
     if len(images) != len(labels):
         raise DataError(
             f"{images_path} holds {len(images)} images but {labels_path} holds {len(labels)} labels: "
@@ -76,29 +84,31 @@ def read_pair(
     return images, labels
 
 
-def _read_idx(path: Path, content: str, sides: tuple[int, ...] | None) -> np.ndarray:
+def _read_idx(path: Path, content: str, sides: tuple[int, ...] | None, most: int | None) -> np.ndarray:
     """The entries of one IDX file as a uint8 array (count, *sides); images of any size if ``sides`` is None."""
-    import numpy as np
-
     kind = f"an IDX file of {'×'.join(map(str, sides))} {content}" if sides else f"an IDX file of {content}"
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             # The content decides, not the name: some browsers unpack a download but keep the suffix .gz.
             compressed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
             stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if compressed else file
-            entries, found = _entries(path, stream, kind, sides)
-            return np.frombuffer(entries, np.uint8).reshape(-1, *found)
+            shape = _shape(path, stream, kind, sides)
+            if most is not None and shape[0] > most:
+                raise DataError(
+                    f"{path} announces {shape[0]} {content}: {most} were published, a subset has fewer."
+                )
+            length = os.fstat(file.fileno()).st_size
+            _check_size(path, math.prod(shape), length if compressed else length - file.tell(), compressed)
+            return _entries(path, stream, math.prod(shape)).reshape(shape)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{path} is a truncated or corrupted gzip file; expected {kind}.") from None
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror or error}); expected {kind}.") from None
 
 
-def _entries(
-    path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...] | None
-) -> tuple[bytearray, tuple[int, ...]]:
-    """The entries of a file, and the sides that its header names."""
+def _shape(path: Path, stream: IO[bytes], kind: str, sides: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The number of entries and their sides, as the header announces them."""
     dimensions = 1 + len((0, 0) if sides is None else sides)
     magic = bytes((0, 0, 8, dimensions))
     header = stream.read(4 + 4 * dimensions)
@@ -115,16 +125,36 @@ def _entries(
         raise DataError(f"{path} holds images of {'×'.join(map(str, found))} pixels; expected {kind}.")
     if count * math.prod(found) == 0:
         raise DataError(f"{path} announces no entries; expected {kind}, at least one.")
+    return count, *found
 
-    # Reading piece by piece, up to one byte more than announced, costs no memory if the header is wrong.
-    announced = count * math.prod(found)
-    entries = bytearray()
-    while len(entries) <= announced and (piece := stream.read(min(_CHUNK, announced + 1 - len(entries)))):
-        entries += piece
-    if len(entries) < announced:
+
+def _check_size(path: Path, announced: int, length: int, compressed: bool) -> None:
+    """Refuse a header that announces more than a file of this length can hold, before memory is taken for it."""
+    if not compressed and announced > length:
+        raise _truncated(path, announced, length)
+    if compressed and announced > _ALWAYS_ALLOWED + _TIMES_ITS_LENGTH * length:
         raise DataError(
-            f"{path} is truncated: its header announces {announced} bytes of entries, {len(entries)} follow."
+            f"{path} announces {announced:,} bytes of entries, too many for a gzip file of {length:,} bytes: if they "
+            "are there, unpack it first."
         )
-    if len(entries) > announced:
+
+
+def _entries(path: Path, stream: IO[bytes], announced: int) -> np.ndarray:
+    """The entries; the array's memory is taken as they arrive."""
+    import numpy as np
+
+    entries, size = np.empty(announced, np.uint8), 0
+    while size < announced and (piece := stream.read(min(_CHUNK, announced - size))):
+        entries[size : size + len(piece)] = np.frombuffer(piece, np.uint8)
+        size += len(piece)
+    if size < announced:
+        raise _truncated(path, announced, size)
+    if stream.read(1):
         raise DataError(f"{path} has more than the {announced} bytes of entries that its header announces.")
-    return entries, tuple(found)
+    return entries
+
+
+def _truncated(path: Path, announced: int, follow: int) -> DataError:
+    return DataError(
+        f"{path} is truncated: its header announces {announced} bytes of entries, {follow} follow."
+    )

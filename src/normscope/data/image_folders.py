@@ -15,15 +15,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from normscope.data.contents import Contents
-from normscope.errors import DataError
+from normscope.data.users_files import open_file
+from normscope.errors import DataError, said
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,6 +40,30 @@ _SUFFIXES = frozenset(
 _GREY = ("1", "L")
 _COLOUR = ("RGB", "P", "RGBA", "LA", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 _VALIDATION_SHARE = 5
+
+# Pillow has formats that run another program, such as EPS. The content decides, not the name.
+_FORMATS = frozenset(
+    {
+        "PNG",
+        "JPEG",
+        "BMP",
+        "DIB",
+        "GIF",
+        "WEBP",
+        "TIFF",
+        "PPM",
+        "TGA",
+        "AVIF",
+        "JPEG2000",
+        "MPO",
+        "PCX",
+        "ICO",
+    }
+)
+
+# Of all pictures together. A byte of a picture's file may stand for a million of its pixels.
+_ALWAYS_ALLOWED = 2**30
+_TIMES_THEIR_LENGTH = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,14 +137,21 @@ class ImageFolder:
 
     def _check_pictures(self) -> bool:
         """Whether any picture has colours, from the pictures' headers."""
-        colour, first = False, None
+        colour, first, length = False, None, 0
         for path in self.paths():
             with _opened(path) as picture:
+                length += path.stat().st_size
                 _check_mode(picture, str(path))
                 if picture.size != (first := first or picture.size):
                     sizes = "{}×{} pixels, but the first picture is {}×{}".format(*picture.size, *first)
                     raise DataError(f"{path} has {sizes}: all must have one size.")
                 colour |= picture.mode not in _GREY
+        size = len(self.paths()) * math.prod(first or ()) * (3 if colour else 1)
+        if size > _ALWAYS_ALLOWED + _TIMES_THEIR_LENGTH * length:
+            raise DataError(
+                f"the pictures take {size:,} bytes of memory, too many for files of {length:,} bytes in all: if they "
+                "are meant so, save them as .bmp."
+            )
         return colour
 
 
@@ -145,19 +180,34 @@ def _check_mode(picture: Image, words: str) -> None:
 
 def _read(path: Path, colour: bool) -> np.ndarray:
     with _opened(path) as picture:
-        try:
-            return pixels(picture, str(path), colour)
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for damaged files
-            raise DataError(f"{path} is a damaged picture ({error}).") from None
+        return pixels(picture, str(path), colour)
 
 
-def _opened(path: Path) -> Any:
-    from PIL import Image
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    """A picture; whatever Pillow raises on it is one sentence."""
+    from PIL import Image, UnidentifiedImageError
 
+    Image.init()
     try:
-        return Image.open(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture ({type(error).__name__}).") from None
+        with open_file(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=sorted(_FORMATS & Image.OPEN.keys())) as picture:
+                yield picture
+    except (DataError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        most = f"{Image.MAX_IMAGE_PIXELS or 0:,}"
+        raise DataError(f"{path} announces more than {most} pixels, too many for a picture.") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path} cannot be read as a picture (it is of no format that is read).") from None
+    except OSError as error:
+        words = (
+            f"cannot be read ({error.strerror})" if error.errno else f"is a damaged picture ({said(error)})"
+        )
+        raise DataError(f"{path} {words}.") from None
+    except Exception as error:  # Pillow's readers raise almost anything for damaged files
+        raise DataError(f"{path} is a damaged picture ({said(error)}).") from None
 
 
 def _folders(folder: Path) -> dict[str, Path]:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from normscope.data import cache, own
+from normscope.data.array_files import Prepared
 from normscope.data.catalogue import CATALOGUE, Entry, entry_of
-from normscope.data.downloads import Progress, download
+from normscope.data.downloads import DownloadDamaged, Progress, download, verify
 from normscope.data.facts import Facts
+from normscope.data.failures import cannot_read, in_words
 from normscope.data.locations import Source, find
 from normscope.data.names import OwnName, own_name
 from normscope.data.published import is_official
-from normscope.errors import DataError
+from normscope.errors import DataError, UnknownNameError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +67,7 @@ class DataSet:
         return is_official(entry, self.digest, train, test)
 
 
+@in_words
 def load(name: str, progress: Progress | None = None) -> DataSet:
     """A data set from a package, from ``$NORMSCOPE_DATA``, from earlier downloads, or from the network.
 
@@ -89,6 +92,7 @@ def load(name: str, progress: Progress | None = None) -> DataSet:
     return DataSet(entry.name, **found.arrays, mean=entry.mean, std=entry.std, digest=found.digest)
 
 
+@in_words
 def pinned(name: str) -> str:
     """The name that means a data set's present contents, in this process and in all others.
 
@@ -103,6 +107,7 @@ def pinned(name: str) -> str:
     return str(own.pin(mine)) if mine else entry_of(name).name
 
 
+@in_words
 def facts_of(name: str) -> Facts:
     """Shapes, number of examples and moments of a data set: the published ones for a name of the catalogue.
 
@@ -114,6 +119,7 @@ def facts_of(name: str) -> Facts:
     return Facts.of(entry_of(name))
 
 
+@in_words
 def digest(name: str, *, offline: bool = False) -> str:
     """The digest of a data set, as in :class:`DataSet`; it takes milliseconds once the data set has been loaded.
 
@@ -132,6 +138,7 @@ def digest(name: str, *, offline: bool = False) -> str:
     return _present(entry, None).digest
 
 
+@in_words
 def portable(name: str) -> dict[str, Path]:
     """The files to send to another machine, by the names they must have there.
 
@@ -148,8 +155,9 @@ def portable(name: str) -> dict[str, Path]:
     return cache.portable(entry.name, _present(entry, None))
 
 
+@in_words
 def fetch(name: str, progress: Progress | None = None) -> Path:
-    """Prepare a data set for use without a network, and verify its arrays in the cache.
+    """Prepare a data set for use without a network.
 
     Args:
         name: a name in the catalogue.
@@ -166,7 +174,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         return own.prepared(mine).folder
     entry = entry_of(name)
     source = _find_or_download(entry, progress)
-    found = _prepared(entry, source, verify=True)
+    found = _prepared(entry, source, progress)
     return source.paths[0].parent if source.paths else found.folder
 
 
@@ -178,14 +186,19 @@ def available(name: str) -> tuple[bool, str]:
     Raises:
         UnknownNameError: if there is no such data set.
     """
-    if mine := own_name(name):
-        return _available(mine)
-    entry = entry_of(name)
+    mine = own_name(name)
     try:
-        source = find(entry)
+        return _available(mine) if mine else _available_entry(entry_of(name))
+    except UnknownNameError:
+        raise
     except DataError as error:
         return False, str(error)
-    if source:
+    except OSError as error:
+        return False, str(cannot_read(error))
+
+
+def _available_entry(entry: Entry) -> tuple[bool, str]:
+    if source := find(entry):
         return True, source.sentence
     megabytes = sum(file.size_gz for file in entry.files) / 1e6
     return False, f"not here: `normscope data fetch {entry.name}` downloads its {megabytes:.0f} MB"
@@ -209,17 +222,27 @@ def _find_or_download(entry: Entry, progress: Progress | None) -> Source:
     raise DataError(f"the files of {entry.name} vanished from {folder} after their download: load it again.")
 
 
-def _present(entry: Entry, progress: Progress | None) -> cache.Prepared:
+def _present(entry: Entry, progress: Progress | None) -> Prepared:
     """The arrays that another machine sent, else those of the files on this machine or of a download."""
-    return cache.received(entry.name) or _prepared(entry, _find_or_download(entry, progress))
+    return cache.received(entry.name) or _prepared(entry, _find_or_download(entry, progress), progress)
 
 
-def _prepared(entry: Entry, source: Source, verify: bool = False) -> cache.Prepared:
+def _prepared(entry: Entry, source: Source, progress: Progress | None) -> Prepared:
+    """The arrays of these files; downloads that turn out to be damaged are downloaded again, once."""
+    try:
+        return _read(entry, source)
+    except DownloadDamaged:
+        return _read(entry, _find_or_download(entry, progress))
+
+
+def _read(entry: Entry, source: Source) -> Prepared:
     def read() -> Mapping[str, np.ndarray]:
+        if source.is_download:
+            verify(entry, source.paths)
         module, _, function = entry.reader.partition(":")
         arrays: Mapping[str, np.ndarray] = getattr(importlib.import_module(module), function)(
             entry, source.paths
         )
         return arrays
 
-    return cache.prepared(entry.name, source, read, verify)
+    return cache.prepared(entry.name, source, read)

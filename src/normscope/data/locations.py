@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from normscope.data.catalogue import Entry
@@ -22,11 +23,13 @@ class Source:
         place: the folder, or the package and its version.
         paths: the paths of the files, in the entry's order; empty for a package.
         sentence: where the data come from, for people.
+        is_download: whether :mod:`normscope.data.downloads` put the files there.
     """
 
     place: str
     paths: tuple[Path, ...]
     sentence: str
+    is_download: bool = False
 
     def stamps(self) -> list[str]:
         """A text per file that changes when the file is replaced: its path, size and two time stamps."""
@@ -46,6 +49,7 @@ def find(entry: Entry) -> Source | None:
     Raises:
         DataError: if ``NORMSCOPE_DATA`` names no folder or one with only some of the files, or if the package is
             missing.
+        OSError: if that folder cannot be read now.
     """
     if entry.package:
         return Source(_version(entry.package), (), f"shipped by {_version(entry.package)}")
@@ -61,9 +65,10 @@ def find(entry: Entry) -> Source | None:
                 f"a folder of {entry.name} holds all {len(entry.files)} files or none."
             )
     for folder in (downloads_folder(cache, entry) for cache in cache_folders()):
-        paths = [variant(folder, file.name) for file in entry.files]
-        if all(paths):
-            return _files(folder, paths, "downloaded to")
+        with suppress(OSError):  # a cache that cannot be read now may have a substitute
+            paths = [variant(folder, file.name) for file in entry.files]
+            if all(paths):
+                return _files(folder, paths, "downloaded to", is_download=True)
     return None
 
 
@@ -91,7 +96,10 @@ def cache_folders() -> tuple[Path, ...]:
     import pooch
 
     default = Path(pooch.os_cache("normscope"))
-    substitute = Path(tempfile.gettempdir()) / f"normscope-{os.getuid()}"
+    try:
+        substitute = Path(tempfile.gettempdir()) / f"normscope-{os.getuid()}"
+    except OSError:  # no such folder can be written
+        return (default,)
     return (default,) if _belongs_to_another(substitute) else (default, substitute)
 
 
@@ -139,6 +147,8 @@ def _refusal(folder: Path) -> str | None:
     """The reason why ``folder`` cannot be written, or None if it can; the folder is created."""
     # A group of users may share a cache that NORMSCOPE_CACHE names; the other folders are private.
     mode = 0o777 if os.environ.get("NORMSCOPE_CACHE", "") else 0o700
+    if folder.parts[:1] == ("~",):
+        return "no home folder is known"
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
@@ -155,14 +165,25 @@ def _belongs_to_another(folder: Path) -> bool:
 
 
 def variant(folder: Path, name: str) -> Path | None:
-    """The file under one of its usual names: some unpackers write ``.idx3-ubyte`` for ``-idx3-ubyte``."""
+    """The file under one of its usual names: some unpackers write ``.idx3-ubyte`` for ``-idx3-ubyte``.
+
+    Raises:
+        OSError: it cannot be seen now whether there is one.
+    """
     stems = (name, name.replace("-idx", ".idx"))
     candidates = (folder / (stem + suffix) for stem in stems for suffix in ("", ".gz"))
-    return next((path for path in candidates if os.path.isfile(path)), None)
+    return next((path for path in candidates if _is_file(path)), None)
 
 
-def _files(folder: Path, paths: Iterable[Path | None], where: str) -> Source:
-    return Source(str(folder), tuple(path for path in paths if path), f"{where} {folder}")
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _files(folder: Path, paths: Iterable[Path | None], where: str, *, is_download: bool = False) -> Source:
+    return Source(str(folder), tuple(path for path in paths if path), f"{where} {folder}", is_download)
 
 
 def _version(package: str) -> str:

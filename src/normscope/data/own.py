@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normscope.data import cache
+from normscope.data.array_files import Prepared
 from normscope.data.facts import Facts
 from normscope.data.locations import Source
 from normscope.data.names import OwnName
@@ -41,7 +42,7 @@ def pin(name: OwnName) -> OwnName:
     return name if name.pin else name.pinned(_materialized(name).digest)
 
 
-def prepared(name: OwnName) -> cache.Prepared:
+def prepared(name: OwnName) -> Prepared:
     """The arrays of the data, for a pinned name those of its contents.
 
     Raises:
@@ -60,7 +61,7 @@ def prepared(name: OwnName) -> cache.Prepared:
     return found
 
 
-def present(name: OwnName) -> cache.Prepared | None:
+def present(name: OwnName) -> Prepared | None:
     """The arrays of a pinned name as another machine sent them or as they are in the cache, or ``None``."""
     return cache.received(file_stem(name)) or cache.kept(file_stem(name))
 
@@ -70,7 +71,7 @@ def file_stem(name: OwnName) -> str:
     return f"{name.stem}-{name.pin}"
 
 
-def described(name: OwnName, found: cache.Prepared) -> tuple[Facts, Moments]:
+def described(name: OwnName, found: Prepared) -> tuple[Facts, Moments]:
     """The facts of data that are in the cache, and the mean and standard deviation of each channel.
 
     Raises:
@@ -83,7 +84,7 @@ def described(name: OwnName, found: cache.Prepared) -> tuple[Facts, Moments]:
         raise DataError(f"{found.files[0]} does not describe {name}: remove that file.") from error
 
 
-def _materialized(name: OwnName) -> cache.Prepared:
+def _materialized(name: OwnName) -> Prepared:
     if name.kind == "loader":
         return _kept(name, _called(name))
     folder = Path(name.folder).absolute()
@@ -94,7 +95,8 @@ def _materialized(name: OwnName) -> cache.Prepared:
     if (digest := cache.remembered(place, stamps)) and (found := present(name.pinned(digest))):
         return found
     found = _kept(name, reader.read())
-    cache.remember(place, stamps, found.digest)
+    with contextlib.suppress(DataError):  # The note saves time only; a read-only cache has the arrays, too.
+        cache.remember(place, stamps, found.digest)
     return found
 
 
@@ -103,7 +105,7 @@ def _reader(kind: str, folder: Path) -> Any:
     return getattr(importlib.import_module(f"normscope.data.{module}"), reader).find(folder)
 
 
-def _kept(name: OwnName, contents: Contents) -> cache.Prepared:
+def _kept(name: OwnName, contents: Contents) -> Prepared:
     from normscope.data.preparing import prepare
 
     ready = prepare(contents, name.source)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from normscope.data.cache import content_digest
+from normscope.data.array_files import content_digest
 from normscope.data.contents import Contents
 from normscope.data.facts import Facts
 from normscope.errors import DataError, InputError, NormscopeWarning

@@ -10,12 +10,15 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from normscope.data import catalogue
 from normscope.data.catalogue import Entry, OfficialFile
 from normscope.data.locations import find
+from normscope.data.users_files import open_file
 from normscope.errors import DataError
 
 _SHOWN_DIGITS = 12
@@ -39,7 +42,7 @@ def refuse_foreign(entry: Entry, paths: Sequence[Path]) -> None:
         if checksum
     }
     for wanted, path in zip(entry.files, paths, strict=True):
-        for checksum in _checksums(path):
+        for checksum in checksums(path):
             other, file = known.get(checksum, (entry, wanted))
             if other.name != entry.name:
                 raise DataError(
@@ -87,21 +90,22 @@ def remark(name: str, digest: str, official: bool | None) -> str:
 @functools.lru_cache(maxsize=16)
 def _are_published(files: tuple[OfficialFile, ...], paths: tuple[Path, ...], stamps: tuple[str, ...]) -> bool:
     """Whether every path is the published ``.gz``; ``stamps`` change when a path's content may have."""
-    return all(file.sha256_gz in _checksums(path) for file, path in zip(files, paths, strict=True))
+    return all(file.sha256_gz in checksums(path) for file, path in zip(files, paths, strict=True))
 
 
-def _checksums(path: Path) -> Iterator[str]:
+def checksums(path: Path) -> Iterator[str]:
     """SHA-256 of a file, and of its uncompressed content if it is compressed.
 
     Raises:
         DataError: if the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            yield hashlib.file_digest(file, "sha256").hexdigest()
-        with gzip.open(path) as content:
-            yield hashlib.file_digest(content, "sha256").hexdigest()
-    except gzip.BadGzipFile:
-        return
+        with open_file(path) as file:
+            yield hashlib.file_digest(cast("Any", file), "sha256").hexdigest()
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) as content:
+                yield hashlib.file_digest(cast("Any", content), "sha256").hexdigest()
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        return  # not compressed, or damaged: it has no other content
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror or error}): check that file.") from None
