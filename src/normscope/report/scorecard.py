@@ -64,16 +64,30 @@ def measured_numbers(row: Mapping[str, Any]) -> list[MeasuredNumber]:
     A number with an interval has three digits, or as many as tell it from the interval's ends.
 
     Args:
-        row: a row of the scorecard; non-finite numbers may be texts, as ``scorecard.json`` has them. A row that was
-            written before claims had intervals has none.
+        row: a row of the scorecard; its numbers are read by :func:`as_number`. A row that was written before claims had
+            intervals has none.
     """
     intervals = row.get("interval", {})
     return [
-        with_interval(name, float(value), *map(float, intervals[name]))
+        with_interval(name, as_number(value), *map(as_number, intervals[name]))
         if name in intervals
-        else MeasuredNumber(name, in_words(name, float(value)))
+        else MeasuredNumber(name, in_words(name, as_number(value)))
         for name, value in row["measured"].items()
     ]
+
+
+def as_number(value: Any) -> float:
+    """A value of a scorecard's row as a number, whatever it is: NaN when it is none.
+
+    Non-finite numbers may be texts, as ``scorecard.json`` has them. An integer beyond the range of floats is infinite,
+    as Python reads ``1e400``.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def with_interval(name: str, value: float, low: float, high: float, *bounds: float) -> MeasuredNumber:
@@ -91,13 +105,13 @@ def with_interval(name: str, value: float, low: float, high: float, *bounds: flo
 
 def in_words(name: str, value: float, digits: int = _DIGITS) -> str:
     """The number of that name with so many significant digits, as :func:`measured_numbers` writes it."""
-    if math.isnan(value):
+    is_share = name.partition(" ")[0] in _SHARES and "/" not in name
+    shown = 100 * value if is_share else value
+    if math.isnan(shown):
         return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if name.partition(" ")[0] in _SHARES and "/" not in name:
-        return f"{_rounded(100 * value, digits)}\N{NO-BREAK SPACE}%"
-    return _rounded(value, digits)
+    if math.isinf(shown):
+        return "∞" if shown > 0 else "−∞"
+    return _rounded(shown, digits) + ("\N{NO-BREAK SPACE}%" if is_share else "")
 
 
 def _rounded(value: float, digits: int) -> str:
