@@ -7,6 +7,9 @@ import re
 
 import pandas as pd
 import pytest
+from hostile import LONG, TEXTS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from normscope.cli.scorecard import show_scorecard
@@ -267,3 +270,43 @@ def test_a_sentence_of_wide_characters_is_cut_by_its_width(shown):
     line = shown(result("p.fig1", wide))[1]
     assert cell_len(line) <= 80
     assert line.endswith(" 1.46 [1.31, 1.63] ≤ 2")
+
+
+HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def hostile_result(text):
+    """A result with the text in every field that is shown."""
+    judged = Claim(text, text, text, text, {text: 1.0}, UNDECIDED, text, 3, [comparison(text)])
+    return dataclasses.replace(result(text, judged, failures=[text], notes=[text]), data_note=text)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_hostile_text_of_a_result_commands_the_terminal(shown, name):
+    printed = "\n".join(shown(hostile_result(TEXTS[name]), verbose=True))
+    printed.encode()
+    assert not HARMFUL.search(printed)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.one_of(st.characters(), st.characters(categories=["Cc", "Cf", "Cs"]))),
+    columns=st.integers(1, 200),
+)
+def test_no_text_commands_the_terminal_at_any_width(shown, text, columns):
+    for options in ({}, {"verbose": True}):
+        printed = "\n".join(shown(hostile_result(text), columns=columns, **options))
+        printed.encode()
+        assert not HARMFUL.search(printed)
+
+
+def test_a_control_character_is_shown_as_an_escape(shown):
+    lines = shown(result("p.fig1", claim(text="\x1b[2JNorms help."), notes=["a\x07b"]))
+    assert lines[1] == r"✓ fig1  \x1b[2JNorms help.  7"
+    assert r"p.fig1: a\x07b" in lines
+
+
+def test_a_sentence_of_many_words_is_cut_at_a_words_end(shown):
+    (line,) = (line for line in shown(result("p.fig1", claim(text="a " * LONG))) if line.startswith("✓"))
+    assert re.fullmatch(r"✓ fig1  (a )+a…  +7", line)
+    assert len(line) in (79, 80)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from normscope.cli.printable_results import printable_result
 from normscope.papers.other_data import base_of
 from normscope.progress import console, counted
 from normscope.protocol import IDENTITY, Verdict
@@ -46,15 +48,17 @@ _FEW = 2
 
 
 def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
-    """Print the tally, a line per claim, notes and failures, and the tally again.
+    r"""Print the tally, a line per claim, notes and failures, and the tally again.
 
-    What is to be known of the data of all results comes right below the first tally.
+    What is to be known of the data of all results comes right below the first tally. A character that could harm a
+    terminal is shown as an escape, such as ``\x1b``.
 
     Args:
         results: what is shown, in that order.
         verbose: after the lines, print each claim's sentence, source, test, numbers and reason; leave out nothing.
     """
     screen = console()
+    results = [printable_result(result) for result in results]
     names = _names([result.id for result in results])
     summary = _summary([claim.verdict for result in results for claim in result.claims])
     screen.print(summary, style="bold")
@@ -194,9 +198,11 @@ def _shortened(sentence: str, columns: int) -> str:
     whole = " ".join(words)
     if cell_len(whole) <= columns:
         return whole
-    while words and cell_len(" ".join(words)) + 1 > columns:
-        words.pop()
-    return " ".join(words) + "…" if words else set_cell_size(whole, max(0, columns - 1)).rstrip() + "…"
+    ends = itertools.accumulate(
+        cell_len(word) + 1 for word in words
+    )  # of each word, with the space or dots after it
+    kept = words[: sum(1 for _ in itertools.takewhile(lambda end: end <= columns, ends))]
+    return " ".join(kept) + "…" if kept else set_cell_size(whole, max(0, columns - 1)).rstrip() + "…"
 
 
 def _wrapped(text: str, columns: int, indent: int = 0) -> list[str]:
@@ -273,7 +279,7 @@ def _number_lines(numbers: Sequence[MeasuredNumber], width: int) -> list[str]:
     value_columns = max(cell_len(number.value) for number in numbers)
     interval_columns = max(cell_len(number.interval) for number in numbers)
     room = width - 3 * _GAP - value_columns - interval_columns - 1
-    name_columns = min(max(cell_len(number.name) for number in numbers), max(room, 1))
+    name_columns = max(1, min(room, max(cell_len(number.name) for number in numbers)))
     lines = []
     for number in numbers:
         *above, last = _wrapped(number.name, name_columns) or [""]
