@@ -1,79 +1,96 @@
 """The command line: one file per command. A file's ``command`` parses, calls and prints; the work is done elsewhere.
 
-:class:`~normscope.cli.exit_status.ExitStatus` lists the exit status of every command.
+:class:`~normscope.cli.exit_status.ExitStatus` lists the exit status of every command. :func:`main` is the way in;
+:mod:`~normscope.cli.ending` and :mod:`~normscope.cli.streams` are ready before anything slow is imported.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
+import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, TextIO
+from typing import Any, TextIO
 
-import typer
-
-from normscope.cli import bench_norm, catalogue, clean, data, info, report, reproduce, sweep
+from normscope.cli.ending import INTERRUPTED, Ending
 from normscope.cli.exit_status import ExitStatus
-from normscope.errors import NormscopeError, NormscopeWarning
-
-# The base class of the parser's errors. Depending on its version, typer contains the parser or imports the installed
-# click; the base class of an error that it exports is right in both cases.
-_ParserError: type[Exception] = typer.BadParameter.__mro__[2]
+from normscope.cli.streams import StandardStreams, open_missing
+from normscope.errors import NormscopeError, NormscopeWarning, printable
 
 _show_warning = warnings.showwarning
-
-app = typer.Typer(
-    name="normscope",
-    invoke_without_command=True,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
-    ] = False,
-) -> None:
-    """The laboratory for normalization in neural networks."""
-    if version:
-        print(importlib.metadata.version("normscope"))
-        raise typer.Exit
-
-
-app.command(name="list")(catalogue.command)
-app.command(name="reproduce")(reproduce.command)
-app.command(name="report")(report.command)
-app.command(name="sweep")(sweep.command)
-app.command(name="clean")(clean.command)
-app.command(name="bench-norm")(bench_norm.command)
-app.command(name="info")(info.command)
-app.add_typer(data.app, name="data")
+_NO_THREAD = "can't start new thread"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit status.
 
     Args:
-        arguments: the words after ``normscope``; by default those that the process was started with.
+        arguments: the words after ``normscope``. ``None``: those that this process was started with. The process then
+            belongs to the command, which handles its signals, its standard streams and its warnings, too.
     """
+    sys.exit(_status(arguments) if arguments is not None else _status_of_process())
+
+
+def _status_of_process() -> int:
+    """Run the command that this process was started for; its exit status."""
+    ending = Ending()
+    try:
+        ending.take_signals()
+        open_missing()
+        streams = StandardStreams(ending.reader_gone)
+        _never_raise_warnings()
+        status = _status(None)
+        sys.stdout.flush()
+        if (lost := streams.lost) is not None and ending.status is None:
+            _complain(f"cannot write to the standard output: {lost.strerror}.")
+            status = ExitStatus.BAD_USE
+    except BaseException:
+        # An error that a signal has caused, in a library that was interrupted, is none of its own.
+        if ending.status is None:
+            raise
+    ending.say()
+    return status if ending.status is None else ending.status
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    """Run a command; what a user can understand and correct is said in one line. Returns the exit status."""
     warnings.showwarning = _shown_warning
     try:
-        status = app(arguments, standalone_mode=False)
+        from normscope.cli import commands
+
+        return commands.run(arguments)
     except NormscopeError as error:
         _complain(str(error))
-        status = error.exit_status
-    except _ParserError as error:
-        _complain(error.format_message())  # type: ignore[attr-defined]
-        status = ExitStatus.BAD_USE
-    except (KeyboardInterrupt, typer.Abort):
-        status = ExitStatus.INTERRUPTED
-    if status == ExitStatus.INTERRUPTED:
-        _complain("interrupted; finished cells are kept: the same command goes on with the others.")
-    sys.exit(status or 0)
+        return error.exit_status
+    except MemoryError:
+        _complain("out of memory: fewer workers leave more for each.")
+        return ExitStatus.CELL_FAILED
+    except OSError as error:
+        _complain(_in_words(error))
+        return ExitStatus.BAD_USE
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        _complain("the system starts no more threads: end other programs, or raise the limit (ulimit -u).")
+        return ExitStatus.BAD_USE
+    except KeyboardInterrupt:
+        _complain(INTERRUPTED)
+        return ExitStatus.INTERRUPTED
+
+
+def _never_raise_warnings() -> None:
+    """Show every warning that ``-W error`` or ``PYTHONWARNINGS=error`` would raise: a warning never stops the work."""
+    if all(action != "error" for action, *_ in warnings.filters):
+        return
+    filters: list[Any] = [*warnings.filters]
+    warnings.resetwarnings()
+    for action, message, category, module, line in reversed(filters):
+        shown: Any = "default" if action == "error" else action
+        warnings.filterwarnings(shown, _pattern(message), category, _pattern(module), line)
+
+
+def _pattern(words: re.Pattern[str] | str | None) -> str:
+    return words.pattern if isinstance(words, re.Pattern) else words or ""
 
 
 def _shown_warning(
@@ -91,6 +108,12 @@ def _shown_warning(
         _show_warning(message, category, filename, lineno, file, line)
 
 
+def _in_words(error: OSError) -> str:
+    """The file and the system's reason."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{reason}." if error.filename is None else f"{error.filename}: {reason}."
+
+
 def _complain(message: str) -> None:
     if message:
-        print("normscope: " + " ".join(message.split()), file=sys.stderr)
+        print("normscope: " + printable(" ".join(message.split())), file=sys.stderr)

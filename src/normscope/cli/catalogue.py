@@ -44,13 +44,13 @@ def _norms() -> Iterable[tuple[str, str, str]]:
 
 
 def _print(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from normscope.progress import console
 
     table = Table(*head, box=None, pad_edge=False, header_style="bold")
     table.columns[0].no_wrap = True
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console()
-    Console(width=None if console.is_terminal else 200).print(table)
+    console(width=None if console().is_terminal else 200).print(table)

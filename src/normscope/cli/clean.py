@@ -15,12 +15,13 @@ def command(
     ] = False,
 ) -> None:
     """Remove cells that no experiment refers to, older copies of cells, and what crashes have left behind."""
+    from normscope.progress import say
     from normscope.results import ResultsFolder
     from normscope.results.cleaning import clean
 
     removals = clean(ResultsFolder(folder), dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"
     for removal in removals:
-        print(f"{verb} {removal.what}: {removal.count:,} ({removal.bytes / 1e6:,.2f} MB)")
+        say(f"{verb} {removal.what}: {removal.count:,} ({removal.bytes / 1e6:,.2f} MB)")
     if not removals:
-        print("nothing to remove")
+        say("nothing to remove")

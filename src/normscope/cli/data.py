@@ -7,29 +7,36 @@ from typing import Annotated
 
 import typer
 
+from normscope.cli.docstrings import help_of
+
 app = typer.Typer(help="List the data sets, or download one.", no_args_is_help=True)
 
 
-@app.command(name="list")
 def list_datasets() -> None:
     """List every data set, whether it is here, and where it comes from; and how your own data are named."""
     from normscope import data
+    from normscope.progress import say
 
     width = max(map(len, data.CATALOGUE))
     for name, entry in data.CATALOGUE.items():
         is_here, where = data.available(name)
-        print(f"{name:{width}}  {entry.title}: {entry.train:,} + {entry.test:,} images, {entry.licence}")
-        print(f"{'':{width}}  {f'ready, {where}' if is_here else where}")
-    print(
+        say(f"{name:{width}}  {entry.title}: {entry.train:,} + {entry.test:,} images, {entry.licence}")
+        say(f"{'':{width}}  {f'ready, {where}' if is_here else where}")
+    say(
         "your own: MODULE:LOADER (a function), idx:FOLDER (IDX files), images:FOLDER (a class a sub-folder), "
         "for --data of 'reproduce' and 'sweep'"
     )
 
 
-@app.command()
 def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="See 'normscope data list'.")]) -> None:
     """Prepare a data set for use without a network; download it when it is not here."""
-    print(_fetch(name))
+    from normscope.progress import say
+
+    say(_fetch(name))
+
+
+app.command(name="list", help=help_of(list_datasets))(list_datasets)
+app.command(name="fetch", help=help_of(fetch))(fetch)
 
 
 def fetch_missing(names: Iterable[str]) -> None:

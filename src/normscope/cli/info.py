@@ -10,6 +10,7 @@ def command() -> None:
     from normscope import runner
     from normscope.data import locations
     from normscope.papers import catalogue
+    from normscope.progress import say
     from normscope.results.page import environment
 
     lines = {
@@ -21,4 +22,4 @@ def command() -> None:
     }
     width = max(map(len, lines))
     for name, value in lines.items():
-        print(f"{name:{width}}  {value}")
+        say(f"{name:{width}}  {value}")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from normscope.cli.exit_status import ExitStatus
 
 _STDOUT = Path("-")
 
@@ -31,27 +35,30 @@ def command(
     from normscope.cli.scorecard import show_scorecard
     from normscope.errors import InputError
     from normscope.report import export
-    from normscope.results import ResultsFolder, page
-    from normscope.results.files import write_text
+    from normscope.results import ResultsFolder
+    from normscope.results.files import write_export
     from normscope.results.rebuilding import rebuild
 
     if csv == latex == _STDOUT:
         raise InputError("only one of --csv and --latex can be printed: give the other a file.")
     for path in (csv, latex):
-        if path is not None and not path.parent.is_dir():
+        if path is not None and not os.path.isdir(path.parent):
             raise InputError(f"cannot write {path}: there is no folder {path.parent}.")
     results_folder = ResultsFolder(folder)
-    results = rebuild(results_folder)
-    rows = results_folder.scorecard.read()
+    rebuilt = rebuild(results_folder)
     exports = {path: to for path, to in ((csv, export.to_csv), (latex, export.to_latex)) if path is not None}
     for path, convert in exports.items():
         if path == _STDOUT:
-            print(convert(rows), end="")
+            sys.stdout.buffer.write(convert(rebuilt.rows).encode(errors="replace"))
+            sys.stdout.buffer.flush()
         else:
-            write_text(path, convert(rows))
-    if _STDOUT in exports:
-        return
-    if any(result.claims for result in results):
-        show_scorecard(results, verbose=verbose)
-    display.show_absent(page.absent(results_folder))
-    display.show_paths(results_folder.scorecard.path, results_folder.page, *exports)
+            write_export(path, convert(rebuilt.rows))
+    if _STDOUT not in exports:
+        if any(result.claims for result in rebuilt.results):
+            show_scorecard(rebuilt.results, verbose=verbose)
+        display.show_absent(rebuilt.absent)
+        display.show_paths(results_folder.scorecard.path, results_folder.page, *exports)
+    if rebuilt.unreadable:
+        raise InputError(rebuilt.unreadable)
+    if rebuilt.is_damaged:
+        raise typer.Exit(ExitStatus.CELL_FAILED)

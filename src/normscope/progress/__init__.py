@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from normscope.progress.screen import console
+from normscope.progress.screen import console, say
 from normscope.progress.tally import Tally
 from normscope.progress.words import counted, duration, plan_sentence
 from normscope.runner import Observer
@@ -18,7 +18,7 @@ from normscope.runner import Observer
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Tally", "console", "counted", "duration", "in_notebook", "plan_sentence", "watching"]
+__all__ = ["Tally", "console", "counted", "duration", "in_notebook", "plan_sentence", "say", "watching"]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,114 @@
+"""How the command's process ends before its work is done: by a signal, or because the reader of its output has gone.
+
+The first cause decides the exit status. It unwinds the main thread with :class:`Ended`, so that workers are stopped,
+half-written files removed and locks released on the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from normscope.cli.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+INTERRUPTED = "interrupted; finished cells are kept: the same command goes on with the others."
+_SIGNALS = {
+    signal.SIGINT: ExitStatus.INTERRUPTED,
+    signal.SIGHUP: ExitStatus.INTERRUPTED,
+    signal.SIGTERM: ExitStatus.TERMINATED,
+}
+_PATIENCE = 1.0
+
+
+class Ended(BaseException):
+    """Raised in the main thread when the process is to end.
+
+    It is no ``KeyboardInterrupt``, since the command line's parser turns that one into its own exit status.
+    """
+
+
+class Ending:
+    """What ends the process, if anything does.
+
+    Attributes:
+        status: the exit status that the first cause asks for; ``None`` as long as there is none.
+    """
+
+    def __init__(self) -> None:
+        self.status: ExitStatus | None = None
+        self._since = 0.0
+        self._raised = False
+        self._said = False
+
+    def take_signals(self) -> None:
+        """Handle SIGINT, SIGTERM and SIGHUP from now on; one that is ignored, as under ``nohup``, stays ignored."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+        # Python ignores this one. Another thread wakes the main thread with it; without a reason it does nothing.
+        signal.signal(signal.SIGPIPE, self._on_wake)
+        sys.unraisablehook = self._on_unraisable
+
+    def reader_gone(self) -> None:
+        """End the process, since nobody reads its output any more. Any thread may call it.
+
+        Raises:
+            Ended: in the main thread.
+        """
+        if self.status is not None:
+            return
+        self._begin(ExitStatus.READER_GONE)
+        main = threading.main_thread()
+        if threading.current_thread() is main:
+            self._raise()
+        elif main.ident is not None:
+            signal.pthread_kill(main.ident, signal.SIGPIPE)
+
+    def say(self) -> None:
+        """Say once, in one line, that the work was interrupted; nothing when the reader of the output has gone."""
+        if self._said or self.status in (None, ExitStatus.READER_GONE):
+            return
+        self._said = True
+        # Past the streams of Python: one of their locks may be held by the code that the signal has interrupted.
+        with contextlib.suppress(OSError):
+            os.write(2, f"normscope: {INTERRUPTED}\n".encode())
+
+    def _begin(self, status: ExitStatus) -> None:
+        self.status, self._since = status, time.monotonic()
+
+    def _raise(self) -> None:
+        self._raised = True
+        raise Ended
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """The first signal unwinds. Others that follow at once are the same wish; one that comes later ends at once."""
+        if self.status is None:
+            self._begin(_SIGNALS[signal.Signals(number)])
+            self._raise()
+        elif time.monotonic() - self._since > _PATIENCE:
+            self._leave()
+
+    def _on_wake(self, number: int, frame: FrameType | None) -> None:
+        if self.status is ExitStatus.READER_GONE and not self._raised:
+            self._raise()
+
+    def _on_unraisable(self, lost: UnraisableHookArgs) -> None:
+        """Python cannot raise :class:`Ended` in a finalizer and would go on."""
+        if isinstance(lost.exc_value, Ended):
+            self._leave()
+        else:
+            sys.__unraisablehook__(lost)
+
+    def _leave(self) -> None:
+        """End without unwinding. The system releases the locks, and the workers end with this process."""
+        self.say()
+        os._exit(self.status or ExitStatus.INTERRUPTED)
