@@ -24,13 +24,18 @@ class LocalEngine:
         return available_cores()
 
     def run(self, queue: TaskQueue, timeout: float | None) -> None:
-        """Run the queue's tasks."""
+        """Run the queue's tasks.
+
+        Raises:
+            OSError: a worker process cannot be started.
+        """
         self._stopped = False
         side_by_side = min(queue.plan.workers, len(queue.plan.new))
         with concurrent.futures.ThreadPoolExecutor(side_by_side) as pool:
-            threads = [pool.submit(self._run_tasks, queue, timeout) for _ in range(side_by_side)]
             try:
-                for thread in threads:
+                threads = [pool.submit(self._run_tasks, queue, timeout) for _ in range(side_by_side)]
+                ended, _ = concurrent.futures.wait(threads, return_when=concurrent.futures.FIRST_EXCEPTION)
+                for thread in ended:
                     thread.result()
             except BaseException:
                 queue.close()

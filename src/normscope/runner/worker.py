@@ -2,15 +2,18 @@
 
 It reads one JSON object a line from its standard input: first the driver's import path, then the cells. It writes each
 cell's rows to the store and answers with one line on its standard output. Cells cannot write there: whatever they print
-goes to the standard error. When the input ends, the driver is gone, and the worker stops at once.
+goes to the standard error. When the input ends, the driver is gone, and the worker stops at once, with the processes
+that its cell has started.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -29,6 +32,9 @@ def main() -> None:
     """Run cells until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(errors="backslashreplace")  # What a cell prints never stops it.
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     for path in requests.get()["path"]:
@@ -43,6 +49,8 @@ def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     """Pass requests on. When the input ends nobody waits for the current cell, so the process ends, too."""
     for line in sys.stdin:
         requests.put(json.loads(line))
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
