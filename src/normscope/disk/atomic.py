@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from normscope.disk.reading import check_regular
+from normscope.disk.reading import check_regular, names_in
 from normscope.errors import DamagedError
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp", re.DOTALL)
@@ -81,8 +81,9 @@ def leftovers(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be listed.
     """
-    for path in sorted(folder.glob(".*.tmp")):
-        if _TEMPORARY.fullmatch(path.name):
+    for name in names_in(folder):
+        if _TEMPORARY.fullmatch(name):
+            path = folder / name
             with contextlib.suppress(OSError, DamagedError), _opened(path) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield path

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import time
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +16,7 @@ from filelock import FileLock, Timeout
 from normscope.disk.reading import check_regular
 from normscope.errors import NormscopeWarning
 
-_SILENT_SECONDS = 1.0
+_SILENT_SECONDS, _POLL_SECONDS = 1.0, 0.02
 
 
 class WaitingLock:
@@ -41,14 +43,30 @@ class WaitingLock:
         try:
             self._lock.acquire(timeout=_SILENT_SECONDS)
         except Timeout:
-            warnings.warn(
-                f"waiting for another process that holds {self._path}.", NormscopeWarning, stacklevel=2
-            )
+            _name(self._path)
             self._lock.acquire()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._lock.release()
+
+
+def share(file: IO[bytes], path: Path) -> None:
+    """Lock a file that :func:`open_lock_file` has opened, as any number of processes may that share it.
+
+    The call waits while another process has the file alone. After a second of waiting, a warning names it.
+
+    Raises:
+        OSError: the file cannot be locked.
+    """
+    end = time.monotonic() + _SILENT_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return
+        time.sleep(_POLL_SECONDS)
+    _name(path)
+    fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def open_lock_file(path: Path) -> IO[bytes]:
@@ -62,3 +80,7 @@ def open_lock_file(path: Path) -> IO[bytes]:
         check_regular(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+
+
+def _name(path: Path) -> None:
+    warnings.warn(f"waiting for another process that holds {path}.", NormscopeWarning, stacklevel=3)

@@ -42,6 +42,18 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
         return file.read()
 
 
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, sorted; none when it is missing.
+
+    Raises:
+        OSError: the folder cannot be listed now.
+    """
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def check_regular(path: Path) -> None:
     """Look at what is there without opening it.
 

@@ -11,9 +11,10 @@ memory that a file's header asks for is compared with the length of the file bef
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from normscope.disk.sealing import parse_json
@@ -59,23 +60,51 @@ def read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]]:
         DamagedError: the content is something else or not what was written, or asks for too much memory.
         MemoryError: there is too little memory now.
     """
+    with _damage_found():
+        file, schema, metadata = _open(content)
+        table = _read(file, schema, content)
+        table.validate(full=True)
+    return table, metadata
+
+
+def read_metadata(content: bytes) -> tuple[pa.Schema, dict[str, Any]]:
+    """The columns of a table and the object of JSON values; the rows of a file with a checksum are sound, too.
+
+    Raises:
+        DamagedError: as :func:`read_table`.
+        MemoryError: there is too little memory now.
+    """
+    with _damage_found():
+        _, schema, metadata = _open(content)
+    return schema, metadata
+
+
+@contextlib.contextmanager
+def _damage_found() -> Iterator[None]:
+    """Turn what Arrow raises for a damaged file into one error."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except MemoryError:  # Arrow's is an ArrowException as well.
+        raise
+    except (pa.ArrowException, OSError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+        raise error if isinstance(error, DamagedError) else DamagedError("it is not a table") from None
+
+
+def _open(content: bytes) -> tuple[pq.ParquetFile, pa.Schema, dict[str, Any]]:
+    """The file, its columns and our metadata, once its checksum and the sizes in its header are verified."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     is_sealed = _check_seal(content)
-    try:
-        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-        metadata = parse_json((file.schema_arrow.metadata or {})[METADATA])
-        if not isinstance(metadata, dict) or (metadata.pop(_SEALED, False) and not is_sealed):
-            raise DamagedError("its content does not match its checksum")
-        _check_header(file, len(content))
-        table = _read(file, content)
-        table.validate(full=True)
-    except MemoryError:  # Arrow's is an ArrowException as well.
-        raise
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-        raise error if isinstance(error, DamagedError) else DamagedError("it is not a table") from None
-    return table, metadata
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    schema = file.schema_arrow
+    metadata = parse_json((schema.metadata or {})[METADATA])
+    if not isinstance(metadata, dict) or (metadata.pop(_SEALED, False) and not is_sealed):
+        raise DamagedError("its content does not match its checksum")
+    _check_header(file, schema, len(content))
+    return file, schema, metadata
 
 
 def _digest(content: bytes, start: int) -> bytes:
@@ -95,11 +124,11 @@ def _check_seal(content: bytes) -> bool:
     return True
 
 
-def _check_header(file: pq.ParquetFile, length: int) -> None:
+def _check_header(file: pq.ParquetFile, schema: pa.Schema, length: int) -> None:
     """Refuse columns of a kind that is never written, and more rows than a file of this length can stand for."""
     import pyarrow as pa
 
-    types = [_plain(field.type) for field in file.schema_arrow]
+    types = [_plain(kind) for kind in schema.types]
     flat = (pa.types.is_primitive, pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
     if not all(any(is_kind(kind) for is_kind in flat) for kind in types):
         raise DamagedError("it has columns of a kind that no table of normscope's has")
@@ -110,13 +139,13 @@ def _check_header(file: pq.ParquetFile, length: int) -> None:
     _check_size(file.metadata.num_rows * len(types) * _WIDTH, length)
 
 
-def _read(file: pq.ParquetFile, content: bytes) -> pa.Table:
+def _read(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> pa.Table:
     """The rows. Long columns of texts are first read as codes, until it is known how long the texts are in all."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    texts = [field.name for field in file.schema_arrow if not pa.types.is_primitive(_plain(field.type))]
+    texts = [field.name for field in schema if not pa.types.is_primitive(_plain(field.type))]
     longest = _SNAPPY * len(content)
     if file.metadata.num_rows * len(texts) * longest <= _ALWAYS_ALLOWED:
         return file.read(use_threads=False)
@@ -128,7 +157,7 @@ def _read(file: pq.ParquetFile, content: bytes) -> pa.Table:
                 lengths = pc.take(pc.binary_length(chunk.dictionary), chunk.indices)
                 size += pc.sum(lengths).as_py() or 0
     _check_size(size, len(content))
-    return table.cast(pa.schema(file.schema_arrow, table.schema.metadata))
+    return table.cast(pa.schema(schema, table.schema.metadata))
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -15,16 +15,26 @@ def background_compaction(store: Store) -> Iterator[Callable[[], None]]:
 
     Yields:
         A function to call once for each finished cell, by one thread at a time.
+
+    Raises:
+        Exception: what else than a refusal of the disk has ended the thread.
     """
     due = threading.Event()
     ended = False
     finished = 0
+    failures: list[Exception] = []
 
     def compact_when_due() -> None:
         while due.wait() and not ended:
             due.clear()
-            with contextlib.suppress(StoreError):  # If the disk refuses, the workers' own writes report it.
-                store.compact()
+            try:
+                with contextlib.suppress(
+                    StoreError
+                ):  # The last compaction, after the run, says so if it lasts.
+                    store.compact()
+            except Exception as error:
+                failures.append(error)
+                return
 
     def count() -> None:
         nonlocal finished
@@ -40,3 +50,5 @@ def background_compaction(store: Store) -> Iterator[Callable[[], None]]:
         ended = True
         due.set()
         thread.join()
+    if failures:
+        raise failures[0]

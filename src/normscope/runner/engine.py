@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Protocol
 
 from normscope.errors import InputError, UnknownNameError
@@ -12,7 +13,7 @@ from normscope.runner.local import LocalEngine
 from normscope.runner.observer import Observer
 from normscope.runner.planning import Plan
 from normscope.runner.tasks import TaskQueue
-from normscope.store import Store
+from normscope.store import Store, StoreError
 from normscope.store.locks import CellLocks, shared_use
 
 ENGINES = ("local", "ray")
@@ -70,7 +71,7 @@ def run(
         The error of every failed cell, by key.
 
     Raises:
-        StoreError: results can no longer be written; finished cells stay.
+        StoreError: results can no longer be written, or finished cells have been damaged since; the others stay.
         InputError: a cluster cannot be reached.
         KeyboardInterrupt: raised again once the workers are stopped.
     """
@@ -89,4 +90,14 @@ def run(
                     chosen.close()
         queue.check()
         store.compact()
+        _check_kept(store, (plan.reused.keys() | plan.new.keys()) - queue.failures.keys())
     return queue.failures
+
+
+def _check_kept(store: Store, keys: Set[str]) -> None:
+    """Refuse to go on when a cell that was found or finished has been set aside as damaged since."""
+    if lost := keys - store.keys():
+        raise StoreError(
+            f"finished cells in {store.folder} have been damaged or removed during the run ({len(lost):,} of them): "
+            "run the same command again, which runs them again."
+        )

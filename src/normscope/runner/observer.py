@@ -25,7 +25,7 @@ class Observer:
         """Another process on the same store is running the cell. It starts here only if that process gives it up."""
 
     def finished(self, cell: Cell, seconds: float) -> None:
-        """The cell's rows are in the store."""
+        """The cell is in the store and on the disk, its file's name included: a power cut does not take it away."""
 
     def retried(self, cell: Cell, error: str) -> None:
         """The cell's worker died; the cell will be tried again."""

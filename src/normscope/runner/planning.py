@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from normscope.protocol import Cell
 from normscope.store import Store
@@ -38,6 +38,8 @@ class Plan:
         workers: number of cells to run side by side.
         estimate: what the new cells take.
         set_aside: number of damaged files found in the store; their cells are new.
+        again: the keys of the new cells that the store had, and that are to run again all the same. Any other new cell
+            that is in the store when its turn comes has been finished by another process, and does not run.
     """
 
     reused: Mapping[str, Cell]
@@ -45,19 +47,26 @@ class Plan:
     workers: int
     estimate: Estimate
     set_aside: int = 0
+    again: Collection[str] = dataclasses.field(default=frozenset(), kw_only=True)
 
 
 def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool = False) -> Plan:
     """Find which of the wanted cells the store has.
+
+    Nothing is run or written; but a damaged file is set aside, as whenever one is read.
 
     Args:
         cells: the wanted cells by key.
         store: where finished cells are.
         workers: number of cells to run side by side.
         fresh: run every cell, also those that the store has.
+
+    Raises:
+        StoreError: the store cannot be read.
     """
     set_aside_before = store.set_aside
     found = {} if fresh else store.find(cells)
+    again = cells.keys() & store.keys() if fresh else frozenset()
     reused = {key: cell for key, cell in cells.items() if key in found}
     durations: dict[str, list[float]] = defaultdict(list)
     for key, cell in reused.items():
@@ -66,7 +75,7 @@ def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool =
     new = dict(sorted(missing, key=lambda item: -item[1].cost))
     pace = {name: statistics.median(ratios) for name, ratios in durations.items()}
     estimate = _estimate(new.values(), pace, workers)
-    return Plan(reused, new, workers, estimate, store.set_aside - set_aside_before)
+    return Plan(reused, new, workers, estimate, store.set_aside - set_aside_before, again=again)
 
 
 def _estimate(cells: Iterable[Cell], pace: Mapping[str, float], workers: int) -> Estimate:

@@ -56,7 +56,6 @@ class TaskQueue:
         self.plan, self.store = plan, store
         self.failures: dict[str, str] = {}
         self._observer, self._locks, self._count_finished = observer, locks, count_finished
-        self._stored_before = store.keys()
         self._first = (Task(key, cell, 1) for key, cell in plan.new.items())
         self._later: collections.deque[Task] = collections.deque()
         self._elsewhere: set[str] = set()
@@ -147,10 +146,10 @@ class TaskQueue:
                 self._elsewhere.add(task.key)
                 self._observer.elsewhere(task.cell)
             return False
-        # A cell that was in the store before this run is in the plan because it is to run again.
-        found = None if task.key in self._stored_before else self.store.find_one(task.key)
+        found = None if task.key in self.plan.again else self.store.find_one(task.key)
         self._observer.started(task.cell)
         if found is not None:
+            self.store.flush()  # The process that has finished the cell may have been killed before it did.
             self._locks.release(task.key)
             self._finish(task, found.seconds)
             return False

@@ -8,7 +8,13 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
+
+from normscope.errors import DamagedError
+
+_UNKNOWN = "unknown"
+_MOST_THREADS = 2**31
+_NO_PROVENANCE = "its metadata do not say what it was made with"
 
 
 class Provenance(NamedTuple):
@@ -21,18 +27,34 @@ class Provenance(NamedTuple):
     """Number of torch's threads; ``None`` for a cell that ran without torch."""
 
 
-@functools.cache
-def _shared(provenance: Provenance) -> Provenance:
-    return provenance
-
-
 def provenance_of(metadata: Mapping[str, Any]) -> Provenance:
-    """The provenance in a cell's metadata. Equal ones are the same object, so that many cells share it."""
-    normscope, torch, python = (
-        str(metadata.get(name, "unknown")) for name in ("normscope", "torch", "python")
-    )
-    threads = metadata.get("threads")
-    return _shared(Provenance(normscope, torch, python, threads if isinstance(threads, int) else None))
+    """The provenance in a cell's metadata. Equal ones are the same object, so that many cells share it.
+
+    Raises:
+        DamagedError: a field has a type that is never written.
+    """
+    read = metadata.get
+    try:
+        return _shared(
+            read("normscope", _UNKNOWN), read("torch", _UNKNOWN), read("python", _UNKNOWN), read("threads")
+        )
+    except TypeError:  # a list or a mapping, which no hash can be made of
+        raise DamagedError(_NO_PROVENANCE) from None
+
+
+@functools.lru_cache(maxsize=None, typed=True)
+def _shared(normscope: object, torch: object, python: object, threads: object) -> Provenance:
+    if not (_is_version(normscope) and _is_version(torch) and _is_version(python) and _is_number(threads)):
+        raise DamagedError(_NO_PROVENANCE)
+    return Provenance(normscope, torch, python, threads)
+
+
+def _is_version(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _is_number(value: object) -> TypeGuard[int | None]:
+    return value is None or (type(value) is int and 0 < value <= _MOST_THREADS)
 
 
 @functools.cache

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import stat
+import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from normscope.disk.aside import ASIDE
 from normscope.disk.atomic import leftovers
-from normscope.store.errors import StoreError
-from normscope.store.segments import read_segment, segment_bytes
-from normscope.store.store import ASIDE, Store
+from normscope.disk.reading import is_real_folder, names_in
+from normscope.errors import NormscopeWarning
+from normscope.store.errors import reading, writing
+from normscope.store.segments import segment_bytes
+from normscope.store.store import Store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,26 +51,43 @@ def clean_store(store: Store, referred: Collection[str], *, dry_run: bool = Fals
     Raises:
         StoreError: the folder cannot be read or written; no cell that is referred to is lost.
     """
-    try:
+    with writing(store.folder):
         found = [
             _unreferred_files(store, referred, dry_run),
             *_segments(store, referred, dry_run),
-            remove_files("damaged files", sorted((store.folder / ASIDE).glob("*")), dry_run=dry_run),
+            remove_files("damaged files", _damaged_files(store), dry_run=dry_run),
             remove_files("leftovers of dead writers", leftovers(store.folder), dry_run=dry_run),
         ]
-    except OSError as error:
-        raise StoreError(f"cannot clean {store.folder}: {error.strerror or error}.") from error
     return [removal for removal in found if removal.count]
 
 
 def remove_files(what: str, paths: Collection[Path] | Iterator[Path], *, dry_run: bool) -> Removal:
-    """Remove files of one kind, or only count them."""
+    """Remove files of one kind, or only count them. A link is removed itself; a folder is left alone, and named.
+
+    Raises:
+        StoreError: a file cannot be removed now.
+    """
     count = size = 0
     for path in paths:
-        count, size = count + 1, size + path.stat().st_size
-        if not dry_run:
-            path.unlink()
+        with writing(path), contextlib.suppress(FileNotFoundError):  # since another process has removed it
+            state = os.lstat(path)
+            if stat.S_ISDIR(state.st_mode):
+                warnings.warn(f"{path} is a folder, which is left alone.", NormscopeWarning, stacklevel=2)
+                continue
+            if not dry_run:
+                path.unlink()
+            count, size = count + 1, size + state.st_size
     return Removal(what, count, size)
+
+
+def _damaged_files(store: Store) -> list[Path]:
+    aside = store.folder / ASIDE
+    with reading(aside):
+        if is_real_folder(aside):
+            return [aside / name for name in names_in(aside)]
+        if os.path.lexists(aside):
+            warnings.warn(f"{aside} is no folder: it is left alone.", NormscopeWarning, stacklevel=2)
+    return []
 
 
 def _unreferred_files(store: Store, referred: Collection[str], dry_run: bool) -> Removal:
@@ -75,15 +99,18 @@ def _unreferred_files(store: Store, referred: Collection[str], dry_run: bool) ->
 
 def _segments(store: Store, referred: Collection[str], dry_run: bool) -> Iterator[Removal]:
     """Clean every segment, the newest first. If several segments hold a cell, the rows of the newest one count."""
-    seen = store.single_files()
+    contents = store.segments.contents()
+    compacted = {key for index in contents.values() for key in index.cells}
+    # A cell's own file counts before its copies in segments, if it is whole.
+    seen = {key for key in store.single_files() & compacted if store.read_single(key) is not None}
     unreferred = superseded = unreferred_bytes = superseded_bytes = 0
-    for path, cells in store.segments.contents().items():
-        orphans = {key for key in cells if key not in referred}
-        copies = cells.keys() & seen - orphans
-        seen |= cells.keys()
+    for path, index in contents.items():
+        orphans = {*index.damaged, *(key for key in index.cells if key not in referred)}
+        copies = index.cells.keys() & seen - orphans
+        seen |= index.cells.keys()
         if not (orphans or copies):
             continue
-        freed = _rewrite(store, path, cells.keys() - orphans - copies, dry_run)
+        freed = _rewrite(store, path, index.cells.keys() - orphans - copies, dry_run)
         share = len(orphans) / (len(orphans) + len(copies))
         unreferred, superseded = unreferred + len(orphans), superseded + len(copies)
         unreferred_bytes += round(freed * share)
@@ -94,9 +121,12 @@ def _segments(store: Store, referred: Collection[str], dry_run: bool) -> Iterato
 
 def _rewrite(store: Store, path: Path, keep: Collection[str], dry_run: bool) -> int:
     """Replace a segment by one with only some of its cells; returns the bytes that this frees."""
-    size = path.stat().st_size
+    with reading(path):
+        size = os.lstat(path).st_size
     if keep:
-        rows, metadata = read_segment(path, keep)
+        if (content := store.segments.read(path, keep)) is None:
+            return 0  # It is damaged since it was listed, and is set aside.
+        rows, metadata = content
         size -= len(segment_bytes([rows], metadata))
     if not dry_run:
         if keep:

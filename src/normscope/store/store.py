@@ -2,7 +2,8 @@
 
 A file is written under a temporary name, flushed to the disk and renamed into place. So a file under its final name is
 whole, whenever the run was killed. A file that is damaged all the same, or holds another cell than its name says, is
-moved to ``_unreadable/`` and its cell runs again. The cell's function, configuration, duration and versions are in the
+moved to ``_unreadable/`` and its cell runs again; so is anything else in a file's place, such as a link. A file that
+the system cannot read now is an error, and stays. The cell's function, configuration, duration and versions are in the
 file's metadata.
 
 When there are many files they are gathered into :mod:`segments <normscope.store.segments>`. A file counts before a
@@ -13,20 +14,24 @@ key. Files that are not named like the store's own are never touched.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import os
 import re
+import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normscope.disk.atomic import atomic_write, check_writable, leftovers
-from normscope.protocol import Cell, empty_table
-from normscope.store.cellfile import CellSummary, StoredCell, read_cell, write_cell
-from normscope.store.errors import StoreError, cannot_write
+from normscope.disk.aside import set_aside
+from normscope.disk.atomic import atomic_write, check_writable, leftovers, sync_folder
+from normscope.disk.reading import names_in
+from normscope.errors import DamagedError, NormscopeWarning
+from normscope.protocol import Cell
+from normscope.store.cellfile import StoredCell, cell_bytes, read_cell
+from normscope.store.errors import StoreError, check_real, reading, writing
+from normscope.store.joining import joined
 from normscope.store.locks import compaction_lock
-from normscope.store.segments import Segments, read_segment
+from normscope.store.metadata import KEY, CellSummary
+from normscope.store.segments import Segments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +40,9 @@ if TYPE_CHECKING:
 MANY_FILES = 256
 """Number of files at which a store gathers them into a segment."""
 
-ASIDE = "_unreadable"
-"""The folder within the store's for damaged files."""
-
 _SEGMENT_BYTES = 2**26
-_KEY = re.compile(r"[0-9a-f]{32}")
+_METADATA_BYTES = 1_000  # of a cell, about
+_FILE = re.compile(rf"({KEY.pattern})\.parquet")
 
 
 class Store:
@@ -50,54 +53,70 @@ class Store:
         compact_at: number of files at which :meth:`compact` gathers them into a segment.
 
     Attributes:
-        set_aside: number of damaged files that this object has found.
+        damaged: the damaged files that this object has found, where they are now: in ``_unreadable/``, or in their own
+            place where they cannot be moved.
     """
 
     def __init__(self, folder: Path, compact_at: int = MANY_FILES) -> None:
         self.folder = Path(folder)
         self.compact_at = compact_at
-        self.set_aside = 0
+        self.damaged: list[Path] = []
         self._lock = compaction_lock(self.folder)
         self.segments = Segments(self.folder, self._set_aside)
+
+    @property
+    def set_aside(self) -> int:
+        """Number of damaged files that this object has found."""
+        return len(self.damaged)
 
     def check_writable(self) -> None:
         """Make the folder and write to it, so that no run starts whose results could not be kept.
 
         Raises:
-            StoreError: the folder cannot be made or written.
+            StoreError: the folder is a link, or cannot be made or written.
         """
-        try:
+        check_real(self.folder)
+        with writing(self.folder, "; name a folder that can be written"):
             check_writable(self.folder)
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to {self.folder}: {error.strerror or error}; name a folder that can be written."
-            ) from error
 
     def path(self, key: str) -> Path:
         """The file for the cell of that key."""
         return self.folder / f"{key}.parquet"
 
     def write(self, key: str, rows: pa.Table, metadata: Mapping[str, Any]) -> None:
-        """Keep a finished cell.
+        """Keep a finished cell. When this returns, the cell is on the disk, its name included.
 
         Raises:
             StoreError: the disk is full or the folder cannot be written; no torn file is left behind.
+            InputError: the rows do not follow the shared schema, or are too many.
         """
-        try:
-            write_cell(self.path(key), rows, metadata)
-        except OSError as error:
-            raise cannot_write(self.folder, error) from error
+        self.write_file(key, cell_bytes(key, rows, metadata))
 
     def write_file(self, key: str, content: bytes) -> None:
-        """Keep a finished cell whose file another store has written; raises as :meth:`write` does."""
-        try:
-            with atomic_write(self.path(key)) as file:
-                file.write(content)
-        except OSError as error:
-            raise cannot_write(self.folder, error) from error
+        """Keep a finished cell whose file another store has written.
+
+        Raises:
+            StoreError: as for :meth:`write`.
+        """
+        check_real(self.folder)
+        with writing(self.folder), atomic_write(self.path(key)) as file:
+            file.write(content)
+
+    def flush(self) -> None:
+        """Have every cell that can be found here on the disk, even if the process that wrote it has been killed.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        with writing(self.folder):
+            sync_folder(self.folder)
 
     def keys(self) -> set[str]:
-        """The keys of all cells in files and segments; the cells' files are not read."""
+        """The keys of all cells in files and segments; the cells' files are not read.
+
+        Raises:
+            StoreError: the folder or a segment cannot be read.
+        """
         return {*self.single_files(), *self.segments.cells()}
 
     def find(self, keys: Collection[str]) -> dict[str, CellSummary]:
@@ -108,8 +127,8 @@ class Store:
         """
         single, files = self.single_files(), {}
         for key in keys:
-            if key in single and (stored := self._read_file(key)) is not None:
-                files[key] = CellSummary.of(stored.metadata)
+            if key in single and (stored := self.read_single(key)) is not None:
+                files[key] = stored.summary
         # Read after the files, so that cells compacted in the meantime are found here.
         compacted = self.segments.cells()
         return {key: files.get(key) or compacted[key] for key in keys if key in files or key in compacted}
@@ -120,8 +139,9 @@ class Store:
         Raises:
             StoreError: the folder cannot be read.
         """
-        stored = self._read_file(key)
-        return CellSummary.of(stored.metadata) if stored is not None else self.segments.find(key)
+        check_real(self.folder)
+        stored = self.read_single(key)
+        return self.segments.find(key) if stored is None else stored.summary
 
     def read(self, key: str) -> StoredCell | None:
         """The finished cell of that key, or ``None``.
@@ -129,12 +149,13 @@ class Store:
         Raises:
             StoreError: the folder cannot be read.
         """
-        stored = self._read_file(key)
+        check_real(self.folder)
+        stored = self.read_single(key)
         if stored is None:
-            for path, cells in self.segments.contents().items():
-                if key in cells:
-                    rows, metadata = read_segment(path, [key])
-                    return StoredCell(rows, metadata[key])
+            for path, index in self.segments.contents().items():
+                if key in index.cells and (content := self.segments.read(path, [key])) is not None:
+                    rows, metadata = content
+                    return StoredCell(rows, metadata[key], index.cells[key])
         return stored
 
     def table(self, cells: Mapping[str, Cell]) -> pd.DataFrame:
@@ -143,32 +164,23 @@ class Store:
         Columns: the schema's, then ``cell`` (the key), ``function``, and each configuration's fields.
 
         Raises:
-            StoreError: the folder cannot be read.
+            StoreError: the folder cannot be read, or a cell was found to be damaged only now and is set aside. So no
+                verdict goes by fewer rows than the plan has found.
         """
-        import pandas as pd
-        import pyarrow as pa
-
+        damaged_before = self.set_aside
         single = self.single_files()
-        read = {key: self._read_file(key) for key in cells if key in single}
-        found = {key: stored.rows for key, stored in read.items() if stored is not None}
-        try:
-            compacted = list(self.segments.rows(cells.keys() - found.keys()))
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"cannot read {self.folder}: {error}; run the same command again.") from error
-        tables = [
-            table.replace_schema_metadata(None) for table in (*found.values(), *compacted) if len(table)
-        ]
-        if not tables:
-            return empty_table()
-        rows = pa.concat_tables(tables).to_pandas()
-        places = {key: place for place, key in enumerate(cells)}
-        in_order = rows.iloc[rows["cell"].map(places).argsort(kind="stable")]
-        present = set(rows["cell"])
-        configs = pd.DataFrame(
-            [{"cell": key, **_columns(cell)} for key, cell in cells.items() if key in present]
-        )
-        joined: pd.DataFrame = in_order.merge(configs, on="cell", how="left")
-        return joined
+        read = {key: self.read_single(key) for key in cells if key in single}
+        tables = [stored.rows for stored in read.values() if stored is not None]
+        missing = {key for key in cells if read.get(key) is None}
+        for keys, rows in self.segments.rows(missing):
+            tables.append(rows)
+            missing -= keys
+        if missing and self.set_aside > damaged_before:
+            raise StoreError(
+                f"{self.damaged[-1]} is damaged: run the same command again, which runs its cells again."
+            )
+        with reading(self.folder):
+            return joined(tables, cells)
 
     def compact(self) -> None:
         """Gather the cells' files into segments when there are many; other processes may use the store meanwhile.
@@ -178,35 +190,64 @@ class Store:
         """
         if len(self.single_files()) < self.compact_at:
             return
-        try:
-            with self._lock:
-                self._gather()
-        except OSError as error:
-            raise cannot_write(self.folder, error) from error
+        with writing(self.folder), self._lock:
+            self._gather()
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary files of dead writers."""
-        for path in leftovers(self.folder):
-            path.unlink(missing_ok=True)
+        """Remove the temporary files of dead writers.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        check_real(self.folder)
+        with writing(self.folder):
+            for path in leftovers(self.folder):
+                path.unlink(missing_ok=True)
 
     def single_files(self) -> set[str]:
-        """The keys of the cells that have files of their own."""
-        return {path.stem for path in self.folder.glob("*.parquet") if _KEY.fullmatch(path.stem)}
+        """The keys of the cells that have files of their own.
+
+        Raises:
+            StoreError: the folder is a link, or cannot be listed.
+        """
+        check_real(self.folder)
+        with reading(self.folder):
+            return {match[1] for name in names_in(self.folder) if (match := _FILE.fullmatch(name))}
+
+    def read_single(self, key: str) -> StoredCell | None:
+        """The cell of that key in a file of its own; ``None`` when it has none, or a damaged one, which is set aside.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        path = self.path(key)
+        with reading(path):
+            try:
+                return read_cell(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except DamagedError as error:
+                self._set_aside(path, error)
+                return None
 
     def _gather(self) -> None:
         """Gather the cells' files into segments of a bounded size."""
         batch: dict[str, tuple[StoredCell, os.stat_result]] = {}
         size = 0
         for key in sorted(self.single_files()):
-            path = self.path(key)
-            with contextlib.suppress(FileNotFoundError):
-                state = path.stat()
-                if (stored := self._read_file(key)) is not None:
-                    batch[key] = stored, state
-                    size += stored.rows.nbytes
-            if size > _SEGMENT_BYTES:
+            try:
+                with reading(self.path(key)):
+                    state = os.lstat(self.path(key))
+                stored = self.read_single(key)
+            except StoreError:
+                continue  # Another process has gathered it, or it cannot be read now: then it stays as it is.
+            if stored is None:
+                continue
+            if batch and size + stored.rows.nbytes > _SEGMENT_BYTES:
                 self._seal(batch)
                 batch, size = {}, 0
+            batch[key] = stored, state
+            size += stored.rows.nbytes + _METADATA_BYTES
         if batch:
             self._seal(batch)
 
@@ -214,37 +255,31 @@ class Store:
         """Write a segment, then remove the files that are in it, except those that have been rewritten since."""
         cells = {key: stored for key, (stored, _) in batch.items()}
         metadata = {key: stored.metadata for key, stored in cells.items()}
-        self.segments.write([stored.rows for stored in cells.values()], metadata)
+        try:
+            self.segments.write([stored.rows for stored in cells.values()], metadata)
+        except DamagedError:
+            return  # The rows of a very large cell: they stay in their file.
         for key, (_, state) in batch.items():
             with contextlib.suppress(FileNotFoundError):
-                now = self.path(key).stat()
+                now = os.lstat(self.path(key))
                 if (now.st_ino, now.st_mtime_ns) == (state.st_ino, state.st_mtime_ns):
                     self.path(key).unlink()
 
-    def _read_file(self, key: str) -> StoredCell | None:
-        path = self.path(key)
-        try:
-            stored = read_cell(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror or error}.") from error
-        if stored is None:
-            self._set_aside(path)
-        return stored
-
-    def _set_aside(self, path: Path) -> None:
+    def _set_aside(self, path: Path, error: DamagedError) -> None:
         """Move a damaged file out of the way. If it cannot be moved, it stays and counts as missing all the same."""
-        self.set_aside += 1
-        with contextlib.suppress(OSError), self._lock:
-            aside = self.folder / ASIDE
-            aside.mkdir(exist_ok=True)
-            if not _KEY.fullmatch(path.stem) or read_cell(path) is None:
-                path.replace(aside / path.name)
+        place = None
+        with contextlib.suppress(OSError, MemoryError, DamagedError), self._lock:
+            if not self._is_sound(path):
+                place = set_aside(path)
+        self.damaged.append(place or path)
+        if place is None and os.path.lexists(path):
+            warnings.warn(
+                f"{path} counts as missing and cannot be moved away: {error}.", NormscopeWarning, stacklevel=2
+            )
 
-
-def _columns(cell: Cell) -> dict[str, Any]:
-    """The columns that a cell adds to its rows: its function and full configuration, tuples as JSON."""
-    config = dataclasses.asdict(cell.config)
-    texts = {name: json.dumps(value) if isinstance(value, tuple) else value for name, value in config.items()}
-    return {"function": cell.name, **texts}
+    def _is_sound(self, path: Path) -> bool:
+        """Whether another process has written a cell's file again since it was found to be damaged."""
+        try:
+            return bool(_FILE.fullmatch(path.name)) and read_cell(path) is not None
+        except DamagedError:
+            return False
