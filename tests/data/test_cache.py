@@ -200,6 +200,36 @@ def test_a_default_cache_that_cannot_be_written_gives_way_with_a_warning(folder,
     assert len(reads) == 1
 
 
+@pytest.mark.parametrize("home", [None, "/no/such/home", "/proc"])
+def test_a_home_that_is_missing_or_cannot_be_written_gives_way_to_the_substitute(folder, tmp_path, home):
+    folder.fill()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "tmp").mkdir()
+    code = (
+        "import pwd, sys\n"
+        "def unknown(user): raise KeyError(user)\n"
+        "pwd.getpwuid = unknown\n"
+        "from normscope import data\n"
+        "print(len(data.load('mnist').train_images))"
+    )
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("HOME", "NORMSCOPE_CACHE", "XDG_CACHE_HOME")
+    }
+    home_there = (
+        {} if home is None else {"HOME": home if os.getuid() or home != "/no/such/home" else "/proc/none"}
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path / "work",
+        env={**kept, **home_there, "TMPDIR": str(tmp_path / "tmp")},
+    )  # fmt: skip
+    assert ran.stdout == "12\n", ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "cannot be written, so" in ran.stderr
+    assert not list((tmp_path / "work").iterdir())
+
+
 def test_a_substitute_that_another_user_may_have_made_is_not_used(folder, unwritable_default, tmp_path):
     folder.fill()
     (tmp_path / "trap").mkdir()

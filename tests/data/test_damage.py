@@ -48,7 +48,7 @@ EVERY = pytest.mark.parametrize(
     "step",
     [
         pytest.param(1, marks=[pytest.mark.long, pytest.mark.faults], id="every bit"),
-        pytest.param(13, id="some"),
+        pytest.param(5, id="some"),
     ],
 )
 

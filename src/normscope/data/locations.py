@@ -77,8 +77,14 @@ def data_root() -> Path | None:
     value = os.environ.get("NORMSCOPE_DATA", "")
     if not value:
         return None
-    root = Path(value).expanduser()
-    if not os.path.isdir(root):
+    root = Path(os.path.expanduser(value))
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        is_folder = False
+    except OSError as error:
+        raise DataError(f"NORMSCOPE_DATA names {value!r}, which cannot be read ({error.strerror}).") from None
+    if not is_folder:
         raise DataError(
             f"NORMSCOPE_DATA names {value!r}, which is not a folder: name an existing one, or unset it."
         )
@@ -92,10 +98,13 @@ def cache_folders() -> tuple[Path, ...]:
     and, for machines where that cannot be written, a folder in the system's folder for temporary files.
     """
     if value := os.environ.get("NORMSCOPE_CACHE", ""):
-        return (Path(value).expanduser().absolute(),)
+        return (Path(os.path.expanduser(value)).absolute(),)
     import pooch
 
-    default = Path(pooch.os_cache("normscope"))
+    try:
+        default = Path(pooch.os_cache("normscope"))
+    except RuntimeError:  # there is no HOME, and no entry for this user
+        default = Path("~/.cache/normscope")
     try:
         substitute = Path(tempfile.gettempdir()) / f"normscope-{os.getuid()}"
     except OSError:  # no such folder can be written
