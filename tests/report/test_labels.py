@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
+from hostile import TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,3 +143,24 @@ def test_a_legend_of_long_names_is_inside_the_figure(names):
 
 def test_mathematics_of_a_papers_label_is_measured_as_it_is_set():
     assert width(r"$\lambda_{\max}$") < width(literal(r"$\lambda_{\max}$")) / 2
+
+
+def test_a_figure_with_every_hostile_name_is_drawn_and_shows_them_letter_by_letter():
+    names = [name for name in TEXTS.values() if name]
+    figure, texts = legend_of(names)
+    figure.axes[0].set_title(literal(shortened(TEXTS["long line"], 3.0, 10)))
+    labels = [literal(abbreviated(name, 1.7, 7.5)) for name in names]
+    figure.axes[0].set_yticks(range(len(labels)), labels)
+    with io.BytesIO() as file:
+        figure.savefig(file, format="svg")
+        drawn = ElementTree.fromstring(file.getvalue())
+    assert [as_drawn(text) for text in texts] == fitted(names)
+    assert not [one for one in drawn.iter() if one.tag.endswith(("script", "foreignObject", "image"))]
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name.startswith("long")])
+@pytest.mark.parametrize("shorten", [shortened, abbreviated])
+def test_a_name_of_100_000_letters_is_shortened(shorten, name):
+    short = shorten(TEXTS[name], 1.7, 7.5)
+    assert len(short) < 200
+    assert width(literal(short), 7.5) <= 1.7
