@@ -17,6 +17,7 @@ from pathlib import Path
 
 import processes
 import trial
+from conditions import Conditions
 
 from normscope.store import Store
 
@@ -24,7 +25,7 @@ KINDS = ("driver", "worker", "everyone", "compaction", "report")
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     ["pytest", "pandas", "pyarrow.parquet", "matplotlib.figure", "matplotlib.backends.backend_agg",
-     "matplotlib.backends.backend_svg", "normscope.cli", "rich.progress", "jinja2"]
+     "matplotlib.backends.backend_svg", "normscope.cli.commands", "rich.progress", "jinja2"]
 )  # fmt: skip
 _LONGEST_SECONDS = 120.0
 _EARLY = 0.2
@@ -50,6 +51,7 @@ class Run:
         arguments: the command line after the folder.
         command: the command line before the folder.
         largest_file: bytes that no file may exceed.
+        conditions: what the command meets when it begins.
         environment: variables for the new process.
     """
 
@@ -59,6 +61,7 @@ class Run:
         *arguments: str,
         command: Sequence[str] = ("reproduce", trial.ID, "--workers", "2", "--out"),
         largest_file: int | None = None,
+        conditions: Conditions | None = None,
         **environment: str,
     ) -> None:
         self.out = out
@@ -68,19 +71,37 @@ class Run:
         words = [*command, str(out), *arguments]
         variables = {"TRIAL_TRACES": str(self._traces), **environment}
         self._process = _FORKS.Process(
-            target=trial.run, args=(words, variables, self._scratch.name, largest_file)
+            target=trial.run, args=(words, variables, self._scratch.name, largest_file, conditions)
         )
         self._process.start()
 
     def end(self) -> subprocess.CompletedProcess[str]:
         """Wait for the process to end."""
         self._process.join(_LONGEST_SECONDS)
-        stdout, stderr = ((self._folder / name).read_text() for name in ("stdout", "stderr"))
+        stdout, stderr = ((self._folder / name).read_text(errors="replace") for name in ("stdout", "stderr"))
         return subprocess.CompletedProcess("normscope", self._process.exitcode, stdout, stderr)
 
     def begun(self) -> list[int]:
         """The starts of the cells that were begun, in order."""
         return [int(line) for line in self._traces.read_text().split()] if self._traces.exists() else []
+
+    def running(self) -> bool:
+        """Whether the process runs."""
+        return self._process.exitcode is None
+
+    def signal(self, *numbers: int) -> bool:
+        """Send the process signals, once the command handles them; false when the process has ended."""
+        self._wait(lambda: processes.catches(self._process.pid, signal.SIGTERM))
+        if self.running():
+            for number in numbers:
+                os.kill(self._process.pid, number)
+            return True
+        return False
+
+    def cells_children(self) -> list[int]:
+        """The processes that a cell with the fault ``lock`` or ``orphans`` has started."""
+        path = self._folder / "children"
+        return [int(word) for word in path.read_text().split()] if path.exists() else []
 
     def workers(self) -> list[int]:
         """Its worker processes."""

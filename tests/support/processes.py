@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,17 @@ def command(process: int) -> str:
         return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def catches(process: int, signal: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    try:
+        (caught,) = re.findall(
+            r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE
+        )
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return bool(int(caught, 16) >> (signal - 1) & 1)
 
 
 def _status(process: int) -> list[str]:

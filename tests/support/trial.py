@@ -8,9 +8,14 @@ import math
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from conditions import Conditions
 
 from normscope.protocol import FixedExperiment, Judgement, Rows, Scale, cell, claim, select
 
@@ -41,7 +46,13 @@ class TrialProfile:
 
 @cell(name="trial.count_from", version=1)
 def count_from(config: Number):
-    """A few rows that depend on the configuration only. The cell writes its start to the file ``TRIAL_TRACES``."""
+    """A few rows that depend on the configuration only. The cell writes its start to the file ``TRIAL_TRACES``.
+
+    With ``TRIAL_TALKS`` it prints what not every stream can show, and warns.
+    """
+    if os.environ.get("TRIAL_TALKS"):
+        print("\u2713")
+        warnings.warn("a cell's own warning", stacklevel=1)
     if traces := os.environ.get("TRIAL_TRACES"):
         with Path(traces).open("a") as file:
             file.write(f"{config.start}\n")
@@ -55,17 +66,33 @@ def count_from(config: Number):
 
 
 def _go_wrong(fault: str) -> None:
-    if fault == "exit":
+    if fault.endswith("exit"):
+        time.sleep(0.5 if fault.startswith("slow") else 0)
         os._exit(3)
     if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "hang":
         time.sleep(3600)
+    if fault in ("lock", "orphans"):
+        _start_children()
+    if fault == "lock":
+        (10**7) ** (10**7)  # keeps the interpreter's lock for minutes
+    if fault == "orphans":
+        os._exit(4)
     if fault == "memory":
         bytearray(2**50)
 
 
-@claim("sorted", "Roots grow.", "school", "the root of the last is above that of the first")
+def _start_children() -> None:
+    """A copy of this process, which has all of its pipes, and a program of its own."""
+    copy = os.fork()
+    if copy == 0:
+        time.sleep(3600)
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+    Path(os.environ["TRIAL_TRACES"]).with_name("children").write_text(f"{copy} {program.pid}")
+
+
+@claim("sorted", "Roots grow: √n < √(n + 1).", "school", "the root of the last is above that of the first")
 def grows(table):
     """Compares the first and the last number's root."""
     first, last = (select(table, start=start, index=0)["value"].item() for start in (CELLS - 2, CELLS - 1))
@@ -98,7 +125,11 @@ EXPERIMENT = experiment()
 
 
 def run(
-    arguments: Sequence[str], environment: Mapping[str, str], folder: str, largest_file: int | None
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: str,
+    largest_file: int | None,
+    conditions: Conditions | None = None,
 ) -> None:
     """``normscope`` with this experiment as the catalogue and a store that compacts at eight files; ends the process.
 
@@ -107,6 +138,7 @@ def run(
         environment: variables to set.
         folder: where ``stdout`` and ``stderr`` go.
         largest_file: bytes that no file may exceed.
+        conditions: what the command meets when it begins.
     """
     global EXPERIMENT
     from normscope import cli
@@ -124,4 +156,7 @@ def run(
     paper = Paper("trial", "A. Nobody", "Nobody", 2020, "Roots", "a school", "Roots grow.")
     catalogue.ENTRIES = (catalogue.Entry(ID, "roots of numbers", paper, "Fig. 1", module="trial"),)
     results_folder.Store = functools.partial(Store, compact_at=COMPACT_AT)
-    cli.main(arguments)
+    if conditions is not None:
+        conditions.apply()
+    sys.argv[1:] = arguments
+    cli.main(None)  # The process belongs to the command, as a user's does.

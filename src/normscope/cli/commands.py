@@ -10,6 +10,7 @@ import typer
 
 from normscope.cli import bench_norm, catalogue, clean, data, info, report, reproduce, sweep
 from normscope.cli.docstrings import help_of
+from normscope.cli.exit_status import ExitStatus
 from normscope.errors import InputError
 
 # The base class of the parser's errors. Depending on its version, typer contains the parser or imports the installed
@@ -61,14 +62,14 @@ def run(arguments: Sequence[str] | None) -> int:
         KeyboardInterrupt: the user has interrupted it.
     """
     try:
-        return app(arguments, standalone_mode=False) or 0
+        status: int = app(arguments, standalone_mode=False) or 0
     except _ParserError as error:
         raise InputError(error.format_message()) from error  # type: ignore[attr-defined]
     except typer.Abort:
         raise KeyboardInterrupt from None
     except SystemExit as end:
-        if isinstance(
-            end.__context__, BrokenPipeError
-        ):  # The parser takes any such error for one of the output.
-            raise end.__context__ from None
-        raise
+        broken = end.__context__  # The parser takes any broken pipe for the output's.
+        raise broken if isinstance(broken, BrokenPipeError) else end from None
+    if status == ExitStatus.INTERRUPTED:  # The parser has caught the exception.
+        raise KeyboardInterrupt
+    return status
