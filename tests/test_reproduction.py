@@ -151,11 +151,11 @@ def test_while_a_run_lasts_its_cells_are_noted_as_referred_to(ran, options, monk
     noted, run = [], runner.run
 
     def noting(plan, *rest):
-        noted.append(len(stored.referred_cells()))
+        noted.append(len(stored.unfinished_cells()))
         return run(plan, *rest)
 
     monkeypatch.setattr(runner, "run", noting)
     Reproduction([Searching()], options).run()
     assert noted[:ROUNDS] == [1, 2, 3]
-    assert not (stored.path / "unfinished.json").exists()
-    assert len(stored.referred_cells()) == ROUNDS
+    assert not stored.unfinished.exists()
+    assert len(stored.read().cells()) == ROUNDS

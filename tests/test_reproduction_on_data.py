@@ -1,6 +1,7 @@
 """Results on other data than the paper's: kept apart from the paper's own, and marked wherever they are shown."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from normscope import data, runner
-from normscope.errors import InputError
+from normscope.errors import InputError, NormscopeWarning
 from normscope.options import RunOptions
 from normscope.papers import catalogue, other_data
 from normscope.protocol import Scale, known_cell
@@ -18,6 +19,7 @@ from normscope.report import export
 from normscope.reproduction import Reproduction
 from normscope.results import ResultsFolder, page
 from normscope.results.cleaning import clean
+from normscope.results.contents import read_others
 from normscope.results.rebuilding import rebuild
 from normscope.runner.worker import run_and_store
 
@@ -30,6 +32,10 @@ def run_here(plan, store, observer, timeout, engine):
     for key, cell in plan.new.items():
         run_and_store(known_cell(cell.name), cell.config, key, store, {})
     return {}
+
+
+def chapters(folder):
+    return page.chapters(read_others(folder, (), judge=False), folder.scorecard.read())
 
 
 def run_trial(path, name=None, scale=Scale.QUICK):
@@ -65,8 +71,8 @@ def folder(finished_trial, tmp_path):
 def test_both_results_are_kept_and_every_row_names_its_data(folder):
     own, other = folder.runs_of(data_trial.ID)
     pinned = data.pinned(PICTURES)
-    assert set(own.read_table()[0]["data"]) == {"mnist5k"}
-    assert set(other.read_table()[0]["data"]) == {pinned}
+    assert set(own.read().table()["data"]) == {"mnist5k"}
+    assert set(other.read().table()["data"]) == {pinned}
     assert other.id == f"{data_trial.ID}@pictures-{pinned[-16:-8]}"
     rows = folder.scorecard.read()
     assert [(row["experiment"], row["data"], row["data_note"]) for row in rows] == [
@@ -82,7 +88,7 @@ def test_the_number_is_that_of_the_given_data(folder):
 
 
 def test_the_page_has_a_section_for_each_that_says_which_data(folder):
-    (chapter,) = page.chapters(folder)
+    (chapter,) = chapters(folder)
     own, other = chapter.sections
     assert (own.place, own.notes) == ("Fig. 0", ())
     assert other.place == f"Fig. 0 on {other.id.partition('@')[2]}"
@@ -103,7 +109,7 @@ def test_csv_and_latex_say_so(folder):
 
 def test_judging_again_gives_the_same_scorecard_and_page(folder):
     card, text = folder.scorecard.path.read_text(), folder.page.read_text()
-    results = rebuild(folder)
+    results = rebuild(folder).results
     assert [result.data_note for result in results] == ["", OWN_NOTE]
     assert folder.scorecard.path.read_text() == card
     assert folder.page.read_text() == text
@@ -125,15 +131,33 @@ def test_cleaning_calls_no_loader(folder, monkeypatch):
 
 def test_a_run_on_data_that_are_no_longer_there_can_still_be_shown(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("NORMSCOPE_CACHE", str(tmp_path / "empty"))
-    assert [result.id for result in rebuild(folder)] == [one.id for one in folder.runs_of(data_trial.ID)]
+    assert [result.id for result in rebuild(folder).results] == [
+        one.id for one in folder.runs_of(data_trial.ID)
+    ]
 
 
 def test_a_damaged_table_of_a_run_on_other_data_is_named_on_the_page(folder):
     other = folder.runs_of(data_trial.ID)[1]
     other.table.write_bytes(b"PAR1 torn")
-    (chapter,) = page.chapters(folder)
+    (chapter,) = chapters(folder)
     assert [section.id for section in chapter.sections] == [data_trial.ID]
-    assert chapter.absent == {other.id: "Fig. 0, its stored table cannot be read"}
+    assert chapter.absent == {other.id: "Fig. 0, its table was damaged (it is not a table)"}
+
+
+def test_a_table_under_another_data_sets_name_is_not_shown_and_nothing_is_written_elsewhere(folder):
+    own, other = folder.runs_of(data_trial.ID)
+    stray = folder.experiment(f"{data_trial.ID}@kmnist")
+    shutil.copytree(other.path, stray.path)
+    evil = folder.experiment(f"{data_trial.ID}@evil")
+    run = own.read()
+    evil.write_table(run.table(), dataclasses.replace(run.metadata, data="../../../evil"))
+    before = other.table.read_bytes()
+    with pytest.warns(NormscopeWarning, match="its table is that of"):
+        rebuilt = rebuild(folder)
+    assert [result.id for result in rebuilt.results] == [own.id, other.id]
+    assert set(rebuilt.absent) == {stray.id, evil.id}
+    assert other.table.read_bytes() == before
+    assert not list(folder.path.parent.parent.rglob("evil"))
 
 
 def test_python_takes_the_name_of_the_data(monkeypatch, tmp_path):

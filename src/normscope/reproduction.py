@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from normscope import data as datasets
 from normscope import runner, store
 from normscope.data.published import remark
-from normscope.errors import InputError
+from normscope.errors import DamagedError, InputError
 from normscope.options import RunOptions
 from normscope.papers import catalogue, other_data
 from normscope.papers.other_data import OnOtherData
@@ -127,7 +127,7 @@ class Reproduction:
     def plan(self, *, offline: bool = False) -> ReproductionPlan:
         """The first round that has new cells, as :meth:`run` would run it; earlier rounds' cells count as reused.
 
-        Planning changes nothing.
+        No cell runs and no result is written; but a damaged file of a cell is set aside, as whenever one is read.
 
         Args:
             offline: use the published digest of a data set that is not here, rather than download it.
@@ -165,14 +165,14 @@ class Reproduction:
             The results, in the experiments' order.
 
         Raises:
-            InputError: as for :meth:`plan`; when the results folder cannot be written or its scorecard is damaged.
+            InputError: as for :meth:`plan`; when the results folder cannot be written, or its scorecard cannot be read.
         """
         folder, observer = self.options.folder, observer or Observer()
         requests = [_Request(experiment) for experiment in self.experiments]
         failures: dict[str, str] = {}
         ran = False
         with store.shared_use(self._store.folder), contextlib.closing(self._engine):
-            folder.scorecard.read()  # a damaged one stops the run before it starts
+            self._check_folder()
             for plan in self._rounds(requests):
                 if plan.new:
                     ran = True
@@ -188,6 +188,18 @@ class Reproduction:
                 for result in results:
                     folder.experiment(result.id).remove_unfinished()
         return results
+
+    def _check_folder(self) -> None:
+        """Refuse, before it starts, a run whose results could not be written.
+
+        Raises:
+            InputError: the scorecard cannot be read now, or an experiment's folder is a link.
+        """
+        folder = self.options.folder
+        with contextlib.suppress(DamagedError):  # it is made again at the end
+            folder.scorecard.read()
+        for experiment in self.experiments:
+            folder.experiment(experiment.id).refuse_link()
 
     def _rounds(self, requests: Sequence[_Request], *, offline: bool = False) -> Iterator[Plan]:
         """One plan per round, with the cells that no earlier round had; the first round's even if it has none.

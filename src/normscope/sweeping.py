@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from normscope.data import unpinned
-from normscope.errors import InputError
+from normscope.errors import DamagedError, InputError
 from normscope.options import RunOptions
 from normscope.progress import watching
 from normscope.protocol import Result
 from normscope.reproduction import Reproduction
 from normscope.results import ExperimentFolder, ResultsFolder
+from normscope.results.stored_run import ForeignError
 from normscope.runner import Plan
 from normscope.sweep import Sweep, SweepExperiment
 
@@ -157,20 +158,32 @@ def prepared_sweep(name: str, options: RunOptions, **words: Any) -> Reproduction
 
 
 def _check_replaced(stored: ExperimentFolder, sweep: Sweep) -> None:
-    """Refuse to overwrite a stored sweep that has runs or probes which this one lacks."""
-    if not stored.table.exists():
+    """Refuse to overwrite a stored sweep that has runs or probes which this one lacks.
+
+    A damaged table does not say which runs it had: it is made again from the cells.
+    """
+    try:
+        run = stored.read()
+        experiment = None if run is None else run.experiment()
+    except DamagedError:
         return
-    experiment = stored.read_sweep()
+    except ForeignError as error:
+        raise InputError(
+            f"{stored.path} holds something else ({error}): choose another name for the sweep (--name)."
+        ) from error
     if experiment is None:
-        raise InputError(f"{stored.path} holds something else: choose another name for the sweep (--name).")
+        return
+    assert isinstance(experiment, SweepExperiment)
     old = experiment.sweep
 
     def runs(sweep: Sweep) -> set[Any]:
         # Of data with one name, only the present contents count: an edited data set takes the old one's place.
         data = unpinned(sweep.data)
-        return {dataclasses.replace(run, probes=(), data=data) for run in sweep.runs()}
+        first = dataclasses.replace(sweep, seeds=1)
+        return {dataclasses.replace(run, probes=(), data=data) for run in first.runs()}
 
-    if not (runs(old) <= runs(sweep) and set(old.probes) <= set(sweep.probes)):
+    is_contained = old.seeds <= sweep.seeds and runs(old) <= runs(sweep)
+    if not (is_contained and set(old.probes) <= set(sweep.probes)):
         raise InputError(
             f"{stored.path} holds another sweep, which this one would not contain: "
             "choose another name for this one (--name), or remove that folder."

@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from normscope.results import files
+
 pytestmark = pytest.mark.xdist_group("finished")  # one process of xdist makes the shared run
 
 
@@ -66,20 +68,46 @@ def test_an_export_that_cannot_be_written_gets_one_line_and_exit_two(folder, com
     assert out == ""
 
 
-def test_a_table_that_cannot_be_read_is_named_and_the_others_are_reported(folder, command):
+@pytest.mark.filterwarnings("always::normscope.errors.NormscopeWarning")
+def test_a_damaged_table_is_named_in_one_line_and_the_others_are_reported(folder, command):
     broken = folder / "chai2020.fig7" / "data.parquet"
     broken.parent.mkdir()
     broken.write_bytes(b"PAR1 torn")
-    status, out, _ = command("report", folder)
-    assert status == 0
-    assert "chai2020.fig7 (Fig. 7, its stored table cannot be read)" in " ".join(out.split())
+    status, out, complaints = command("report", folder)
+    assert status == 1
+    (line,) = complaints.splitlines()
+    assert line.startswith("normscope: warning: chai2020.fig7 is not on the page: its table was damaged")
+    assert "chai2020.fig7 (Fig. 7, its table was damaged" in " ".join(out.split())
     page = (folder / "report.html").read_text()
-    assert "its stored table cannot be read" in page
+    assert "its table was damaged" in page
     assert 'id="chai2020.fig6"' in page
 
 
-def test_where_no_table_can_be_read_the_first_is_named_and_the_exit_status_is_two(folder, command):
-    (folder / "chai2020.fig6" / "data.parquet").write_bytes(b"")
+@pytest.mark.filterwarnings("always::normscope.errors.NormscopeWarning")
+def test_where_the_only_table_is_damaged_no_verdict_stands(folder, command):
+    broken = folder / "chai2020.fig6" / "data.parquet"
+    content = bytearray(broken.read_bytes())
+    content[len(content) // 2] ^= 1
+    broken.write_bytes(content)
+    status, out, complaints = command("report", folder, "--csv", "-")
+    assert status == 1
+    assert "run `normscope reproduce chai2020.fig6` again" in complaints
+    assert {line["verdict"] for line in csv.DictReader(io.StringIO(out))} == {"not judged"}
+    assert {row["holds"] for row in json.loads((folder / "scorecard.json").read_text())} == {None}
+
+
+@pytest.mark.filterwarnings("always::normscope.errors.NormscopeWarning")
+def test_a_table_that_cannot_be_read_now_gets_one_line_and_exit_two(folder, command, monkeypatch):
+    before, read = (folder / "scorecard.json").read_bytes(), files.read_file
+
+    def refuse(path, *limit):
+        if path.suffix == ".parquet":
+            raise OSError(5, "Input/output error")
+        return read(path, *limit)
+
+    monkeypatch.setattr(files, "read_file", refuse)
     status, _, complaints = command("report", folder)
     assert status == 2
-    assert "is not a table of normscope's" in complaints
+    assert complaints.splitlines()[-1].startswith("normscope: chai2020.fig6: cannot read")
+    assert "Input/output error" in complaints.splitlines()[-1]
+    assert (folder / "scorecard.json").read_bytes() == before

@@ -223,13 +223,16 @@ def test_damaged_data_files_get_one_line_and_exit_two(command, tmp_path, damage)
     assert "train-images-idx3-ubyte" in errors
 
 
-def test_a_broken_scorecard_stops_the_run_before_it_starts(command, tmp_path):
-    (tmp_path / "scorecard.json").write_text("{")
-    status, _, errors = command(*FIG6, "--out", tmp_path)
-    assert (status, len(errors.strip().splitlines())) == (2, 1)
-    assert "scorecard.json" in errors
-    assert (tmp_path / "scorecard.json").read_text() == "{"
-    assert not cells(tmp_path)
+@pytest.mark.filterwarnings("always::normscope.errors.NormscopeWarning")
+def test_a_damaged_scorecard_is_set_aside_and_made_again(command, finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "runs")
+    (out / "scorecard.json").write_text("{")
+    status, _, errors = command(*FIG6, "--out", out)
+    assert status == 0
+    assert "warning: " in errors
+    assert "scorecard.json is not a scorecard as it was written" in errors
+    assert (out / "scorecard.json").read_bytes() == (finished / "scorecard.json").read_bytes()
+    assert (out / "_unreadable" / "scorecard.json").read_text() == "{"
 
 
 def test_a_dry_run_on_other_data_names_the_experiment_after_them(command, tmp_path):

@@ -5,12 +5,15 @@ import dataclasses
 import pytest
 import trial
 
-from normscope.errors import InputError
+from normscope.disk.aside import set_aside
+from normscope.errors import InputError, NormscopeWarning
 from normscope.papers import catalogue
 from normscope.protocol import Rows, Scale
-from normscope.results import ResultsFolder, RunMetadata
+from normscope.results import ResultsFolder, RunMetadata, files
 from normscope.results.cleaning import clean
 from normscope.store import StoreError, shared_use
+
+METADATA = RunMetadata(Scale.QUICK, {}, {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,19 +65,107 @@ def test_cells_stay_that_an_experiment_asks_for_in_any_round(folder):
 
 def test_cells_stay_that_a_stored_table_or_an_unfinished_run_names(folder):
     keep(folder, 3, 4, 5)
-    folder.experiment("mine").write_table(table_of(folder, 4), RunMetadata(Scale.QUICK, {}, {}))
+    folder.experiment("mine").write_table(table_of(folder, 4), METADATA)
     folder.experiment("other").write_unfinished(keep(folder, 5))
     clean(folder)
     assert folder.store.keys() == {*keep(folder, 4), *keep(folder, 5)}
 
 
-def test_a_damaged_table_stops_it_before_anything_is_removed(folder):
-    keep(folder, 3)
+def damage_table(folder):
+    stored = folder.experiment("mine")
+    stored.write_table(table_of(folder, 4), METADATA)
+    content = bytearray(stored.table.read_bytes())
+    content[len(content) // 2] ^= 1
+    stored.table.write_bytes(content)
+
+
+def set_table_aside(folder):
+    damage_table(folder)
+    set_aside(folder.experiment("mine").table)
+
+
+def link_folder(folder):
+    elsewhere = ResultsFolder(folder.path.parent / "elsewhere")
+    elsewhere.experiment("mine").write_table(table_of(folder, 4), METADATA)
+    folder.experiment("mine").path.symlink_to(elsewhere.experiment("mine").path)
+
+
+def put_another_programs_table(folder):
     folder.experiment("mine").path.mkdir()
-    folder.experiment("mine").table.write_bytes(b"torn")
-    with pytest.raises(InputError, match="is not a table"):
+    table_of(folder, 4).to_parquet(folder.experiment("mine").table)
+
+
+@pytest.mark.parametrize("spoil", [damage_table, set_table_aside, link_folder, put_another_programs_table])
+def test_while_a_table_cannot_be_read_every_cell_is_kept_and_the_table_named(folder, spoil):
+    kept = keep(folder, 3, 4, 5)
+    spoil(folder)
+    before = {path: path.lstat().st_mtime_ns for path in folder.path.rglob("*.parquet")}
+    for dry_run in (True, False, False):
+        with pytest.warns(NormscopeWarning, match="every cell is kept.*mine"):
+            assert clean(folder, dry_run=dry_run) == []
+    assert folder.store.keys() == set(kept)
+    assert {path: path.lstat().st_mtime_ns for path in before} == before
+
+
+def test_a_damaged_note_is_set_aside_and_every_cell_is_kept_until_its_run_has_ended(folder):
+    kept = keep(folder, 3, 4, 5)
+    stored = folder.experiment("mine")
+    stored.write_unfinished(kept[:1])
+    stored.unfinished.write_text("[torn")
+    with pytest.warns(NormscopeWarning, match="every cell is kept.*note of a run"):
+        clean(folder, dry_run=True)
+    assert stored.unfinished.exists()
+    for _ in range(2):
+        with pytest.warns(NormscopeWarning, match="every cell is kept.*note of a run"):
+            assert clean(folder) == []
+        assert [path.name for path in stored.set_aside_files()] == ["unfinished.json"]
+        assert folder.store.keys() == set(kept)
+    stored.remove_unfinished()
+    assert [removal.count for removal in clean(folder)] == [3]
+
+
+def test_a_note_that_cannot_be_read_now_keeps_every_cell_and_stays(folder, monkeypatch):
+    kept = keep(folder, 3)
+    stored = folder.experiment("mine")
+    stored.write_unfinished([])
+
+    def refuse(path, *limit):
+        raise OSError(5, "Input/output error") if path == stored.unfinished else FileNotFoundError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_file", refuse)
+        with pytest.warns(NormscopeWarning, match="cannot read .*unfinished.json: Input/output error"):
+            clean(folder)
+    assert stored.unfinished.exists()
+    assert folder.store.keys() == set(kept)
+
+
+def test_what_was_set_aside_goes_once_it_has_been_made_again(folder):
+    keep(folder, 0, 4)
+    set_table_aside(folder)
+    (folder.path / "_unreadable").mkdir()
+    (folder.path / "_unreadable" / "scorecard.json").write_text("torn")
+    folder.experiment("mine").write_table(table_of(folder, 4), METADATA)
+    (removal,) = clean(folder)
+    assert (removal.what, removal.count) == ("damaged files among the reports", 2)
+    assert clean(folder) == []
+
+
+def test_nothing_is_removed_through_a_link(folder, tmp_path_factory):
+    keep(folder, 0)
+    mine = tmp_path_factory.mktemp("mine")
+    (mine / "data.parquet").write_text("precious")
+    (mine / ".data.parquet.0123456789abcdef.tmp").write_text("precious")
+    folder.experiment("p.fig1").path.mkdir()
+    for link in ("_unreadable", "p.fig1/_unreadable", "linked"):
+        (folder.path / link).symlink_to(mine)
+    folder.experiment("p.fig1").write_table(table_of(folder, 0), METADATA)
+    with pytest.warns(NormscopeWarning, match="linked: it is a link"):
         clean(folder)
-    assert folder.store.keys() == set(keep(folder, 3))
+    assert sorted(path.name for path in mine.iterdir()) == [
+        ".data.parquet.0123456789abcdef.tmp",
+        "data.parquet",
+    ]
 
 
 def test_a_folder_that_a_run_is_using_is_left_alone(folder):

@@ -2,19 +2,21 @@
 
 import dataclasses
 import importlib
+import shutil
 
 import pandas as pd
 import pytest
 import trial
 
-from normscope.errors import InputError
+from normscope.errors import InputError, NormscopeWarning
 from normscope.options import RunOptions
 from normscope.papers import catalogue
 from normscope.protocol import COLUMNS, Scale, empty_table
 from normscope.reproduction import Reproduction
-from normscope.results import ResultsFolder, RunMetadata
+from normscope.results import ResultsFolder, RunMetadata, files
 from normscope.results.cleaning import clean
 from normscope.results.rebuilding import rebuild
+from normscope.results.scorecard import unjudged
 from normscope.sweep import Sweep
 from normscope.sweep.training_cell import train_network
 
@@ -29,7 +31,7 @@ def folder(tmp_path):
 
 
 def test_a_result_has_what_was_stored_and_its_claims_are_judged_anew(folder):
-    (result,) = rebuild(folder)
+    (result,) = rebuild(folder).results
     assert (result.id, result.scale, result.notes) == ("chai2020.fig6", "laptop", ("Read this.",))
     assert (result.settings, result.failures) == ({"data": "digits"}, {"a cell": "slow"})
     assert {row["holds"] for row in folder.scorecard.read()} == {None}
@@ -40,18 +42,130 @@ def test_results_come_in_the_catalogues_order_and_sweeps_last(folder):
     sweep = RunMetadata(Scale.QUICK, {}, {}, sweep=Sweep.of("lenet").to_json())
     folder.experiment("a-sweep").write_table(empty_table(), sweep)
     folder.experiment("chai2020.channel_scaling").write_table(empty_table(), METADATA)
-    ids = [result.id for result in rebuild(folder)]
+    ids = [result.id for result in rebuild(folder).results]
     assert ids == ["chai2020.channel_scaling", "chai2020.fig6", "a-sweep"]
 
 
-def test_what_cannot_be_read_is_left_out_unless_nothing_else_is_there(folder):
-    torn = folder.experiment("chai2020.fig7")
-    torn.path.mkdir()
-    torn.table.write_bytes(b"torn")
-    assert [result.id for result in rebuild(folder)] == ["chai2020.fig6"]
-    folder.experiment("chai2020.fig6").table.unlink()
-    with pytest.raises(InputError, match=r"fig7/data\.parquet is not a table"):
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def judged_row(id, **changes):
+    """A row of an earlier run whose claim held."""
+    return {
+        "experiment": id, "claim": "a", "text": "t", "source": "s", "expected": "e", "measured": {"x": 1.0},
+        "holds": True, "verdict": "holds", "interval": {}, "reason": "", "scale": "quick", "seeds": 3,
+        "data": "mnist5k", "data_note": "", **changes,
+    }  # fmt: skip
+
+
+def test_a_damaged_table_is_set_aside_and_its_verdicts_are_taken_back(folder):
+    damaged = folder.experiment("chai2020.fig7")
+    damaged.write_table(empty_table(), METADATA)
+    flip(damaged.table)
+    folder.scorecard.write([judged_row(damaged.id), judged_row("chai2020.fig8")])
+    with pytest.warns(
+        NormscopeWarning, match=r"chai2020\.fig7 is not on the page: its table was damaged.*_unreadable"
+    ):
+        rebuilt = rebuild(folder)
+    assert [result.id for result in rebuilt.results] == ["chai2020.fig6"]
+    assert rebuilt.is_damaged
+    assert (damaged.path / "_unreadable" / "data.parquet").exists()
+    rows = {row["experiment"]: row for row in folder.scorecard.read()}
+    why = "its table was damaged: run `normscope reproduce chai2020.fig7` again"
+    assert rows[damaged.id] == unjudged(judged_row(damaged.id), why)
+    assert rows["chai2020.fig8"] == judged_row("chai2020.fig8")
+    assert "Fig. 7, its table was damaged" in folder.page.read_text()
+
+
+def test_until_a_damaged_table_is_made_again_every_report_says_so(folder):
+    damaged = folder.experiment("chai2020.fig7")
+    damaged.write_table(empty_table(), METADATA)
+    flip(damaged.table)
+    for _ in range(2):
+        with pytest.warns(NormscopeWarning, match="chai2020"):
+            rebuilt = rebuild(folder)
+        assert rebuilt.is_damaged
+        assert {row["verdict"] for row in rebuilt.rows if row["experiment"] == damaged.id} == {"not judged"}
+    damaged.write_table(empty_table(), METADATA)
+    assert not rebuild(folder).is_damaged
+
+
+def test_a_table_that_cannot_be_read_now_stays_with_its_verdicts(folder, monkeypatch):
+    other = folder.experiment("chai2020.fig7")
+    other.write_table(empty_table(), METADATA)
+    folder.scorecard.write([judged_row(other.id)])
+    read = files.read_file
+
+    def refuse(path, *limit):
+        if path == other.table:
+            raise OSError(5, "Input/output error")
+        return read(path, *limit)
+
+    monkeypatch.setattr(files, "read_file", refuse)
+    with pytest.warns(NormscopeWarning, match="Input/output error"):
+        rebuilt = rebuild(folder)
+    assert [result.id for result in rebuilt.results] == ["chai2020.fig6"]
+    assert "Input/output error" in rebuilt.unreadable
+    assert not rebuilt.is_damaged
+    assert judged_row(other.id) in folder.scorecard.read()
+    assert other.table.exists()
+
+
+def test_a_damaged_scorecard_is_set_aside_and_made_again_from_the_tables(folder):
+    rebuild(folder)
+    rows = folder.scorecard.read()
+    flip(folder.scorecard.path)
+    with pytest.warns(
+        NormscopeWarning, match="scorecard.json is not a scorecard as it was written.*made again"
+    ):
+        assert rebuild(folder).rows == rows
+    assert (folder.path / "_unreadable" / "scorecard.json").exists()
+
+
+def test_a_run_makes_a_damaged_scorecard_again_from_all_tables_and_takes_back_lost_verdicts(folder):
+    rebuild(folder)
+    rows = folder.scorecard.read()
+    lost = folder.experiment("chai2020.fig7")
+    lost.write_table(empty_table(), METADATA)
+    flip(lost.table)
+    flip(folder.scorecard.path)
+    without_cells = dataclasses.replace(trial.EXPERIMENT, list_cells=lambda profile: [])
+    with pytest.warns(NormscopeWarning) as warned:
+        Reproduction([without_cells], RunOptions(folder)).run()
+    assert len(warned) == 2
+    found = folder.scorecard.read()
+    assert [row for row in found if row["experiment"] == "chai2020.fig6"] == rows
+    assert {row["experiment"] for row in found} == {"chai2020.fig6", lost.id, trial.ID}
+    assert {row["verdict"] for row in found if row["experiment"] == lost.id} == {"not judged"}
+
+
+def test_links_are_replaced_and_what_they_lead_to_is_neither_read_nor_written(folder, tmp_path):
+    private = tmp_path / "private"
+    private.write_text("<svg>private</svg>")
+    (tmp_path / "outside").mkdir()
+    stored = folder.experiment("chai2020.fig6")
+    links = [folder.page, folder.scorecard.path, stored.figure, stored.bitmap]
+    for link in links:
+        link.symlink_to(private)
+    folder.experiment("chai2020.fig8").path.symlink_to(tmp_path / "outside")
+    with pytest.warns(NormscopeWarning, match="link"):
         rebuild(folder)
+    assert private.read_text() == "<svg>private</svg>"
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert not any(link.is_symlink() for link in links)
+    assert "private" not in folder.page.read_text()
+    assert "it is a link, which is not followed" in folder.page.read_text()
+
+
+def test_a_folder_of_something_else_is_refused_and_nothing_in_it_is_moved(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "data.parquet").write_bytes(b"PAR1 of another program, torn")
+    with pytest.raises(InputError, match="holds no results that can be read: of mine, its table was damaged"):
+        rebuild(ResultsFolder(tmp_path))
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "data.parquet"]
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
@@ -70,6 +184,7 @@ def test_reading_a_folder_imports_no_module_that_one_of_its_files_names(folder, 
     stored = folder.experiment("a-sweep")
     stored.write_table(table_of(sweep), RunMetadata(Scale.QUICK, {}, {}, sweep=sweep.to_json()))
 
+    shutil.rmtree(folder.experiment("chai2020.fig6").path)
     rebuild(folder)
     clean(folder)
     without_cells = dataclasses.replace(trial.EXPERIMENT, list_cells=lambda profile: [])
@@ -92,6 +207,7 @@ def table_of(sweep):
             "cell": "a",
             "function": train_network.name,
             **dataclasses.asdict(run),
+            "probes": "[]",
         }
         for run in sweep.runs()
     ]

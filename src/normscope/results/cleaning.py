@@ -3,23 +3,34 @@
 Removed are cells that no experiment refers to, older copies of cells, damaged files that were set aside, and files that
 killed processes left half-written. This file decides which cells are referred to; :mod:`normscope.store.pruning`
 removes the others.
+
+A table or a note that cannot be read may refer to any cell. Then every cell stays, and a warning names the file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from normscope import data
-from normscope.disk.atomic import leftovers
-from normscope.errors import DataError, InputError
+from normscope.disk.aside import ASIDE, set_aside
+from normscope.disk.reading import is_real_folder, names_in
+from normscope.errors import DamagedError, DataError, InputError, NormscopeWarning, printable
 from normscope.papers import catalogue
-from normscope.papers.catalogue import Entry
-from normscope.papers.other_data import OnOtherData
+from normscope.papers.other_data import SEPARATOR, OnOtherData
 from normscope.protocol import Cell, Experiment, Scale, empty_table
+from normscope.results.contents import Contents, read_run
 from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.folder import ResultsFolder
 from normscope.store import Store, exclusive_use
 from normscope.store.pruning import Removal, clean_store, remove_files
+
+_LOST_NOTE = (
+    "the note of a run that has not ended was damaged: run it again, or remove its folder _unreadable"
+)
 
 
 def clean(folder: ResultsFolder, *, dry_run: bool = False) -> list[Removal]:
@@ -36,7 +47,7 @@ def clean(folder: ResultsFolder, *, dry_run: bool = False) -> list[Removal]:
         What was, or would be, removed, by kind.
 
     Raises:
-        InputError: when the folder holds no results or a damaged table, or cannot be written.
+        InputError: when the folder holds no results, or cannot be read or written.
         StoreError: when a run is using the folder.
     """
     if not (folder.experiments() or folder.store.keys()):
@@ -48,32 +59,93 @@ def clean(folder: ResultsFolder, *, dry_run: bool = False) -> list[Removal]:
 
 
 def _clean(folder: ResultsFolder, *, dry_run: bool) -> list[Removal]:
-    removals = clean_store(folder.store, _referred_cells(folder), dry_run=dry_run)
-    places = [folder.path, *(stored.path for stored in folder.experiments())]
-    dead = (path for place in places for path in leftovers(place))
-    rest = remove_files("leftovers of dead writers among the reports", dead, dry_run=dry_run)
-    return [*removals, rest] if rest.count else removals
-
-
-def _referred_cells(folder: ResultsFolder) -> set[str]:
-    keys = {key for stored in folder.experiments() for key in stored.referred_cells()}
-    for entry in catalogue.ENTRIES:
-        for stored in folder.runs_of(entry.id):
-            keys |= _cells_at_any_scale(stored, entry, folder.store)
-    return keys
-
-
-def _cells_at_any_scale(stored: ExperimentFolder, entry: Entry, store: Store) -> set[str]:
-    """The keys of all cells that a paper's experiment asks for, on the data of its folder."""
+    stored = folder.experiments()
+    referred, others, doubts = _referred_by(stored, dry_run=dry_run)
+    if doubts:
+        named = "; ".join(f"{printable(id)}: {printable(why)}" for id, why in doubts.items())
+        warnings.warn(
+            f"every cell is kept, since what cannot be read may refer to any ({named}).",
+            NormscopeWarning,
+            stacklevel=2,
+        )
+        referred = folder.store.keys()
+    else:
+        for experiment in [*(entry.load() for entry in catalogue.ENTRIES), *others]:
+            referred |= _cells_at_any_scale(experiment, folder.store)
+    removals = clean_store(folder.store, referred, dry_run=dry_run)
     try:
-        experiment = stored.read_paper(entry)
-        if isinstance(experiment, OnOtherData) and not experiment.is_here():
+        rest = [
+            remove_files("leftovers of dead writers among the reports", folder.leftovers(), dry_run=dry_run),
+            remove_files(
+                "damaged files among the reports", _needless(folder, stored, doubts), dry_run=dry_run
+            ),
+        ]
+    except OSError as error:
+        raise InputError(f"cannot clean {folder}: {error.strerror or error}.") from error
+    return [*removals, *(removal for removal in rest if removal.count)]
+
+
+def _referred_by(
+    folders: Sequence[ExperimentFolder], *, dry_run: bool
+) -> tuple[set[str], list[Experiment], dict[str, str]]:
+    """What the experiments' folders refer to.
+
+    Returns:
+        The keys of their cells; the experiments on other data than the paper's; and the folders that may refer to any
+        cell, each with the reason.
+    """
+    keys: set[str] = set()
+    others: list[Experiment] = []
+    contents = Contents()
+    for stored in folders:
+        with contents.noting(stored.id):
+            if (run := read_run(stored)) is not None:
+                keys |= run.cells()
+                if SEPARATOR in stored.id:
+                    with contextlib.suppress(InputError):
+                        others.append(run.experiment())
+            keys |= _waited_for(stored, dry_run=dry_run)
+    return keys, others, {id: fault.why for id, fault in contents.faults.items()}
+
+
+def _waited_for(stored: ExperimentFolder, *, dry_run: bool) -> set[str]:
+    """The cells of a run that has not ended. A damaged note of one is set aside.
+
+    Raises:
+        InputError: the note is damaged, or was, and its run has not ended since; or it cannot be read now.
+    """
+    if any(path.name.startswith(stored.unfinished.name) for path in stored.set_aside_files()):
+        raise InputError(_LOST_NOTE)
+    try:
+        return stored.unfinished_cells()
+    except DamagedError:
+        if not dry_run:
+            set_aside(stored.unfinished)
+        raise InputError(_LOST_NOTE) from None
+
+
+def _needless(
+    folder: ResultsFolder, stored: Sequence[ExperimentFolder], doubts: Collection[str]
+) -> Iterator[Path]:
+    """The files that were set aside and that nothing waits for: those whose content has been made again."""
+    aside = folder.path / ASIDE
+    if is_real_folder(aside):
+        yield from (aside / name for name in names_in(aside))
+    for one in stored:
+        if one.id not in doubts:
+            yield from one.set_aside_files()
+
+
+def _cells_at_any_scale(experiment: Experiment, store: Store) -> set[str]:
+    """The keys of all cells that a paper's experiment asks for, on its data."""
+    if not isinstance(experiment, OnOtherData):
+        return {key for scale in Scale for key in _cells_of(experiment, scale, store)}
+    try:
+        if not experiment.is_here():
             return set()
         return {key for scale in Scale for key in _cells_of(experiment, scale, store)}
     except (InputError, DataError):
-        if stored.id == entry.id:
-            raise
-        return set()  # no table yet, or the data set has gone: what the folder itself refers to is kept
+        return set()  # the data set has gone: what the folder itself refers to is kept
 
 
 def _cells_of(experiment: Experiment, scale: Scale, store: Store) -> set[str]:

@@ -3,74 +3,56 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Collection, Mapping, Sequence
+import io
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from normscope.errors import InputError
-from normscope.papers.catalogue import Entry
-from normscope.papers.other_data import moved
-from normscope.protocol import Experiment, Scale
-from normscope.results.files import write_file, write_text
-from normscope.sweep import Sweep, SweepExperiment
+from normscope.disk.aside import ASIDE
+from normscope.disk.reading import is_real_folder, names_in, refuse_link
+from normscope.disk.sealing import parse_json, sealed_json, unsealed_json
+from normscope.disk.tables import table_bytes
+from normscope.disk.values import is_text_list
+from normscope.errors import DamagedError
+from normscope.results.files import is_there, read, reading, remove_file, write_file
+from normscope.results.run_metadata import RunMetadata
+from normscope.results.stored_run import ForeignError, StoredRun, read_run
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_METADATA = b"normscope"
+_MOST_TABLE_BYTES = 2**31
+_MOST_NOTE_BYTES = 2**27
+_MOST_FIGURE_BYTES = 2**26
 
 
 @dataclasses.dataclass(frozen=True)
-class RunMetadata:
-    """What is stored with a table about the run that filled it.
+class DrawnFigure:
+    """A figure as the bytes of an SVG file and of a PNG file; ``None`` for a file that is not there."""
 
-    Attributes:
-        scale: the scale of the run.
-        settings: the experiment's settings at that scale, in words.
-        failures: the cells that failed, each with its error.
-        notes: sentences that a reader of the table should know.
-        sweep: a user's sweep as :meth:`normscope.sweep.Sweep.to_json` gives it; ``None`` for a paper's experiment.
-        data: the data sets that the cells read, with commas between; empty in older tables.
-        data_note: as in :class:`normscope.protocol.Result`.
-    """
-
-    scale: Scale
-    settings: Mapping[str, str]
-    failures: Mapping[str, str]
-    notes: Sequence[str] = ()
-    sweep: Mapping[str, Any] | None = None
-    data: str = ""
-    data_note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The metadata as JSON values; a paper's experiment has no entry ``sweep``."""
-        fields = dataclasses.asdict(self)
-        if self.sweep is None:
-            del fields["sweep"]
-        return fields
+    svg: bytes | None = None
+    png: bytes | None = None
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> RunMetadata:
-        """The metadata that :meth:`to_json` gave; entries that this version does not know are ignored.
+    def of(cls, figure: Figure, salt: str) -> DrawnFigure:
+        """A figure drawn; equal figures give equal bytes.
 
-        Raises:
-            KeyError, TypeError, ValueError: when ``fields`` are not such metadata.
+        Args:
+            figure: the figure.
+            salt: what the names within the SVG file are made from: the experiment's name.
         """
-        return cls(
-            Scale(fields["scale"]),
-            dict(fields["settings"]),
-            dict(fields["failures"]),
-            tuple(fields.get("notes", ())),
-            fields.get("sweep"),
-            str(fields.get("data", "")),
-            str(fields.get("data_note", "")),
-        )
+        import matplotlib as mpl
+
+        svg, png = io.BytesIO(), io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": salt}):
+            figure.savefig(svg, format="svg", metadata={"Date": None})
+        figure.savefig(png, format="png", dpi=150)
+        return cls(svg.getvalue(), png.getvalue())
 
 
 class ExperimentFolder:
-    """The folder of one experiment in a results folder.
+    """The folder of one experiment in a results folder. It is used only if it is a folder itself, not a link.
 
     Args:
         path: the folder; it is created when something is written.
@@ -80,6 +62,7 @@ class ExperimentFolder:
         table: the path of the table, ``data.parquet``.
         figure: the path of the figure as ``figure.svg``.
         bitmap: the path of the same figure as ``figure.png``.
+        unfinished: the path of the note of a run that has not ended, ``unfinished.json``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,99 +70,90 @@ class ExperimentFolder:
         self.table = path / "data.parquet"
         self.figure = path / "figure.svg"
         self.bitmap = path / "figure.png"
-        self._unfinished = path / "unfinished.json"
+        self.unfinished = path / "unfinished.json"
 
     def exists(self) -> bool:
-        """Whether the folder holds a table, or the note of a run that has not ended."""
-        return self.table.exists() or self._unfinished.exists()
+        """Whether the folder holds a table, the note of a run that has not ended, or one that was set aside.
+
+        Raises:
+            CannotReadError: the system does not say.
+        """
+        return is_there(self.table) or is_there(self.unfinished) or bool(self.set_aside_files())
+
+    def set_aside_files(self) -> list[Path]:
+        """The damaged tables and notes of this experiment that were set aside.
+
+        Raises:
+            CannotReadError: the folder cannot be listed.
+        """
+        aside = self.path / ASIDE
+        with reading(aside):
+            names = names_in(aside) if is_real_folder(aside) else []
+        ours = (self.table.name, self.unfinished.name)
+        return [aside / name for name in names if name.startswith(ours)]
+
+    def refuse_link(self) -> None:
+        """Refuse a folder that is a link, since it may lead out of the results folder.
+
+        Raises:
+            InputError: it is one, or the system does not say.
+        """
+        with reading(self.path):
+            refuse_link(self.path)
 
     def write_table(self, table: pd.DataFrame, metadata: RunMetadata) -> None:
-        """Write the table as Parquet, with the metadata of its run in the file.
+        """Write the table as Parquet, with the metadata of its run and a checksum of the whole in the file.
 
         Raises:
             InputError: when the file cannot be written.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        arrow = pa.Table.from_pandas(table, preserve_index=False)
-        ours = {_METADATA: json.dumps(metadata.to_json()).encode()}
-        arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **ours})
-        write_file(self.table, lambda file: pq.write_table(arrow, file))
+        content = table_bytes(pa.Table.from_pandas(table, preserve_index=False), metadata.to_json())
+        self._write(self.table, content)
 
-    def read_table(self) -> tuple[pd.DataFrame, RunMetadata]:
-        """The table and the metadata of its run.
+    def read(self) -> StoredRun | None:
+        """The table and the metadata of its run, verified; ``None`` when there is no table.
 
         Raises:
-            InputError: when the file cannot be read or was not written by :meth:`write_table`.
+            DamagedError: the file is not what was written, or something else than a file is there.
+            ForeignError: another program wrote the file, or the folder is a link.
+            CannotReadError: the system refuses now, or there is too little memory.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        metadata = self.read_metadata()
+        self._refuse_to_follow()
         try:
-            return pq.ParquetFile(self.table).read().to_pandas(), metadata
-        except (pa.ArrowException, OSError) as error:
-            raise self._not_a_table() from error
-
-    def read_metadata(self) -> RunMetadata:
-        """The metadata of the table's run; the rows are not read.
-
-        Raises:
-            InputError: when the file cannot be read or was not written by :meth:`write_table`.
-        """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return RunMetadata.from_json(json.loads(pq.read_schema(self.table).metadata[_METADATA]))
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-            raise self._not_a_table() from error
-
-    def read_paper(self, entry: Entry) -> Experiment:
-        """The paper's experiment whose table this is, on the data set that the table names.
-
-        Raises:
-            InputError: when the table of a run on other data cannot be read.
-        """
-        experiment = entry.load()
-        return experiment if self.id == entry.id else moved(experiment, self.read_metadata().data)
-
-    def read_sweep(self) -> SweepExperiment | None:
-        """The user's sweep whose table this is; ``None`` when there is no such table or it cannot be read.
-
-        The modules of networks and norms that the sweep names are not imported.
-
-        Raises:
-            InputError: when another version of normscope wrote the table.
-        """
-        try:
-            words = self.read_metadata().sweep
-        except InputError:
+            with reading(self.table):
+                return read_run(self.id, read(self.table, _MOST_TABLE_BYTES))
+        except FileNotFoundError:
             return None
-        try:
-            return None if words is None else SweepExperiment(self.id, Sweep.from_json(words))
-        except (TypeError, AttributeError) as error:
-            raise InputError(
-                f"{self.table} was written by another version of normscope: run its sweep again."
-            ) from error
 
-    def write_figure(self, figure: Figure) -> None:
-        """Write the figure as SVG and as PNG; equal figures give equal bytes.
+    def write_figure(self, figure: DrawnFigure) -> None:
+        """Write the figure's files; remove one of an earlier run that this figure lacks.
 
         Raises:
-            InputError: when a file cannot be written.
+            InputError: when a file cannot be written or removed.
         """
-        import matplotlib as mpl
+        for path, content in ((self.figure, figure.svg), (self.bitmap, figure.png)):
+            if content is None:
+                remove_file(path)
+            else:
+                self._write(path, content)
 
-        with mpl.rc_context({"svg.hashsalt": self.id}):
-            write_file(self.figure, lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
-        write_file(self.bitmap, lambda file: figure.savefig(file, format="png", dpi=150))
+    def read_figure(self) -> DrawnFigure:
+        """The figure as it is stored.
 
-    def remove_figure(self) -> None:
-        """Remove the figure of an earlier run, when this run has too few rows to draw one."""
+        Raises:
+            DamagedError: something else than a file is in its place, or the file is too large.
+            CannotReadError: the system refuses now.
+        """
+        self._refuse_to_follow()
+        found: list[bytes | None] = []
         for path in (self.figure, self.bitmap):
-            path.unlink(missing_ok=True)
+            try:
+                found.append(read(path, _MOST_FIGURE_BYTES))
+            except FileNotFoundError:
+                found.append(None)
+        return DrawnFigure(*found)
 
     def write_unfinished(self, keys: Collection[str]) -> None:
         """Note the cells of a run before it starts, so that they count as referred to until its table is written.
@@ -190,40 +164,42 @@ class ExperimentFolder:
         Raises:
             InputError: when the file cannot be written.
         """
-        write_text(self._unfinished, json.dumps(list(keys)))
+        self._write(self.unfinished, sealed_json({"cells": list(keys)}))
 
     def remove_unfinished(self) -> None:
-        """Remove the note of :meth:`write_unfinished`, since the table now names the cells."""
-        self._unfinished.unlink(missing_ok=True)
-
-    def referred_cells(self) -> set[str]:
-        """The keys of the cells that this folder refers to: those of its table and those of a run that has not ended.
+        """Remove the note of :meth:`write_unfinished`, since the table now names the cells; damaged ones, too.
 
         Raises:
-            InputError: when one of the two files is damaged.
+            InputError: when a file cannot be removed.
         """
-        return self._unfinished_cells() | self._cells_of_table()
+        remove_file(self.unfinished)
+        for path in self.set_aside_files():
+            if path.name.startswith(self.unfinished.name):
+                remove_file(path)
 
-    def _unfinished_cells(self) -> set[str]:
-        if not self._unfinished.exists():
-            return set()
+    def unfinished_cells(self) -> set[str]:
+        """The keys of the cells that a run waits for which has not ended.
+
+        Raises:
+            DamagedError: the note is not what was written, or something else than a file is there.
+            CannotReadError: the system refuses now.
+        """
         try:
-            return set(json.loads(self._unfinished.read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{self._unfinished} is damaged; run its experiment again.") from error
-
-    def _cells_of_table(self) -> set[str]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if not self.table.exists():
+            content = read(self.unfinished, _MOST_NOTE_BYTES)
+        except FileNotFoundError:
             return set()
-        self.read_metadata()
-        try:
-            rows = pq.ParquetFile(self.table).read(columns=["cell"])
-        except (pa.ArrowException, OSError) as error:
-            raise self._not_a_table() from error
-        return set(rows["cell"].unique().to_pylist()) if "cell" in rows.column_names else set()
+        keys = parse_json(content)
+        if not isinstance(keys, list):  # a list was written before there were checksums
+            keys = unsealed_json(content).get("cells")
+        if not is_text_list(keys):
+            raise DamagedError("it names no cells")
+        return set(keys)
 
-    def _not_a_table(self) -> InputError:
-        return InputError(f"{self.table} is not a table of normscope's; run its experiment again.")
+    def _refuse_to_follow(self) -> None:
+        with reading(self.path):
+            if self.path.is_symlink():
+                raise ForeignError("it is a link, which is not followed: put the folder itself there")
+
+    def _write(self, path: Path, content: bytes) -> None:
+        self.refuse_link()
+        write_file(path, lambda file: file.write(content))

@@ -8,12 +8,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock
-
-from normscope.disk.atomic import check_writable, leftovers
+from normscope.disk.aside import ASIDE
+from normscope.disk.atomic import check_writable, leftovers, make_folder
+from normscope.disk.locks import WaitingLock
 from normscope.papers.other_data import base_of
 from normscope.results.experiment_folder import ExperimentFolder
-from normscope.results.files import cannot_write
+from normscope.results.files import CannotReadError, cannot_write, reading
 from normscope.results.scorecard import Scorecard
 from normscope.store import Store
 
@@ -23,6 +23,8 @@ _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 class ResultsFolder:
     """A results folder and its parts. Nothing is read or created until a method needs it.
+
+    The folder's own path may be a link. Below it no link is followed.
 
     Args:
         path: the folder; by default ``normscope-runs`` in the working directory.
@@ -47,11 +49,17 @@ class ResultsFolder:
         return ExperimentFolder(self.path / id)
 
     def experiments(self) -> list[ExperimentFolder]:
-        """The experiments' folders that hold a table or the note of an unfinished run, by name."""
-        if not self.path.is_dir():
-            return []
-        folders = (ExperimentFolder(path) for path in sorted(self.path.iterdir()) if path.is_dir())
-        return [folder for folder in folders if folder.exists()]
+        """The experiments' folders that hold something of a run, by name.
+
+        A link counts, too: what it leads to is not looked at, and reading it is refused. So does a folder that cannot
+        be looked into: reading it says why.
+
+        Raises:
+            CannotReadError: the results folder cannot be listed.
+        """
+        real, links = self._entries()
+        found = [*filter(_may_hold_a_run, map(ExperimentFolder, real)), *map(ExperimentFolder, links)]
+        return sorted(found, key=lambda folder: folder.id)
 
     def runs_of(self, id: str) -> list[ExperimentFolder]:
         """The folders of a paper's experiment: its own, whether it exists or not, then those of other data sets."""
@@ -75,15 +83,45 @@ class ResultsFolder:
         Raises:
             InputError: when the folder cannot be created or written.
         """
-        lock = FileLock(self.path / ".lock")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
         with contextlib.ExitStack() as stack:
-            stack.callback(lock.release)
-            for place in (self.path, *filter(Path.is_dir, self.path.iterdir())):
-                for path in leftovers(place):
+            try:
+                make_folder(self.path)
+                stack.enter_context(WaitingLock(self.path / ".lock"))
+                for path in self.leftovers():
                     path.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(self.path, error) from error
             yield
+
+    def leftovers(self) -> Iterator[Path]:
+        """The temporary files of dead writers among the reports; each is locked while the caller has it.
+
+        Raises:
+            OSError: a folder cannot be listed.
+        """
+        for place in (self.path, *self._entries()[0]):
+            yield from leftovers(place)
+
+    def _entries(self) -> tuple[list[Path], list[Path]]:
+        """The folders that may be experiments', and the links in the results folder."""
+        ours = {self.store.folder.name, self.scorecard.path.name, self.page.name, ASIDE}
+        folders, links = [], []
+        try:
+            with reading(self.path), os.scandir(self.path) as entries:
+                for entry in entries:
+                    if entry.name in ours or entry.name.startswith("."):
+                        continue
+                    if entry.is_symlink():
+                        links.append(self.path / entry.name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append(self.path / entry.name)
+        except FileNotFoundError:
+            return [], []
+        return sorted(folders), links
+
+
+def _may_hold_a_run(folder: ExperimentFolder) -> bool:
+    try:
+        return folder.exists()
+    except CannotReadError:
+        return True

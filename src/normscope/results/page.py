@@ -11,48 +11,47 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from normscope.data import unpinned
-from normscope.disk.reading import read_file
-from normscope.errors import InputError
+from normscope.errors import InputError, printable
 from normscope.papers import catalogue
 from normscope.papers.catalogue import Entry
+from normscope.papers.other_data import base_of
 from normscope.papers.sources import Paper
 from normscope.protocol import Experiment
 from normscope.report import page
 from normscope.report.page import Chapter, Section
-from normscope.results.experiment_folder import ExperimentFolder
-from normscope.results.folder import ResultsFolder
+from normscope.results.contents import Contents, Shown
+from normscope.results.experiment_folder import DrawnFigure
 from normscope.sweep import SweepExperiment
 
 _PACKAGES = ("normscope", "torch", "numpy", "pandas", "pyarrow", "matplotlib")
-_FIGURE_BYTES = 100_000_000
+_MOST_NAMED = 50
 
 _Rows = Sequence[Mapping[str, Any]]
 
 
-def render(folder: ResultsFolder) -> str:
-    """The text of the folder's page.
-
-    Raises:
-        InputError: when the folder's scorecard is damaged.
-    """
-    return page.render(chapters(folder), environment())
+def render(chapters: Sequence[Chapter]) -> str:
+    """The text of the folder's page."""
+    return page.render(chapters, environment())
 
 
-def chapters(folder: ResultsFolder) -> list[Chapter]:
+def chapters(contents: Contents, rows: _Rows) -> list[Chapter]:
     """A chapter for each paper of which the folder holds a table, in the catalogue's order; then one of the sweeps.
 
-    Raises:
-        InputError: when the folder's scorecard is damaged.
+    What cannot be shown is named in the chapter to which its name belongs, a damaged or foreign folder of any other
+    name in the last one.
+
+    Args:
+        contents: what the folder holds.
+        rows: its scorecard.
     """
-    rows = folder.scorecard.read()
     papers = dict.fromkeys(entry.paper for entry in catalogue.ENTRIES)
-    found = [*(_paper_chapter(folder, paper, rows) for paper in papers), _sweep_chapter(folder)]
+    found = [*(_paper_chapter(contents, paper, rows) for paper in papers), _sweep_chapter(contents)]
     return [chapter for chapter in found if chapter is not None]
 
 
-def absent(folder: ResultsFolder) -> dict[str, str]:
-    """The experiments that a chapter should show and cannot, each with the reason."""
-    return {id: why for chapter in chapters(folder) for id, why in chapter.absent.items()}
+def absent(chapters: Sequence[Chapter]) -> dict[str, str]:
+    """The experiments and files that a chapter should show and cannot, each with the reason."""
+    return {id: why for chapter in chapters for id, why in chapter.absent.items()}
 
 
 def environment() -> dict[str, str]:
@@ -61,56 +60,54 @@ def environment() -> dict[str, str]:
     return {**versions, "python": platform.python_version(), "machine": platform.platform()}
 
 
-def _paper_chapter(folder: ResultsFolder, paper: Paper, rows: _Rows) -> Chapter | None:
+def _paper_chapter(contents: Contents, paper: Paper, rows: _Rows) -> Chapter | None:
     entries = [entry for entry in catalogue.ENTRIES if entry.paper == paper]
-    runs = {entry: [one for one in folder.runs_of(entry.id) if one.table.exists()] for entry in entries}
-    if not any(runs.values()):
+    ours = {entry: _ids_of(entry, contents) for entry in entries}
+    if not any(ours.values()):
         return None
     sections: list[Section] = []
     missing: dict[str, str] = {}
-    for entry, stored_runs in runs.items():
-        for stored in stored_runs or [folder.experiment(entry.id)]:
-            found = _paper_section(stored, entry, rows)
-            if isinstance(found, Section):
-                sections.append(found)
-            else:
-                missing[stored.id] = found
-    return Chapter(paper.id, paper.title, paper.reference, paper.summary, sections, missing)
+    for entry, ids in ours.items():
+        if not ids:
+            missing[entry.id] = f"{entry.place}, not in this folder"
+        for id in ids:
+            if id in contents.faults:
+                missing[id] = f"{entry.place}, {contents.faults[id].why}"
+                continue
+            on_other = id.removeprefix(entry.id)
+            place = f"{entry.place} on {on_other[1:]}" if on_other else entry.place
+            sections.append(_section(contents.shown[id], place, entry.title, rows, missing))
+    return Chapter(paper.id, paper.title, paper.reference, paper.summary, sections, _few(missing))
 
 
-def _paper_section(stored: ExperimentFolder, entry: Entry, rows: _Rows) -> Section | str:
-    """The section of a paper's experiment, or the reason why there is none."""
-    if not stored.table.exists():
-        return f"{entry.place}, not in this folder"
-    try:
-        experiment, on_other = stored.read_paper(entry), stored.id.removeprefix(entry.id)
-        place = f"{entry.place} on {on_other[1:]}" if on_other else entry.place
-        return _section(stored, experiment, place, entry.title, rows)
-    except InputError:
-        return f"{entry.place}, its stored table cannot be read"
+def _ids_of(entry: Entry, contents: Contents) -> list[str]:
+    """The runs of a paper's experiment in a folder: on its own data first, then those on other data, by name."""
+    ids = {*contents.shown, *contents.faults}
+    return sorted((id for id in ids if base_of(id) == entry.id), key=lambda id: (id != entry.id, id))
 
 
-def _sweep_chapter(folder: ResultsFolder) -> Chapter | None:
-    sections: list[Section] = []
-    missing: dict[str, str] = {}
-    for stored in folder.experiments():
-        try:
-            if (experiment := stored.read_sweep()) is not None:
-                sections.append(_section(stored, experiment, experiment.id, experiment.title, rows=()))
-        except InputError:
-            missing[stored.id] = "its stored table cannot be read"
-    return Chapter("sweeps", "Sweeps", "", "", sections, missing) if sections or missing else None
+def _sweep_chapter(contents: Contents) -> Chapter | None:
+    known = {entry.id for entry in catalogue.ENTRIES}
+    missing = {id: fault.why for id, fault in sorted(contents.faults.items()) if base_of(id) not in known}
+    sections = [
+        _section(shown, id, shown.experiment.title, (), missing)
+        for id, shown in sorted(contents.shown.items())
+        if isinstance(shown.experiment, SweepExperiment)
+    ]
+    return Chapter("sweeps", "Sweeps", "", "", sections, _few(missing)) if sections or missing else None
 
 
-def _section(
-    stored: ExperimentFolder, experiment: Experiment, place: str, title: str, rows: _Rows
-) -> Section:
+def _section(shown: Shown, place: str, title: str, rows: _Rows, missing: dict[str, str]) -> Section:
     """The section of a stored experiment; a sweep has one size and so names no scale.
 
-    Raises:
-        InputError: when its table cannot be read.
+    A figure that cannot be read is added to what is ``missing``.
     """
-    metadata = stored.read_metadata()
+    experiment, metadata = shown.experiment, shown.metadata
+    figure = DrawnFigure()
+    try:
+        figure = shown.stored.read_figure()
+    except InputError as error:
+        missing[f"{shown.stored.id}/{shown.stored.figure.stem}"] = str(error).rstrip(".")
     return Section(
         id=experiment.id,
         place=place,
@@ -121,13 +118,20 @@ def _section(
         scale="" if metadata.sweep else metadata.scale,
         settings=metadata.settings,
         claims=[row for row in rows if row["experiment"] == experiment.id],
-        figure=read_file(stored.figure, _FIGURE_BYTES) if stored.figure.exists() else None,
-        bitmap=read_file(stored.bitmap, _FIGURE_BYTES) if stored.bitmap.exists() else None,
+        figure=figure.svg,
+        bitmap=figure.png,
         failures=metadata.failures,
         notes=metadata.notes,
         names=_own_names(metadata.data, experiment),
         legend=_full_labels(experiment),
     )
+
+
+def _few(missing: Mapping[str, str]) -> dict[str, str]:
+    """What is missing, by names that can be shown; of very many only the first."""
+    named = {printable(id): why for id, why in list(missing.items())[:_MOST_NAMED]}
+    left_out = len(missing) - len(named)
+    return named | ({"…": f"and {left_out:,} more"} if left_out else {})
 
 
 def _own_names(data: str, experiment: Experiment) -> list[str]:

@@ -1,4 +1,8 @@
-"""The scorecard file, ``scorecard.json``: every claim with what this machine measured, updated run by run."""
+"""The scorecard file, ``scorecard.json``: every claim with what this machine measured, updated run by run.
+
+Each row has a checksum over its fields, its place and the number of all rows, so that a row that is changed, moved or
+lost is noticed. A file of an older version, in which no row has a checksum, is read as it is.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from normscope.errors import InputError
+from normscope.disk.sealing import CHECKSUM, checksum, parse_json
+from normscope.disk.values import is_number, is_whole
+from normscope.errors import DamagedError
 from normscope.papers.other_data import base_of
 from normscope.protocol import Verdict
-from normscope.results.files import write_text
+from normscope.results.files import read, write_text
 
 _FIELDS = (
     "experiment", "claim", "text", "source", "expected", "measured", "holds", "verdict", "interval", "reason", "scale",
     "seeds", "data", "data_note",
 )  # fmt: skip
-_TEXTS = ("experiment", "claim", "text", "reason", "data", "data_note")
+_TEXTS = (
+    "experiment", "claim", "text", "source", "expected", "reason", "scale", "data", "data_note",
+)  # fmt: skip
 _NEWER_FIELDS = {"verdict", "interval", "data", "data_note"}
 """Fields that rows of older files lack."""
+_NOT_FINITE = ("nan", "inf", "-inf")
+_MOST_BYTES = 2**26
 
 
 class Scorecard:
@@ -32,69 +42,118 @@ class Scorecard:
         self.path = path
 
     def read(self) -> list[dict[str, Any]]:
-        """All rows; none when there is no file yet. Rows of older files may lack the fields that are newer.
+        """All rows, without their checksums; none when there is no file yet.
+
+        Rows of older files may lack the fields that are newer.
 
         Raises:
-            InputError: when the file cannot be read or is not a scorecard.
+            DamagedError: the file is not what was written, or something else than a file is in its place.
+            CannotReadError: the system refuses now, or there is too little memory.
         """
         try:
-            rows = json.loads(self.path.read_text(encoding="utf-8"))
-            for row in rows:
-                _check_row(row)
-        except (FileNotFoundError, NotADirectoryError):
+            content = read(self.path, _MOST_BYTES)
+        except FileNotFoundError:
             return []
-        except OSError as error:
-            raise InputError(f"cannot read {self.path}: {error.strerror or error}.") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{self.path} is not a normscope scorecard ({error}); move it away and run again."
-            ) from error
-        return list(rows)
+        try:
+            return _checked(parse_json(content))
+        except DamagedError as error:
+            raise DamagedError(f"{self.path} is not a scorecard as it was written: {error}.") from None
 
-    def update(self, rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> None:
-        """Replace the rows of the same experiment and claim, add the new ones, and keep all others.
+    def merged(
+        self, old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]], order: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Rows in which the new ones replace those of the same experiment and claim; all other old ones stay.
 
         An experiment that was run on other data than the paper's has a name of its own, so it never replaces the
         paper's; its rows follow these.
 
-        Call it while the results folder is locked (:meth:`normscope.results.ResultsFolder.writing`).
-
         Args:
-            rows: the new rows.
+            old: the rows before.
+            new: the new rows.
             order: names of experiments, in the order in which their rows are listed; all others come last.
-
-        Raises:
-            InputError: when the file is not a scorecard or cannot be written.
         """
-        merged = {(row["experiment"], row["claim"]): row for row in self.read()}
-        for row in rows:
-            merged[row["experiment"], row["claim"]] = {name: row[name] for name in _FIELDS}
+        rows = {(row["experiment"], row["claim"]): dict(row) for row in old}
+        for row in new:
+            rows[row["experiment"], row["claim"]] = {name: row[name] for name in _FIELDS}
         rank = {id: place for place, id in enumerate(order)}
 
         def place(row: Mapping[str, Any]) -> tuple[int, str]:
             base = base_of(row["experiment"])
             return rank.get(base, len(rank)), row["experiment"].removeprefix(base)
 
-        card = sorted(merged.values(), key=place)
-        write_text(self.path, json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return sorted(rows.values(), key=place)
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the rows, each with its checksum.
+
+        Call it while the results folder is locked (:meth:`normscope.results.ResultsFolder.writing`).
+
+        Raises:
+            InputError: when the file cannot be written.
+        """
+        sealed = [{**row, CHECKSUM: _seal(row, number, len(rows))} for number, row in enumerate(rows)]
+        write_text(self.path, json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _check_row(row: Any) -> None:
-    """Raise an error, in words, when something is not a row of a scorecard."""
-    if not isinstance(row, dict) or not set(_FIELDS) - _NEWER_FIELDS <= set(row):
-        raise ValueError("rows lack fields")
-    name = f"{row['experiment']} {row['claim']}"
+def unjudged(row: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """A row whose claim is not judged any more; what the claim says stays."""
+    return {
+        "data": "", "data_note": "", **row,
+        "measured": {}, "holds": None, "verdict": str(Verdict.NOT_JUDGED), "interval": {}, "reason": why, "seeds": 0,
+    }  # fmt: skip
+
+
+def _seal(row: Mapping[str, Any], number: int, count: int) -> str:
+    return checksum({"row": row, "number": number, "of": count})
+
+
+def _checked(rows: Any) -> list[dict[str, Any]]:
+    """The rows without their checksums, once everything in them is verified."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DamagedError("it is no list of rows")
+    seals = [row.pop(CHECKSUM, None) for row in rows]
+    for number, row in enumerate(rows):
+        if problem := _problem(row):
+            raise DamagedError(f"row {number + 1} {problem}")
+    if any(seal is not None for seal in seals):
+        for number, (row, seal) in enumerate(zip(rows, seals, strict=True)):
+            if seal != _seal(row, number, len(rows)):
+                raise DamagedError(f"row {number + 1} does not match its checksum")
+    if len({(row["experiment"], row["claim"]) for row in rows}) < len(rows):
+        raise DamagedError("it has two rows of one claim")
+    return rows
+
+
+def _problem(row: Mapping[str, Any]) -> str:
+    """What is wrong with a row, in words; empty if nothing is."""
+    if not set(_FIELDS) - _NEWER_FIELDS <= row.keys() <= set(_FIELDS):
+        return "has other fields than a row of a scorecard"
     if not all(isinstance(row.get(field, ""), str) for field in _TEXTS):
-        raise ValueError(f"{name} has a text that is none")
+        return "has a text that is none"
+    if not _is_verdict(row):
+        return "has a verdict that is none"
+    measured, intervals = row["measured"], row.get("interval", {})
+    if not isinstance(measured, dict) or not all(map(_is_json_number, measured.values())):
+        return "has a number that is none"
+    if not isinstance(intervals, dict) or not all(map(_is_interval, intervals.values())):
+        return "has an interval that is none"
+    return "" if is_whole(row["seeds"]) else "has a number of seeds that is none"
+
+
+def _is_verdict(row: Mapping[str, Any]) -> bool:
     holds = row["holds"]
-    if holds not in (True, False, None) or ("verdict" in row and Verdict(row["verdict"]).holds is not holds):
-        raise ValueError(f"the verdict of {name} is not one")
-    ends = [end for interval in row.get("interval", {}).values() for end in _two(interval)]
-    for number in (*row["measured"].values(), *ends):
-        float(number)
+    if holds is not None and not isinstance(holds, bool):
+        return False
+    verdict = row.get("verdict")
+    if "verdict" not in row:
+        return True
+    return isinstance(verdict, str) and verdict in list(Verdict) and Verdict(verdict).holds is holds
 
 
-def _two(interval: Any) -> Any:
-    if not isinstance(interval, list) or len(interval) != 2:
-        raise ValueError("an interval has two ends")
-    return interval
+def _is_json_number(value: Any) -> bool:
+    """Whether it is a finite number, or one of the texts for the others."""
+    return is_number(value) or (isinstance(value, str) and value in _NOT_FINITE)
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_json_number, value))

@@ -33,6 +33,7 @@ from normscope.sweep.parsing import (
     read_text,
     unique,
 )
+from normscope.sweep.restoring import restored
 
 _LENET_IMAGE = 32
 
@@ -172,11 +173,8 @@ class Sweep:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Sweep:
-        """The sweep that :meth:`to_json` wrote."""
-        lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-        about = fields.get("own_data")
-        own_data = None if about is None else Facts.from_json(about)
-        return cls(**{**fields, **lists, "own_data": own_data})
+        """The sweep that :meth:`to_json` wrote; raises as :func:`~normscope.sweep.restoring.restored`."""
+        return cls(**restored(fields, cls))
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values, as a stored table carries them."""
