@@ -154,6 +154,21 @@ def test_a_call_that_fails_is_one_sentence_and_the_next_load_is_right(
         assert failed, "no call of this kind mattered"
 
 
+def test_a_folder_that_cannot_be_seen_now_does_not_count_as_missing(folder, cache, monkeypatch):
+    """Else a subset would have the published digest, by which its cells are swept away as nobody's."""
+    folder.fill()
+    digest = data.digest("mnist", offline=True)
+    failing = Failing(monkeypatch, folder.root, "stat")
+    for nth in range(1, 4):
+        failing.fail(nth, errno.EIO, forever=True)
+        with pytest.raises(DataError, match="cannot read"):
+            data.digest("mnist", offline=True)
+        found, why = data.available("mnist")
+        assert (found, "\n" in why) == (False, False)
+    failing.heal()
+    assert data.digest("mnist", offline=True) == digest
+
+
 def test_too_little_memory_is_one_sentence(folder, cache, monkeypatch):
     folder.fill()
     data.load("mnist")

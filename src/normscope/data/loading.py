@@ -133,7 +133,7 @@ def digest(name: str, *, offline: bool = False) -> str:
     if mine := own_name(name):
         return own.prepared(mine).digest
     entry = entry_of(name)
-    if offline and not available(name)[0]:
+    if offline and not _is_here(entry):
         return entry.digest
     return _present(entry, None).digest
 
@@ -202,6 +202,18 @@ def _available_entry(entry: Entry) -> tuple[bool, str]:
         return True, source.sentence
     megabytes = sum(file.size_gz for file in entry.files) / 1e6
     return False, f"not here: `normscope data fetch {entry.name}` downloads its {megabytes:.0f} MB"
+
+
+def _is_here(entry: Entry) -> bool:
+    """Whether there is a source.
+
+    Raises:
+        OSError: that cannot be seen now, which is no answer: what is kept goes by it.
+    """
+    try:
+        return find(entry) is not None
+    except DataError:
+        return False
 
 
 def _available(name: OwnName) -> tuple[bool, str]:

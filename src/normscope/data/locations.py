@@ -73,7 +73,12 @@ def find(entry: Entry) -> Source | None:
 
 
 def data_root() -> Path | None:
-    """The folder that ``NORMSCOPE_DATA`` names, or None if the variable is not set."""
+    """The folder that ``NORMSCOPE_DATA`` names, or None if the variable is not set.
+
+    Raises:
+        DataError: it names no folder.
+        OSError: that cannot be seen now.
+    """
     value = os.environ.get("NORMSCOPE_DATA", "")
     if not value:
         return None
@@ -82,8 +87,6 @@ def data_root() -> Path | None:
         is_folder = stat.S_ISDIR(root.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         is_folder = False
-    except OSError as error:
-        raise DataError(f"NORMSCOPE_DATA names {value!r}, which cannot be read ({error.strerror}).") from None
     if not is_folder:
         raise DataError(
             f"NORMSCOPE_DATA names {value!r}, which is not a folder: name an existing one, or unset it."
