@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from normscope.disk.footers import codecs
 from normscope.disk.sealing import parse_json
 from normscope.errors import DamagedError
 
@@ -34,6 +35,7 @@ _SEALED = "sealed"
 _ALWAYS_ALLOWED = 2**28
 _TIMES_ITS_LENGTH = 100
 _SNAPPY = 22  # Snappy makes at most 64 bytes of 3.
+_CODECS = {0, 1}  # none and Snappy
 _WIDTH = 8
 
 
@@ -103,7 +105,7 @@ def _open(content: bytes) -> tuple[pq.ParquetFile, pa.Schema, dict[str, Any]]:
     metadata = parse_json((schema.metadata or {})[METADATA])
     if not isinstance(metadata, dict) or (metadata.pop(_SEALED, False) and not is_sealed):
         raise DamagedError("its content does not match its checksum")
-    _check_header(file, schema, len(content))
+    _check_header(file, schema, content)
     return file, schema, metadata
 
 
@@ -124,7 +126,7 @@ def _check_seal(content: bytes) -> bool:
     return True
 
 
-def _check_header(file: pq.ParquetFile, schema: pa.Schema, length: int) -> None:
+def _check_header(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> None:
     """Refuse columns of a kind that is never written, and more rows than a file of this length can stand for."""
     import pyarrow as pa
 
@@ -132,11 +134,9 @@ def _check_header(file: pq.ParquetFile, schema: pa.Schema, length: int) -> None:
     flat = (pa.types.is_primitive, pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
     if not all(any(is_kind(kind) for is_kind in flat) for kind in types):
         raise DamagedError("it has columns of a kind that no table of normscope's has")
-    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    if any(chunk.compression not in ("SNAPPY", "UNCOMPRESSED") for chunk in chunks):
+    if not codecs(content) <= _CODECS:
         raise DamagedError("it is compressed in a way that no table of normscope's is")
-    _check_size(file.metadata.num_rows * len(types) * _WIDTH, length)
+    _check_size(file.metadata.num_rows * len(types) * _WIDTH, len(content))
 
 
 def _read(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> pa.Table:
