@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
 
 import pytest
+from hostile import NUMBERS, ROW_FIELDS, TEXTS, row_of_number
+from hostile import row as hostile_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,6 +189,22 @@ def test_the_latex_table_has_a_row_a_claim_grouped_by_experiment():
     assert "?~undecided" in text
 
 
+@pytest.mark.parametrize("name", NUMBERS)
+def test_any_value_of_a_number_is_exported(name):
+    rows = [row_of_number(NUMBERS[name])]
+    (line,) = read_with_csv(to_csv(rows))
+    measured, intervals = json.loads(line["measured"]), json.loads(line["interval"])
+    for number in (*measured.values(), *(end for ends in intervals.values() for end in ends)):
+        assert number in ("nan", "inf", "-inf") or math.isfinite(number)
+    assert to_latex(rows).count(r"\mbox{") == to_latex([row_of_number(1.0)]).count(r"\mbox{")
+
+
+def test_a_long_text_is_cut_for_latex():
+    text = to_latex([row(text="a" * 100_000, experiment="b" * 100_000, measured={"c" * 100_000: 1.0})])
+    assert len(text) < 10_000
+    assert all(rf"{letter}\dots{{}}" in text for letter in "abc")
+
+
 def latex_is_here():
     if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
         return False
@@ -199,6 +218,8 @@ def test_pdflatex_sets_the_table(tmp_path):
         row(text=AWKWARD, reason="[a]", measured={AWKWARD: "-inf"}),
         row(holds=None, verdict="undecided", measured={"error A": 0.1}, interval={"error A": [0.05, "inf"]}),
         row(text="*b", experiment=AWKWARD, source=EVERYTHING),
+        *(hostile_row(field, text) for text in TEXTS.values() for field in ROW_FIELDS),
+        *map(row_of_number, NUMBERS.values()),
     ]
     (tmp_path / "card.tex").write_text(
         r"\documentclass{article}\usepackage{amssymb,array,booktabs,longtable}\begin{document}"
@@ -207,7 +228,7 @@ def test_pdflatex_sets_the_table(tmp_path):
         + r"\end{document}"
     )
     run = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "card.tex"],
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "-recorder", "card.tex"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -216,3 +237,5 @@ def test_pdflatex_sets_the_table(tmp_path):
     )
     assert run.returncode == 0, run.stdout[-2000:]
     assert "Missing character" not in (tmp_path / "card.log").read_text(errors="replace")
+    opened = (tmp_path / "card.fls").read_text().splitlines()
+    assert not [line for line in opened if "passwd" in line]

@@ -1,7 +1,10 @@
+import math
+
 import pytest
+from hostile import NUMBERS, row_of_number
 
 from normscope.protocol import Verdict
-from normscope.report.scorecard import measured_numbers, tally, verdict
+from normscope.report.scorecard import as_number, measured_numbers, tally, verdict
 
 HOLDS, FAILS, UNDECIDED, NOT_JUDGED = Verdict
 
@@ -76,3 +79,35 @@ def test_a_number_with_an_interval_has_the_digits_that_tell_it_from_the_ends(nam
 def test_a_row_written_before_there_were_intervals_has_none():
     (number,) = measured_numbers({"measured": {"a": 1.5}})
     assert (number.words, number.interval) == ("1.5", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (1.5, 1.5),
+        ("1e5", 1e5),
+        (True, 1.0),
+        (10**400, math.inf),
+        (-(10**400), -math.inf),
+        ("9" * 400, math.inf),
+        ("-inf", -math.inf),
+    ],
+)
+def test_a_value_of_a_row_is_a_number(value, number):
+    assert as_number(value) == number
+
+
+@pytest.mark.parametrize("value", [None, "", "=1+1", "nan", [1], {}, "a\ud800"])
+def test_what_is_no_number_is_nan(value):
+    assert math.isnan(as_number(value))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_any_value_is_shown_as_a_number(name):
+    for number in measured_numbers(row_of_number(NUMBERS[name])):
+        assert set(number.words) <= set("0123456789.,−× ⁻⁰¹²³⁴⁵⁶⁷⁸⁹∞NaN[]%\N{NO-BREAK SPACE}")
+
+
+def test_a_share_whose_percentage_no_float_can_hold_is_infinite():
+    (number,) = measured_numbers({"measured": {"error A": 1.7e308}})
+    assert number.words == "∞"

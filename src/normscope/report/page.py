@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from normscope.errors import printable
 from normscope.protocol import Verdict
 from normscope.report.anchors import Anchors
 from normscope.report.scorecard import MARKS, measured_numbers, tally, verdict
 from normscope.report.typesetting import typeset
+
+if TYPE_CHECKING:
+    import jinja2
 
 _HEADINGS = {
     Verdict.HOLDS: "What holds",
@@ -110,6 +114,16 @@ def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
         chapters: the sources with their experiments, in their order on the page.
         environment: versions and machine, by name.
     """
+    chapters = [_copied(chapter) for chapter in chapters]
+    anchors = _anchors(chapters)
+    page = _template().render(
+        chapters=chapters, environment=environment, anchor=lambda part: anchors[id(part)]
+    )
+    return printable(page, keep="\t\n\r")
+
+
+@functools.cache
+def _template() -> jinja2.Template:
     import jinja2
 
     templates = jinja2.Environment(
@@ -119,15 +133,12 @@ def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    chapters = [_copied(chapter) for chapter in chapters]
-    anchors = _anchors(chapters)
     templates.filters.update(
         verdict=verdict, tally=tally, judged=_judged, measured=measured_numbers, image=_image, width=_width,
-        anchor=lambda part: anchors[id(part)], typeset=typeset,
+        typeset=typeset,
     )  # fmt: skip
     templates.globals.update(marks=MARKS, headings=_HEADINGS, Verdict=Verdict)
-    page = templates.get_template("report.html").render(chapters=chapters, environment=environment)
-    return printable(page, keep="\t\n\r")
+    return templates.get_template("report.html")
 
 
 def _copied(chapter: Chapter) -> Chapter:
