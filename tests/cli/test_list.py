@@ -44,3 +44,14 @@ def test_listing_imports_nothing_heavy(normscope, tmp_path):
 def test_a_misspelt_list_of_norms_is_among_the_suggestions(command):
     status, _, errors = command("list", "nrms")
     assert (status, errors) == (2, "normscope: unknown experiment 'nrms': did you mean norms?\n")
+
+
+def test_on_a_narrow_terminal_each_row_is_lines_that_say_everything(command, monkeypatch):
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    wide, narrow = (command("list", "chai2020.fig7", COLUMNS=columns)[1] for columns in (200, 20))
+    assert max(map(len, narrow.splitlines())) <= 20
+    assert len(wide.splitlines()) == 2
+    assert " ".join(narrow.split()) == (
+        "chai2020.fig7 measures: validation error by epoch at four learning rates "
+        "source: Chai, Pilanci & Murmann 2020, Fig. 7"
+    )

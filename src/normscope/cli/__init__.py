@@ -44,12 +44,16 @@ def _status_of_process() -> int:
         if (lost := streams.lost) is not None and ending.status is None:
             _complain(f"cannot write to the standard output: {lost.strerror}.")
             status = ExitStatus.BAD_USE
+        if ending.status is None:
+            ending.finish(status)
+            return status
     except BaseException:
         # An error that a signal has caused, in a library that was interrupted, is none of its own.
         if ending.status is None:
             raise
     ending.say()
-    return status if ending.status is None else ending.status
+    ending.finish(ending.status)
+    return ending.status
 
 
 def _status(arguments: Sequence[str] | None) -> int:

@@ -23,13 +23,10 @@ def command(
     """Time norms, forward and backward, relative to torch's batch norm in the same run."""
     import functools
 
-    from rich.table import Table
-    from rich.text import Text
-
     from normscope import timing
-    from normscope.cli import working_directory
+    from normscope.cli import display, working_directory
     from normscope.nn import make
-    from normscope.progress import console
+    from normscope.progress import counted
 
     counts = threads or [1]
     if min(counts) < 1 or not budget > 0:
@@ -43,11 +40,8 @@ def command(
     for count in counts:
         with timing.threads(count):
             measured = [timing.norm_ratios(makers, shape, budget) for shape in timing.SHAPES]
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column(f"forward + backward, {count} thread{'s' if count != 1 else ''}")
-        for shape in timing.SHAPES:
-            table.add_column("×".join(map(str, shape)), justify="right")
-        table.add_row("nn.BatchNorm2d", *(f"{seconds * 1e3:.2f} ms" for _, seconds in measured))
-        for spec in makers:
-            table.add_row(Text(spec), *(f"{ratios[spec]:.2f}×" for ratios, _ in measured))
-        console().print(table)
+        head = [f"forward + backward, {counted(count, 'thread')}"]
+        head += ["×".join(map(str, shape)) for shape in timing.SHAPES]
+        rows = [["nn.BatchNorm2d", *(f"{seconds * 1e3:.2f} ms" for _, seconds in measured)]]
+        rows += [[spec, *(f"{ratios[spec]:.2f}×" for ratios, _ in measured)] for spec in makers]
+        display.show_table(head, rows, numbers=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,41 @@ from normscope.progress import console, counted, duration, plan_sentence
 if TYPE_CHECKING:
     from normscope.reproduction import ReproductionPlan
     from normscope.runner import Plan
+
+
+_NARROW_COLUMNS, _PIPE_COLUMNS = 60, 200
+
+
+def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> None:
+    """Print rows as a table, or each row as lines below each other on a terminal too narrow for the table.
+
+    In a pipe a table has 200 columns.
+
+    Args:
+        head: the names of the columns.
+        rows: the cells' texts.
+        numbers: whether the columns after the first hold numbers.
+    """
+    rows = [*rows]
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(head))
+    for number, name in enumerate(head):
+        table.add_column(
+            name, justify="right" if numbers and number else "left", no_wrap=numbers or not number
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    screen = console()
+    wide = console(width=_PIPE_COLUMNS)
+    if not screen.is_terminal:
+        wide.print(table)
+    elif wide.measure(table).maximum <= screen.width or (screen.width >= _NARROW_COLUMNS and not numbers):
+        screen.print(table)
+    else:
+        for first, *others in rows:
+            screen.print(Text(first), overflow="fold")
+            for name, words in zip(head[1:], others, strict=True):
+                if words:
+                    screen.print(Padding(Text(f"{name}: {words}" if name else words), (0, 0, 0, 2)))
 
 
 @contextlib.contextmanager
@@ -73,14 +109,11 @@ def show_plan(plan: ReproductionPlan, *, verbose: bool = False) -> None:
 
 
 def _show_parts(parts: Mapping[str, Plan]) -> None:
-    table = Table.grid(padding=(0, 3))
-    table.add_column(no_wrap=True)
-    for _ in range(3):
-        table.add_column(justify="right", no_wrap=True)
+    rows = []
     for name, part in parts.items():
         time = f"about {duration(max(1.0, part.estimate.seconds))}" if part.new else ""
-        table.add_row(Text(name), f"{len(part.reused):,} found", f"{len(part.new):,} new", time)
-    console().print(table)
+        rows.append((name, f"{len(part.reused):,} found", f"{len(part.new):,} new", time))
+    show_table(("", "", "", ""), rows, numbers=True)
 
 
 def show_failures(failures: Mapping[str, str]) -> None:

@@ -48,6 +48,7 @@ class Ending:
         self._since = 0.0
         self._raised = False
         self._said = False
+        self._final: int | None = None
 
     def take_signals(self) -> None:
         """Handle SIGINT, SIGTERM and SIGHUP from now on; one that is ignored, as under ``nohup``, stays ignored."""
@@ -73,6 +74,10 @@ class Ending:
         elif main.ident is not None:
             signal.pthread_kill(main.ident, signal.SIGPIPE)
 
+    def finish(self, status: int) -> None:
+        """The work is done and said: a signal from now on ends the process with that exit status."""
+        self._final = status
+
     def say(self) -> None:
         """Say once, in one line, that the work was interrupted; nothing when the reader of the output has gone."""
         if self._said or self.status in (None, ExitStatus.READER_GONE):
@@ -91,6 +96,8 @@ class Ending:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """The first signal unwinds. Others that follow at once are the same wish; one that comes later ends at once."""
+        if self._final is not None:
+            os._exit(self._final)
         if self.status is None:
             self._begin(_SIGNALS[signal.Signals(number)])
             self._raise()

@@ -131,10 +131,7 @@ def _show_own_data(reproduction: Reproduction, *, to_errors: bool) -> None:
 
 def _show_summary(result: Result) -> None:
     """Print a line per network, norm and place: the best error or loss, and up to which rate no run diverged."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from normscope.progress import console
+    from normscope.cli import display
     from normscope.protocol import NotJudgedError
     from normscope.sweep import SweepExperiment
     from normscope.sweep.readings import summary
@@ -145,22 +142,17 @@ def _show_summary(result: Result) -> None:
         rows = summary(result.table, sweep).to_dict("records")
     except NotJudgedError:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in (
-        "",
-        "least error" if sweep.classifies else "least loss",
-        "at rate",
-        "no run diverged up to",
-        "diverged",
-    ):
-        table.add_column(column, justify="right" if column else "left")
-    for row in rows:
-        stable = f"{row['stable_rate']:.3g}" if row["stable_rate"] == row["stable_rate"] else "none"
-        table.add_row(
-            Text(row["label"]),
+    head = (
+        "", "least error" if sweep.classifies else "least loss", "at rate", "no run diverged up to", "diverged",
+    )  # fmt: skip
+    shown = [
+        (
+            row["label"],
             f"{row['best_error']:.2%}" if sweep.classifies else f"{row['best_error']:.4g}",
             f"{row['best_rate']:.3g}",
-            stable,
+            f"{row['stable_rate']:.3g}" if row["stable_rate"] == row["stable_rate"] else "none",
             f"{row['diverged']} of {row['runs']}",
         )
-    console().print(table)
+        for row in rows
+    ]
+    display.show_table(head, shown, numbers=True)

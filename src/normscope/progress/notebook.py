@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from normscope.progress._ticking import ticking
 from normscope.progress.display import Display, draw_tally
+from normscope.progress.screen import Screen
 
 _SECONDS = 0.5
 _COLUMNS = 110
@@ -41,7 +42,7 @@ def notebook_display() -> Iterator[Display]:
 
 def _bundle(drawing: RenderableType) -> dict[str, Any]:
     """A drawing in the formats that a notebook takes."""
-    canvas = Console(
+    canvas = Screen(
         record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, force_jupyter=False,
         color_system="truecolor", highlight=False, emoji=False,
     )  # fmt: skip

@@ -20,7 +20,7 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
     Names of the user's own stay letter by letter: without ``emoji=False``, ``a:ok:b`` would be shown with a pictogram.
     Characters that a terminal would obey are shown escaped, whoever wrote the text.
     """
-    return _Screen(stderr=stderr, width=width, highlight=False, emoji=False)
+    return Screen(stderr=stderr, width=width, highlight=False, emoji=False)
 
 
 def say(words: str, *, stderr: bool = False) -> None:
@@ -28,10 +28,11 @@ def say(words: str, *, stderr: bool = False) -> None:
     console(stderr=stderr).print(words, markup=False, soft_wrap=True)
 
 
-class _Screen(Console):
+class Screen(Console):
     """A console on which only what rich itself draws commands the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """The segments of something to print, each text escaped."""
         for segment in super().render(renderable, options):
             text, style, control = segment
             if control or text.isprintable():

@@ -41,7 +41,11 @@ def main() -> None:
         if path not in sys.path:
             sys.path.append(path)
     while True:
-        answers.write(json.dumps(_answer(requests.get())) + "\n")
+        try:
+            answer = _answer(requests.get())
+        except MemoryError:
+            answer = {"error": "out of memory: fewer workers leave more for each."}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
@@ -55,7 +59,11 @@ def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Run a cell; the answer is described in :meth:`normscope.runner.worker_process.WorkerProcess.run`."""
+    """Run a cell; the answer is described in :meth:`normscope.runner.worker_process.WorkerProcess.run`.
+
+    Raises:
+        MemoryError: the cell, or what is done about its rows or its error, takes more memory than there is.
+    """
     try:
         _import(request["module"], request["function"])
         function = known_cell(request["function"])
@@ -68,7 +76,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     except NormscopeError as error:
         return {"error": str(error)}
     except MemoryError:
-        return {"error": "out of memory: fewer workers leave more for each."}
+        raise
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
         return {"error": "".join(traceback.format_exception_only(error)).strip()}
