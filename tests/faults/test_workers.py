@@ -15,7 +15,7 @@ def test_bad_cells_are_listed_each_with_its_reason_and_the_rest_is_run(tmp_path)
     ended = run.end()
     assert ended.returncode == 1, ended.stderr
     for reason in (
-        "its worker ended with exit status 3",
+        "its worker ended with exit status 3: last words",
         "its worker ended with signal 9 (killed; perhaps out of memory: fewer workers need less)",
         "stopped after 6 s (--cell-timeout)",
         "out of memory: fewer workers leave more for each.",

@@ -68,6 +68,7 @@ def count_from(config: Number):
 def _go_wrong(fault: str) -> None:
     if fault.endswith("exit"):
         time.sleep(0.5 if fault.startswith("slow") else 0)
+        print("words\n" * 50_000 + "last words")  # more than a pipe holds
         os._exit(3)
     if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
