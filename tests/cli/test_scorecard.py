@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 import pytest
-from hostile import LONG, TEXTS
+from hostile import LONG, NUMBERS, TEXTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -298,6 +298,13 @@ def test_no_text_commands_the_terminal_at_any_width(shown, text, columns):
         printed = "\n".join(shown(hostile_result(text), columns=columns, **options))
         printed.encode()
         assert not HARMFUL.search(printed)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_any_value_of_a_number_is_printed(shown, name):
+    judged = claim(text="Norms help.", measured={"a": NUMBERS[name], "b": 1.0})
+    for options in ({}, {"verbose": True}):
+        assert shown(result("p.fig1", judged), **options)[1].startswith("✓ fig1  Norms help.  ")
 
 
 def test_a_control_character_is_shown_as_an_escape(shown):

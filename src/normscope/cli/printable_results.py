@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from normscope.errors import printable
+from normscope.report.scorecard import as_number
 
 if TYPE_CHECKING:
     from normscope.protocol import Claim, Result
@@ -34,6 +35,6 @@ def _printable_claim(claim: Claim) -> Claim:
         source=_sentence(claim.source),
         expected=_sentence(claim.expected),
         reason=_sentence(claim.reason),
-        measured={printable(name): value for name, value in claim.measured.items()},
+        measured={printable(name): as_number(value) for name, value in claim.measured.items()},
         comparisons=[dataclasses.replace(one, name=printable(one.name)) for one in claim.comparisons],
     )
