@@ -90,9 +90,7 @@ class Judge:
             wrong.append("the rows are others")
         try:
             folder.scorecard.read()
-            for stored in folder.experiments():
-                stored.read()
-                stored.unfinished_cells()
+            folder.experiments()
         except InputError as error:
             wrong.append(str(error))
         return set(found), wrong
