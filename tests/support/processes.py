@@ -38,6 +38,14 @@ def children(process: int) -> list[int]:
     return found
 
 
+def descendants(process: int) -> dict[int, str]:
+    """The command lines of all processes that a process and its children have started, by process."""
+    found = {}
+    for child in children(process):
+        found |= {child: command(child), **descendants(child)}
+    return found
+
+
 def command(process: int) -> str:
     """The command line of a process; empty when the process does not exist."""
     try:

@@ -4,24 +4,18 @@ import importlib
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import textwrap
 import threading
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from processes import children, command, parent, wait_until
+from processes import descendants, parent, wait_until
 from sample_cells import Behaviour, Numbers, behave, numbers
 
 from normscope import data, runner
-from normscope.errors import InputError, UnknownNameError
 from normscope.papers.chai2020.cells.lenet import LeNetTraining, train_lenet
 from normscope.runner import Observer
-from normscope.runner.cluster import address as address_file
 from normscope.store import Store, StoreError
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'normscope[ray]'")
@@ -49,20 +43,6 @@ class Listener(Observer):
 
     def retried(self, cell, error):
         self.retries.append(error)
-
-
-@pytest.fixture(scope="module")
-def usual_handler():
-    """The handler of SIGTERM before Ray is started."""
-    return signal.getsignal(signal.SIGTERM)
-
-
-@pytest.fixture(scope="module")
-def here(usual_handler):
-    """An engine that starts Ray on this machine."""
-    engine = runner.make_engine("ray")
-    yield engine
-    engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -128,14 +108,6 @@ def ancestors(process):
     return found
 
 
-def descendants(process):
-    """The command lines of all processes that a process and its children have started, by process."""
-    found = {}
-    for child in children(process):
-        found |= {child: command(child), **descendants(child)}
-    return found
-
-
 def columns(store, cells):
     """The bits of every cell's columns, by key."""
     found = {}
@@ -146,38 +118,6 @@ def columns(store, cells):
             stream.write_table(rows)
         found[key] = sink.getvalue().to_pybytes()
     return found
-
-
-def test_an_unknown_engine_and_an_address_for_another_are_refused():
-    with pytest.raises(UnknownNameError, match="did you mean local"):
-        runner.make_engine("lokal")
-    with pytest.raises(InputError, match="needs --engine ray"):
-        runner.make_engine("local", "127.0.0.1:6379")
-
-
-def test_without_ray_the_message_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"pip install 'normscope\[ray\]'"):
-        runner.make_engine("ray")
-
-
-@pytest.mark.parametrize("address", ["rubbish", "ray://127.0.0.1:10001", "127.0.0.1:99999999"])
-def test_what_is_not_an_address_is_refused(address):
-    with pytest.raises(InputError, match=r"host:port") as refusal:
-        runner.make_engine("ray", address)
-    assert len(str(refusal.value).splitlines()) == 1
-
-
-def test_where_nothing_or_something_else_listens_the_wait_is_bounded(monkeypatch):
-    monkeypatch.setattr(address_file, "_JOIN_SECONDS", 1.0)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        address = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(
-            InputError, match=rf"no Ray cluster to join at {address} \(no answer within 1 s\)"
-        ):
-            runner.make_engine("ray", address).cores()
-    with pytest.raises(InputError, match=rf"no Ray cluster to join at {address} \(.*refused"):
-        runner.make_engine("ray", address).cores()
 
 
 def test_one_worker_two_workers_and_ray_give_the_same_bits(here, tmp_path):
@@ -218,10 +158,15 @@ def test_a_cell_that_hangs_is_stopped_at_its_time_out(here, store):
     assert len(store.table(keyed([fine]))) == 4
 
 
-def test_once_ended_ray_leaves_no_handler_of_signals_behind(usual_handler, here, store):
+def test_once_ended_ray_leaves_nothing_behind(usual_handler, usual_environment, here, store):
     run([numbers.cell(Numbers(1.0))], store, here)
+    folder, started = Path(os.environ["RAY_AUTH_TOKEN_PATH"]).parent, descendants(os.getpid())
+    assert any(str(folder) in words for words in started.values())
     here.close()
     assert signal.getsignal(signal.SIGTERM) == usual_handler
+    assert {name: value for name, value in os.environ.items() if name.startswith("RAY_")} == usual_environment
+    assert not folder.exists()
+    assert not any(str(folder) in words for words in descendants(os.getpid()).values())
 
 
 def test_no_more_cells_run_than_workers_were_asked_for(joined, store, tmp_path):
@@ -312,32 +257,3 @@ def test_a_driver_that_cannot_write_ends_the_run_with_one_line(joined, store):
 
     with pytest.raises(StoreError, match="cannot write to"):
         run(cells, store, joined, observer=Listener(on_start=obstruct))
-
-
-@pytest.fixture
-def temporary():
-    """A folder for temporary files whose name leaves room for the names of Ray's sockets."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        yield Path(folder)
-
-
-def test_an_interrupt_ends_ray_and_says_how_to_go_on(tmp_path, temporary):
-    out = tmp_path / "runs"
-    driver = subprocess.Popen(
-        [sys.executable, "-m", "normscope", "reproduce", "chai2020.fig6", "--engine", "ray", "--out", out],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    wait_until(lambda: len(list((out / "cells").glob("*.parquet"))) >= 1)
-    started = descendants(driver.pid)
-    assert any("raylet" in words for words in started.values())
-    driver.send_signal(signal.SIGINT)
-    _, said = driver.communicate(timeout=60)
-    assert driver.returncode == 130, said
-    assert "the same command goes on" in said.splitlines()[-1]
-    assert "Traceback" not in said
-    wait_until(lambda: not any(command(process) == words for process, words in started.items()))
-    assert list(temporary.glob("ns-*")) == []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import os
+import signal
 import socket
-import tempfile
-from pathlib import Path
+import sys
 from typing import Any
 
 from normscope.protocol.cells import torch_minor_version
-from normscope.runner.cluster.transfer import Uploaded, download
+from normscope.runner.cluster.folders import LockedFolder
+from normscope.runner.cluster.transfer import CELL_PREFIX, Uploaded, download, node_folder, tidy_node_folder
 from normscope.runner.worker_process import WorkerProcess, WorkerSettings
 from normscope.store import Store
 
@@ -37,29 +39,53 @@ class Job:
     data: tuple[Uploaded, ...] = ()
     variable: str = ""
 
+    @property
+    def process(self) -> tuple[object, ...]:
+        """What a worker process depends on: one that was started for a job can run the cells of an equal one."""
+        modules = self.modules.digest if self.modules is not None else None
+        return self.path, self.directory, modules, [dataset.digest for dataset in self.data], self.variable
+
     def worker_settings(self) -> WorkerSettings:
-        """How the worker process is started on this node, once the files it needs are here."""
-        directory, path = self.directory, self.path
-        if self.modules is not None:
-            directory = str(download(self.modules))
-            path = (directory, *path)
-        folders = [str(download(dataset)) for dataset in self.data]
-        return WorkerSettings(path, {self.variable: os.pathsep.join(folders)} if folders else {}, directory)
+        """How the worker process is started on this node, once the files it needs are here and verified."""
+        environment = {}
+        if self.data:
+            environment[self.variable] = os.pathsep.join(str(download(dataset)) for dataset in self.data)
+        if self.modules is None:
+            return WorkerSettings(self.path, environment, self.directory)
+        directory = str(download(self.modules))
+        # Compiled modules could not be verified the next time.
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        return WorkerSettings((directory, *self.path), environment, directory)
 
 
-_worker: WorkerProcess | None = None
-"""The worker process of this Ray worker, kept between its tasks; it ends with the Ray worker at the latest."""
+_worker: tuple[WorkerProcess, tuple[object, ...]] | None = None
+"""The worker process of this Ray worker, kept between its tasks, and what it depends on. The process ends with the Ray
+worker at the latest."""
+
+
+_PARENT_DEATH_SIGNAL = 1
+
+
+def _end_with_node() -> None:
+    """Have Linux kill this Ray worker, and with it its worker process, when its node ends. Ray takes two seconds."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _worker_for(job: Job) -> WorkerProcess:
     global _worker
-    settings = job.worker_settings()
-    if _worker is not None and _worker.alive and _worker.settings == settings:
-        return _worker
     if _worker is not None:
-        _worker.stop()
-    _worker = WorkerProcess(settings)
-    return _worker
+        process, depends_on = _worker
+        if process.alive and depends_on == job.process:
+            return process
+        process.stop()
+        _worker = None
+    _end_with_node()
+    if job.directory is None:
+        tidy_node_folder()
+    process = WorkerProcess(job.worker_settings())
+    _worker = process, job.process
+    return process
 
 
 def run_cell(request: dict[str, Any], job: Job) -> tuple[dict[str, Any], bytes | None]:
@@ -69,11 +95,11 @@ def run_cell(request: dict[str, Any], job: Job) -> tuple[dict[str, Any], bytes |
     if job.directory is not None:
         return _worker_for(job).run(request, job.timeout), None
     try:
-        with tempfile.TemporaryDirectory(prefix="normscope-cell-") as folder:
-            answer = _worker_for(job).run({**request, "store": folder}, job.timeout)
+        with LockedFolder(node_folder(), CELL_PREFIX) as folder:
+            answer = _worker_for(job).run({**request, "store": str(folder.path)}, job.timeout)
             if "fatal" in answer:
                 return _node_error(answer["fatal"]), None
-            written = Store(Path(folder)).path(request["key"])
+            written = Store(folder.path).path(request["key"])
             return answer, written.read_bytes() if "seconds" in answer else None
     except OSError as error:
         return _node_error(str(error)), None

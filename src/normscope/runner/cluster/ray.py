@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,22 +16,17 @@ from normscope.errors import InputError
 from normscope.protocol import Cell
 from normscope.protocol.cells import torch_minor_version
 from normscope.runner.cluster.address import check_cluster, check_form
-from normscope.runner.cluster.interrupts import interrupts_held
+from normscope.runner.cluster.interrupts import signals_held
 from normscope.runner.cluster.node import Job, run_cell
+from normscope.runner.cluster.session import Environment, Session, import_ray
 from normscope.runner.cluster.transfer import DataFiles, Uploaded, own_modules, upload
 from normscope.runner.local import available_cores
 from normscope.runner.tasks import Task, TaskQueue
 from normscope.runner.worker_process import import_path
 from normscope.store import Store
 
-# Ray reads these when it is imported or started: no usage reports, no warning about accelerators.
-_SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
 _POLL_SECONDS, _LOCKED_SECONDS = 1.0, 0.1
 _OBJECT_STORE = 100_000_000  # bytes; no files travel through it when Ray is started here.
-_LONGEST_SOCKET_FOLDER = 40
 
 
 class RayEngine:
@@ -45,16 +38,16 @@ class RayEngine:
         data_files: the files of the data sets, for the nodes of a cluster that is joined.
 
     Raises:
-        InputError: Ray is not installed, or the address has a wrong form.
+        InputError: Ray is not installed or too old, or the address has a wrong form.
     """
 
     def __init__(self, address: str | None = None, data_files: DataFiles | None = None) -> None:
         if address is not None:
             check_form(address)
-        os.environ.update(_SETTINGS)
-        self._ray = _import_ray()
+        self._ray = import_ray()
         self._address, self._data_files = address, data_files
-        self._folder: str | None = None
+        self._session: Session | None = None
+        self._environment: Environment | None = None
         self._connected = False
         self._on_termination: Any = None
         self._uploaded: dict[str, Uploaded] = {}
@@ -77,9 +70,10 @@ class RayEngine:
         limit = _TaskLimit(self.cores, queue.plan.workers)
         remote = self._ray.remote(num_cpus=1, max_retries=0)(run_cell)
         running: dict[Any, Task] = {}
-        with interrupts_held() as interrupted:
+        with signals_held() as signals:
             try:
-                while not interrupted.is_set():
+                while True:
+                    signals.deliver()
                     while len(running) < limit.current() and (task := queue.take()) is not None:
                         running[remote.remote(queue.request(task), job)] = task
                     if not running:
@@ -90,7 +84,6 @@ class RayEngine:
                         task = running.pop(reference)
                         queue.settle(task, self._answer(reference, task, queue.store))
                     queue.check()
-                raise KeyboardInterrupt
             except BaseException:
                 queue.close()
                 self._cancel(running)
@@ -101,13 +94,13 @@ class RayEngine:
         try:
             if self._connected:
                 self._ray.shutdown()
-                if threading.current_thread() is threading.main_thread():
-                    # Ray leaves its own handler installed.
-                    signal.signal(signal.SIGTERM, self._on_termination)
+                self._restore_handler()
         finally:
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-            self._connected, self._folder = False, None
+            if self._session is not None:
+                self._session.close()
+            if self._environment is not None:
+                self._environment.restore()
+            self._connected, self._session, self._environment = False, None, None
             self._uploaded.clear()
 
     def _cancel(self, running: Iterable[Any]) -> None:
@@ -128,35 +121,62 @@ class RayEngine:
         if self._ray.is_initialized():
             return
         if self._address is not None:
-            check_cluster(self._address)
+            with Environment({}):
+                check_cluster(self._address)
         # Twice, since on a busy machine Ray may not start within its own limit of 30 s.
         for last in (False, True):
-            self._connected, self._on_termination = True, signal.getsignal(signal.SIGTERM)
             try:
-                self._ray.init(**self._settings(cores), log_to_driver=False, logging_level="ERROR")
+                self._start(cores)
                 return
+            except InputError:
+                self.close()
+                raise
             except Exception as error:
                 self.close()
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
                 if last:
                     raise InputError(f"Ray did not start: {reason}") from error
+            except SystemExit:
+                # Ray has put its own handler, which exits, in the place of the program's.
+                self.close()
+                signal.raise_signal(signal.SIGTERM)
+                raise
+            except BaseException:
+                self.close()
+                raise
 
-    def _settings(self, cores: int) -> dict[str, Any]:
+    def _start(self, cores: int) -> None:
+        """Start Ray here, or join the cluster."""
+        self._on_termination = signal.getsignal(signal.SIGTERM)
+        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address is not None:
-            return {"address": self._address}
-        self._folder = _short_folder()
-        return {
-            "address": "local",
-            "num_cpus": cores,
-            "include_dashboard": False,
-            "object_store_memory": _OBJECT_STORE,
-            "_temp_dir": self._folder,
-        }
+            self._environment = Environment({})
+            self._connected = True
+            self._ray.init(address=self._address, **quiet)
+        else:
+            self._session = Session(self._ray)
+            self._connected = True
+            self._ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE,
+                _temp_dir=self._session.temporary,
+                **quiet,
+            )
+            self._session.check()
+        if self._on_termination is not signal.SIG_DFL:
+            self._restore_handler()
+
+    def _restore_handler(self) -> None:
+        """Give SIGTERM the program's handler again, since Ray leaves its own installed."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_termination)
 
     def _job(self, cells: Iterable[Cell], timeout: float | None) -> Any:
         """What all tasks of a plan share, put where every node fetches it once."""
         path, torch = import_path(), torch_minor_version()
-        if self._folder is not None:
+        if self._session is not None:
             return self._ray.put(Job(path, timeout, torch, directory=os.getcwd()))
         cells = list(cells)
         variable = self._data_files.variable if self._data_files is not None else ""
@@ -209,19 +229,3 @@ class _TaskLimit:
         if self._follows_cluster and time.monotonic() - self._read_at > _POLL_SECONDS:
             self._current, self._read_at = 2 * self._cores(), time.monotonic()
         return self._current
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError("Ray is not installed: pip install 'normscope[ray]'.") from error
-    return ray
-
-
-def _short_folder() -> str:
-    """A new folder for Ray's own files, with a name short enough for the sockets that Ray makes there."""
-    with contextlib.suppress(OSError):
-        if len(tempfile.gettempdir()) <= _LONGEST_SOCKET_FOLDER:
-            return tempfile.mkdtemp(prefix="ns-")
-    return tempfile.mkdtemp(prefix="ns-", dir="/tmp")
