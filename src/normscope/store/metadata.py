@@ -5,10 +5,8 @@ Metadata are data: a cell's function is named there, but nothing is ever importe
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from normscope.errors import DamagedError
 from normscope.store.provenance import Provenance, provenance_of
@@ -19,8 +17,7 @@ KEY = re.compile(r"[0-9a-f]{32}")
 _LONGEST_SECONDS = 1e10  # three centuries: what is longer, no clock has measured
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CellSummary:
+class CellSummary(NamedTuple):
     """What a plan needs to know of a finished cell. It is small, since there may be a hundred thousand."""
 
     seconds: float
@@ -38,10 +35,11 @@ def summary_of(metadata: object, key: str) -> CellSummary:
     seconds: Any = metadata.get("seconds")
     if type(seconds) not in (int, float) or not 0 <= seconds <= _LONGEST_SECONDS:
         raise DamagedError("its metadata do not say in how many seconds it was made")
-    if not isinstance(metadata.get("config", {}), dict) or not _are(metadata, function=str, version=int):
+    function, version, config = (
+        metadata.get("function", ""),
+        metadata.get("version", 0),
+        metadata.get("config", {}),
+    )
+    if type(function) is not str or type(version) is not int or type(config) is not dict:
         raise DamagedError("its metadata do not say what it computes")
     return CellSummary(float(seconds), provenance_of(metadata))
-
-
-def _are(metadata: Mapping[str, Any], **types: type) -> bool:
-    return all(type(metadata[name]) is kind for name, kind in types.items() if name in metadata)

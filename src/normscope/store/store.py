@@ -62,6 +62,7 @@ class Store:
         self.compact_at = compact_at
         self.damaged: list[Path] = []
         self._lock = compaction_lock(self.folder)
+        self._summaries: dict[str, tuple[tuple[int, ...], CellSummary]] = {}
         self.segments = Segments(self.folder, self._set_aside)
 
     @property
@@ -125,10 +126,10 @@ class Store:
         Raises:
             StoreError: the folder cannot be read.
         """
-        single, files = self.single_files(), {}
-        for key in keys:
-            if key in single and (stored := self.read_single(key)) is not None:
-                files[key] = stored.summary
+        files = {}
+        for key in self.single_files().intersection(keys):
+            if (summary := self._summary(key)) is not None:
+                files[key] = summary
         # Read after the files, so that cells compacted in the meantime are found here.
         compacted = self.segments.cells()
         return {key: files.get(key) or compacted[key] for key in keys if key in files or key in compacted}
@@ -140,8 +141,8 @@ class Store:
             StoreError: the folder cannot be read.
         """
         check_real(self.folder)
-        stored = self.read_single(key)
-        return self.segments.find(key) if stored is None else stored.summary
+        summary = self._summary(key)
+        return self.segments.find(key) if summary is None else summary
 
     def read(self, key: str) -> StoredCell | None:
         """The finished cell of that key, or ``None``.
@@ -229,6 +230,23 @@ class Store:
             except DamagedError as error:
                 self._set_aside(path, error)
                 return None
+
+    def _summary(self, key: str) -> CellSummary | None:
+        """The summary of a cell that has a file of its own, which is read once unless it changes."""
+        path = self.path(key)
+        with reading(path):
+            try:
+                state = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        mark = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        known, summary = self._summaries.get(key, (None, None))
+        if known == mark:
+            return summary
+        if (stored := self.read_single(key)) is None:
+            return None
+        self._summaries[key] = mark, stored.summary
+        return stored.summary
 
     def _gather(self) -> None:
         """Gather the cells' files into segments of a bounded size."""
