@@ -146,3 +146,17 @@ def test_trying_a_folder_out_may_be_mistaken_for_a_leftover(tmp_path, monkeypatc
 
     monkeypatch.setattr(os, "fstat", clean_first)
     check_writable(tmp_path)
+
+
+def test_many_processes_that_try_a_folder_out_and_clean_it_never_call_it_unwritable(tmp_path):
+    script = (
+        "import pathlib, sys; from normscope.disk.atomic import check_writable, leftovers\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "for _ in range(200):\n"
+        "    check_writable(folder)\n"
+        "    [path.unlink(missing_ok=True) for path in leftovers(folder)]"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "new")]
+    several = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    assert [process.communicate()[1] for process in several] == [""] * 6
+    assert list((tmp_path / "new").iterdir()) == []

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from normscope.disk import locks
-from normscope.disk.locks import WaitingLock, open_lock_file
+from normscope.disk.locks import WaitingLock, open_lock_file, share
 from normscope.errors import DamagedError, NormscopeWarning
 
 
@@ -50,3 +50,16 @@ def test_a_file_to_lock_keeps_its_content(tmp_path):
     with open_lock_file(tmp_path / "lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
     assert (tmp_path / "lock").read_text() == "words"
+
+
+def test_a_file_that_another_process_has_alone_is_named_by_those_that_wait_to_share_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_SILENT_SECONDS", 0.05)
+    path = tmp_path / "lock"
+    with path.open("w") as held, open_lock_file(path) as file, open_lock_file(path) as other:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        threading.Timer(0.3, fcntl.flock, (held, fcntl.LOCK_UN)).start()
+        with pytest.warns(NormscopeWarning, match="waiting for another process that holds .*lock"):
+            share(file, path)
+        share(other, path)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -46,3 +46,27 @@ def test_a_fresh_run_runs_a_cell_that_was_in_the_store_before(store):
     with CellLocks(store.folder) as locks:
         queue = TaskQueue(runner.plan({KEY: CELL}, store, 1, fresh=True), store, Listener(), locks)
         assert queue.take().key == KEY
+
+
+def test_a_cell_that_another_process_has_finished_after_the_plan_does_not_run_twice(store):
+    listener = Listener()
+    plan = runner.plan({KEY: CELL}, store, 1)
+    finish_elsewhere(store)
+    with CellLocks(store.folder) as locks:
+        assert TaskQueue(plan, store, listener, locks).take() is None
+    assert listener.ended == [CELL]
+
+
+def test_a_cell_found_when_its_turn_comes_is_flushed_before_it_is_reported(store, monkeypatch):
+    order = []
+
+    class Order(Observer):
+        def finished(self, cell, seconds):
+            order.append("reported")
+
+    monkeypatch.setattr(store, "flush", lambda: order.append("flushed"))
+    plan = runner.plan({KEY: CELL}, store, 1)
+    finish_elsewhere(store)
+    with CellLocks(store.folder) as locks:
+        TaskQueue(plan, store, Order(), locks).take()
+    assert order == ["flushed", "reported"]
