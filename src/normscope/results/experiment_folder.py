@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,9 +198,13 @@ class ExperimentFolder:
         return set(keys)
 
     def _refuse_to_follow(self) -> None:
-        with reading(self.path):
-            if self.path.is_symlink():
-                raise ForeignError("it is a link, which is not followed: put the folder itself there")
+        try:
+            with reading(self.path):
+                is_link = stat.S_ISLNK(os.lstat(self.path).st_mode)
+        except FileNotFoundError:
+            return
+        if is_link:
+            raise ForeignError("it is a link, which is not followed: put the folder itself there")
 
     def _write(self, path: Path, content: bytes) -> None:
         self.refuse_link()
