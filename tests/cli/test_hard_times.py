@@ -28,6 +28,7 @@ from normscope.progress import console, say
         (MemoryError(), 1, "out of memory: fewer workers leave more for each."),
         (pyarrow.ArrowMemoryError("malloc of size 64 failed"), 1, "out of memory: fewer workers leave more for each."),
         (RuntimeError("can't start new thread"), 2, "the system starts no more threads"),
+        (ImportError("x.so: failed to map segment from shared object"), 1, "out of memory"),
         (KeyboardInterrupt(), 130, "interrupted; finished cells are kept"),
     ],
 )  # fmt: skip

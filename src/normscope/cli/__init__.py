@@ -14,11 +14,11 @@ from typing import Any, TextIO
 
 from normscope.cli.ending import INTERRUPTED, Ending
 from normscope.cli.exit_status import ExitStatus
+from normscope.cli.refusals import refusal
 from normscope.cli.streams import StandardStreams, open_missing
 from normscope.errors import NormscopeError, NormscopeWarning, printable
 
 _show_warning = warnings.showwarning
-_NO_THREAD = "can't start new thread"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,20 +66,15 @@ def _status(arguments: Sequence[str] | None) -> int:
     except NormscopeError as error:
         _complain(str(error))
         return error.exit_status
-    except MemoryError:
-        _complain("out of memory: fewer workers leave more for each.")
-        return ExitStatus.CELL_FAILED
-    except OSError as error:
-        _complain(_in_words(error))
-        return ExitStatus.BAD_USE
-    except RuntimeError as error:
-        if str(error) != _NO_THREAD:
-            raise
-        _complain("the system starts no more threads: end other programs, or raise the limit (ulimit -u).")
-        return ExitStatus.BAD_USE
     except KeyboardInterrupt:
         _complain(INTERRUPTED)
         return ExitStatus.INTERRUPTED
+    except Exception as error:
+        if (refused := refusal(error)) is None:
+            raise
+        status, words = refused
+        _complain(words)
+        return status
 
 
 def _never_raise_warnings() -> None:
@@ -110,12 +105,6 @@ def _shown_warning(
         _complain(f"warning: {message}")
     else:
         _show_warning(message, category, filename, lineno, file, line)
-
-
-def _in_words(error: OSError) -> str:
-    """The file and the system's reason."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{reason}." if error.filename is None else f"{error.filename}: {reason}."
 
 
 def _complain(message: str) -> None:

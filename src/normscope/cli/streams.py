@@ -25,14 +25,14 @@ _IN_OTHER_CHARACTERS = "normscope.in-other-characters"
 
 
 def open_missing() -> None:
-    """Open the null device as each standard stream that is closed; else the next file would be taken for that stream.
-
-    Raises:
-        OSError: no file can be opened.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
+    """Open the null device as each standard stream that is closed: the next file would be taken for that stream."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(
+                os.open(os.devnull, os.O_RDWR), True
+            )  # The system gives the lowest free number.
 
 
 class StandardStreams:
