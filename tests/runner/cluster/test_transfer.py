@@ -58,6 +58,12 @@ def test_files_are_fetched_once_and_used_again(sent, fetched):
     assert len(fetched) == len(FILES)
 
 
+def test_no_files_at_all_are_an_empty_folder():
+    folder = download(upload({}))
+    assert folder.is_dir()
+    assert held(folder) == {}
+
+
 def flipped(path, position):
     content = bytearray(path.read_bytes())
     content[position] ^= 1

@@ -39,6 +39,7 @@ _DEFAULTS = {
 }
 # Ray's name for the setting is misleading: without "clusters" it takes the loopback address on every system.
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_SET_BY_RAY = "PYTHONBREAKPOINT"
 # These take the place of the token's file, or of the check for the same token.
 _OTHER_TOKENS = ("RAY_AUTH_TOKEN", "RAY_ENABLE_K8S_TOKEN_AUTH")
 
@@ -75,7 +76,7 @@ class Environment:
     def __init__(self, settings: Mapping[str, str | None]) -> None:
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in os.environ}
         changes = {**defaults, **settings}
-        self._before = {name: os.environ.get(name) for name in changes}
+        self._before = {name: os.environ.get(name) for name in (*changes, _SET_BY_RAY)}
         _set(changes)
 
     def restore(self) -> None:

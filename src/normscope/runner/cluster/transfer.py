@@ -185,6 +185,8 @@ def _sound(folder: Path, uploaded: Uploaded) -> bool:
     """Whether a folder holds uploaded files as they were sent. No link is followed."""
     digest = hashlib.sha256()
     try:
+        if not is_real_folder(folder):
+            return False
         for name in sorted(uploaded.contents):
             if not all(is_real_folder(folder / parent) for parent in Path(name).parents):
                 return False
