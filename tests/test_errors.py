@@ -1,5 +1,6 @@
 """Texts from anybody, made harmless to show."""
 
+import re
 import unicodedata
 
 import pytest
@@ -50,6 +51,31 @@ def test_a_printable_text_is_one_line_without_control_characters_that_every_file
 def test_a_printable_text_stays_as_it_is(text):
     shown = printable(text)
     assert printable(shown) == shown
+
+
+@given(st.text("e漢\u0300\u0301\u0323\U0001d165a", min_size=25, max_size=200))
+def test_a_letter_has_at_most_30_marks_and_none_is_lost(text):
+    shown = printable(text)
+    assert not re.search("[\u0300\u0301\u0323\U0001d165]{31}", shown)
+    assert (
+        re.sub(
+            r"\\u0300|\\u0301|\\u0323|\\U0001d165",
+            lambda found: found[0].encode().decode("unicode_escape"),
+            shown,
+        )
+        == text
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["e" + "\u0301" * 30 + "e" + "\u0301" * 30, "漢" * 100, "\N{GRINNING FACE}" * 100]
+)
+def test_letters_with_few_marks_stay(text):
+    assert printable(text) == text
+
+
+def test_the_31st_mark_on_a_letter_is_an_escape():
+    assert printable("e" + "\u0301" * 32) == "e" + "\u0301" * 30 + r"\u0301\u0301"
 
 
 def test_the_characters_to_keep_stay():

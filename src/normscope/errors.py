@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 
 _FEW = 4
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, ends of lines and paragraphs, what turns the direction of writing, and lone surrogates."""
+
+_MOST_MARKS = 30
+_AMONG_MARKS = re.compile("[\u0300-\U0010ffff]{31,}")
+"""What holds every row of more marks than that: none comes before U+0300."""
 
 
 class NormscopeError(Exception):
@@ -62,13 +67,23 @@ def printable(text: str, keep: str = "") -> str:
     r"""The text with a visible escape, such as ``\x1b``, for each character that could harm who looks at it.
 
     These are control characters, which command a terminal; the characters that turn the direction of writing, which
-    make a text read as another one; and lone surrogates, which no file can hold. All other characters stay.
+    make a text read as another one; lone surrogates, which no file can hold; and the marks on one letter from the 31st
+    on, since 100,000 of them stop a browser for minutes. All other characters stay.
 
     Args:
         text: the text, from anybody.
         keep: control characters that stay, such as ``"\t\n"``.
     """
-    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+    text = _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+    return _AMONG_MARKS.sub(lambda found: _with_few_marks(found[0]), text)
+
+
+def _with_few_marks(text: str) -> str:
+    marks, characters = 0, []
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        characters.append(character if marks <= _MOST_MARKS else _escape(character))
+    return "".join(characters)
 
 
 def _escape(character: str) -> str:
