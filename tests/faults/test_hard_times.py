@@ -270,7 +270,7 @@ def reproduce(out, *options, preload="", **environment):
         [sys.executable, *options, "-c", code], timeout=300,
         env={**os.environ, "TRIAL_TALKS": "1", **({"LD_PRELOAD": preload} if preload else {}), **environment},
     )  # fmt: skip
-    return ended.returncode, (out.parent / "stderr").read_text()
+    return ended.returncode, (out.parent / "stderr").read_text(errors="replace")
 
 
 NOWHERE = {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/proc/nothing", "TMPDIR": "/nonexistent"}
@@ -375,7 +375,7 @@ def test_too_few_open_files_end_a_run_in_one_line_or_do_for_it(files, tmp_path):
     [
         Conditions(threads=2),
         Conditions(processes=1),
-        *(pytest.param(Conditions(threads=count), marks=[long]) for count in (0, 1, 3, 4, 5)),
+        *(pytest.param(Conditions(threads=count), marks=[long]) for count in (0, 1, 3)),
         pytest.param(Conditions(processes=0), marks=[long]),
     ],
 )
