@@ -160,3 +160,24 @@ def test_many_processes_that_try_a_folder_out_and_clean_it_never_call_it_unwrita
     several = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
     assert [process.communicate()[1] for process in several] == [""] * 6
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_trying_a_folder_out_flushes_the_names_that_a_killed_process_may_not_have_flushed(tmp_path, order):
+    (tmp_path / "runs" / "cells").mkdir(parents=True)
+    order.clear()
+    check_writable(tmp_path / "runs" / "cells")
+    assert order == ["runs flushed", ". flushed"]
+
+
+def test_a_folder_that_may_not_be_read_is_written_all_the_same(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refuse(path, flags, *rest, **named):
+        if flags & os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with atomic_write(tmp_path / "file") as file:
+        file.write(b"x")
+    assert (tmp_path / "file").read_bytes() == b"x"

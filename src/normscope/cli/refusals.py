@@ -25,7 +25,7 @@ def refusal(error: Exception) -> tuple[ExitStatus, str] | None:
         case RuntimeError() if str(error) == _NO_THREAD:
             return (
                 ExitStatus.BAD_USE,
-                "the system starts no more threads: end other programs, or see `ulimit -u`.",
+                "the system starts no more threads: memory is short, or `ulimit -u` allows too few.",
             )
         case ImportError() if any(words in str(error) for words in _MEMORY_WORDS):
             return _OUT_OF_MEMORY

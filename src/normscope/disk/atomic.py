@@ -66,10 +66,16 @@ def make_folder(folder: Path) -> None:
 def check_writable(folder: Path) -> None:
     """Make a folder, with its parents, and try to write to it.
 
+    Its name and that of the folder around it are on the disk afterwards, even if a process made them that was killed
+    before it could flush them.
+
     Raises:
         OSError: the folder cannot be made or written.
     """
     make_folder(folder)
+    around = folder.absolute().parent
+    for place in (around, around.parent):
+        sync_folder(place)
     probe, file = _new_file(folder / "probe")
     file.close()
     probe.unlink(missing_ok=True)  # since another process may have taken it for a leftover
@@ -93,9 +99,13 @@ def sync_folder(folder: Path) -> None:
     """Flush the names in ``folder`` to the disk.
 
     Raises:
-        OSError: the disk refuses. A file system that cannot flush folders does not count.
+        OSError: the disk refuses. A folder that this user may not read, or a file system that cannot flush folders,
+            does not count.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return
     try:
         os.fsync(handle)
     except OSError as error:

@@ -37,15 +37,22 @@ _TIMES_ITS_LENGTH = 100
 _SNAPPY = 22  # Snappy makes at most 64 bytes of 3.
 _CODECS = {0, 1}  # none and Snappy
 _WIDTH = 8
+_FOR_WRITING = 2**22
 
 
 def table_bytes(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
-    """A Parquet file that holds a table, an object of JSON values, and the checksum of the whole file."""
+    """A Parquet file that holds a table, an object of JSON values, and the checksum of the whole file.
+
+    Raises:
+        MemoryError: there is too little memory now.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     ours = json.dumps({**metadata, _SEALED: True}).encode()
     about = {**(table.schema.metadata or {}), METADATA: ours, _SEAL: b"0" * _DIGITS}
+    # Arrow's writer ends the process when it gets no memory; Python can say so. So Python asks for as much first.
+    bytearray(2 * table.nbytes + _FOR_WRITING)
     sink = pa.BufferOutputStream()
     # Nobody asks for the statistics of a column, and without them the footer is read faster.
     pq.write_table(
