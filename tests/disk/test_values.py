@@ -5,14 +5,14 @@ import pytest
 from normscope.disk.values import is_number, is_text_list, is_text_mapping, is_whole
 
 
-@pytest.mark.parametrize("value", [None, "a", {"a": "b"}, [1], ["a", None], 7])
+@pytest.mark.parametrize("value", [None, "a", {"a": "b"}, [1], ["a", None], 7, ["\ud800"]])
 def test_a_list_of_texts_is_nothing_else(value):
     assert is_text_list([])
     assert is_text_list(["a", ""])
     assert not is_text_list(value)
 
 
-@pytest.mark.parametrize("value", [None, "a", ["a"], {"a": 1}, {"a": None}, {"a": ["b"]}])
+@pytest.mark.parametrize("value", [None, "a", ["a"], {"a": 1}, {"a": None}, {"a": ["b"]}, {"\ud800": "a"}])
 def test_a_mapping_to_texts_is_nothing_else(value):
     assert is_text_mapping({})
     assert is_text_mapping({"a": "b"})

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +17,7 @@ from normscope.results import ExperimentFolder, RunMetadata, files
 from normscope.results.experiment_folder import DrawnFigure
 from normscope.results.files import CannotReadError
 from normscope.results.stored_run import ForeignError, judging
+from normscope.results.writing import metadata_of
 from normscope.sweep import Sweep, SweepExperiment
 
 METADATA = RunMetadata(Scale.QUICK, {"data": "digits"}, {"a cell": "slow"}, ("Read this.",))
@@ -48,6 +50,16 @@ def test_a_sweeps_words_are_kept_and_a_papers_experiment_has_none():
     sweep = RunMetadata(Scale.QUICK, {}, {}, sweep={"networks": ["lenet"]})
     assert RunMetadata.from_json(json.loads(json.dumps(sweep.to_json()))) == sweep
     assert "sweep" not in METADATA.to_json()
+
+
+def test_an_error_of_a_users_that_no_file_can_hold_is_stored_as_escapes():
+    result = SimpleNamespace(
+        experiment=None, scale=Scale.QUICK, settings={}, failures={"a cell": "odd \ud800\nerror"}, notes=(),
+        data="", data_note="", id="p.fig1",
+    )  # fmt: skip
+    stored = metadata_of(result)
+    assert stored.failures == {"a cell": "odd \\ud800\nerror"}
+    assert RunMetadata.from_json(json.loads(json.dumps(stored.to_json()))) == stored
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"normscope", b"PAR1" + bytes(1000) + b"PAR1"])
@@ -272,6 +284,14 @@ def test_a_table_that_this_version_cannot_show_there_is_foreign(tmp_path, id, sw
     folder = ExperimentFolder(tmp_path / id)
     folder.write_table(empty_table(), dataclasses.replace(METADATA, sweep=sweep))
     with pytest.raises(ForeignError, match=words):
+        folder.read().experiment()
+
+
+def test_a_papers_table_that_was_copied_into_another_ones_folder_is_foreign(tmp_path):
+    metadata = dataclasses.replace(METADATA, experiment="chai2020.fig6@kmnist", data="kmnist")
+    folder = ExperimentFolder(tmp_path / "chai2020.fig6")
+    folder.write_table(empty_table(), metadata)
+    with pytest.raises(ForeignError, match=r"that of chai2020\.fig6@kmnist"):
         folder.read().experiment()
 
 

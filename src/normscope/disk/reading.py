@@ -85,5 +85,9 @@ def refuse_link(folder: Path) -> None:
         OSError: it cannot be looked at now.
         InputError: it is a link.
     """
-    if folder.is_symlink():
+    try:
+        mode = os.lstat(folder).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(mode):
         raise InputError(f"{folder} is a link, which is not followed: put the folder itself there.")

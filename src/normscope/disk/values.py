@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is a text that a file can hold: one without lone surrogates."""
+    return isinstance(value, str) and not _SURROGATE.search(value)
 
 
 def is_text_list(value: Any) -> bool:
     """Whether it is a list of texts."""
-    return isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value)
+    return isinstance(value, (list, tuple)) and all(map(is_text, value))
 
 
 def is_text_mapping(value: Any) -> bool:
-    """Whether it is an object whose values are texts."""
-    return isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values())
+    """Whether it is an object whose names and values are texts."""
+    return isinstance(value, dict) and all(map(is_text, (*value.keys(), *value.values())))
 
 
 def is_number(value: Any) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from normscope.disk.values import is_text_list, is_text_mapping
+from normscope.disk.values import is_text, is_text_list, is_text_mapping
 from normscope.errors import DamagedError
 from normscope.protocol import Scale
 
@@ -23,6 +23,7 @@ class RunMetadata:
         sweep: a user's sweep as :meth:`normscope.sweep.Sweep.to_json` gives it; ``None`` for a paper's experiment.
         data: the data sets that the cells read, with commas between; empty in older tables.
         data_note: as in :class:`normscope.protocol.Result`.
+        experiment: the experiment's name; empty in older tables.
     """
 
     scale: Scale
@@ -32,6 +33,7 @@ class RunMetadata:
     sweep: Mapping[str, Any] | None = None
     data: str = ""
     data_note: str = ""
+    experiment: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The metadata as JSON values; a paper's experiment has no entry ``sweep``."""
@@ -58,17 +60,14 @@ class RunMetadata:
         return cls(**known | {"scale": Scale(known["scale"]), "notes": tuple(known.get("notes", ()))})
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
 _NEEDED = {"scale", "settings", "failures"}
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    "scale": lambda value: _is_text(value) and value in list(Scale),
+    "scale": lambda value: is_text(value) and value in list(Scale),
     "settings": is_text_mapping,
     "failures": is_text_mapping,
     "notes": is_text_list,
     "sweep": lambda value: value is None or isinstance(value, dict),
-    "data": _is_text,
-    "data_note": _is_text,
+    "data": is_text,
+    "data_note": is_text,
+    "experiment": is_text,
 }

@@ -64,13 +64,14 @@ class StoredRun:
             if entry is None:
                 return self._sweep()
             experiment = entry.load() if self.id == base else moved(entry.load(), self.metadata.data)
-            name = experiment.id
+            names = (experiment.id, self.metadata.experiment or experiment.id)
         except DamagedError:
             raise
         except InputError as error:
             raise ForeignError(str(error).rstrip(".")) from None
-        if name != self.id:
-            raise ForeignError(f"its table is that of {name}")
+        for name in names:
+            if name != self.id:
+                raise ForeignError(f"its table is that of {name}")
         return experiment
 
     def judged(self) -> Result:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from normscope.disk.aside import set_aside
-from normscope.errors import DamagedError, NormscopeWarning
+from normscope.errors import DamagedError, NormscopeWarning, printable
 from normscope.papers import catalogue
 from normscope.protocol import NotJudgedError, Result, empty_table
 from normscope.report.page import Chapter
@@ -112,12 +112,18 @@ def metadata_of(result: Result) -> RunMetadata:
     return RunMetadata(
         result.scale,
         result.settings,
-        result.failures,
-        result.notes,
+        {_stored(cell): _stored(error) for cell, error in result.failures.items()},
+        tuple(map(_stored, result.notes)),
         experiment.sweep.to_json() if isinstance(experiment, SweepExperiment) else None,
         result.data,
         result.data_note,
+        result.id,
     )
+
+
+def _stored(text: str) -> str:
+    """A text of a user's, such as an error's, as a file can hold it."""
+    return printable(text, keep="\t\n\r")
 
 
 def _taken_back(rows: Sequence[Mapping[str, Any]], faults: Mapping[str, Fault]) -> list[dict[str, Any]]:

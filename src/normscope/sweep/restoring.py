@@ -13,7 +13,7 @@ from typing import Any
 
 from normscope.data.catalogue import CATALOGUE
 from normscope.data.facts import Facts
-from normscope.disk.values import is_number, is_text_list, is_whole
+from normscope.disk.values import is_number, is_text, is_text_list, is_whole
 from normscope.errors import DamagedError, InputError
 from normscope.nn import specs
 from normscope.sweep.parsing import AS_IS, LR_FOR, PROBES
@@ -73,13 +73,9 @@ def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
 def _is_spec(value: Any) -> bool:
     """Whether it is a text that can be read as a spec; whether its name exists is not asked."""
-    if not isinstance(value, str) or len(value) > _LONGEST_SPEC:
+    if not is_text(value) or len(value) > _LONGEST_SPEC:
         return False
     try:
         return value == AS_IS or bool(specs.read(value).name)
@@ -113,29 +109,29 @@ _SWEEP_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "places": lambda value: is_text_list(value) and len(value) > 0,
     "rates": lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_rate, value)),
     "seeds": _is_count,
-    "data": _is_text,
+    "data": is_text,
     "epochs": _is_count,
     "probes": lambda value: is_text_list(value) and set(value) <= set(PROBES),
     "batch": _is_count,
     "images": _or_none(_is_count),
-    "optimizer": _is_text,
-    "lr_for": lambda value: _is_text(value) and value in LR_FOR,
+    "optimizer": is_text,
+    "lr_for": lambda value: is_text(value) and value in LR_FOR,
     "other_lr": _is_rate,
     "image_size": _or_none(_is_count),
-    "layer": _or_none(_is_text),
+    "layer": _or_none(is_text),
     "loss": _is_spec,
     "own_data": _or_none(lambda value: isinstance(value, dict)),
     "chance": _or_none(lambda value: isinstance(value, float) or is_number(value)),
 }
 _FACTS_CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    "name": _is_text,
+    "name": is_text,
     "shape": _is_shape,
-    "kind": lambda value: _is_text(value) and value in _KINDS,
+    "kind": lambda value: is_text(value) and value in _KINDS,
     "target_shape": _is_shape,
     "classes": _or_none(_is_count),
     "train": _is_count,
     "test": is_whole,
-    "digest": _is_text,
+    "digest": is_text,
     "standardized": lambda value: isinstance(value, bool),
     "vocabulary": _or_none(is_whole),
     "nonfinite": is_whole,
