@@ -1,12 +1,15 @@
+import dataclasses
 import json
 import os
 
 import pytest
 
+from normscope.errors import NormscopeWarning
 from normscope.papers import catalogue
 from normscope.protocol import Scale, empty_table
 from normscope.results import ResultsFolder, RunMetadata, page
 from normscope.results.contents import read_others
+from normscope.results.experiment_folder import DrawnFigure
 from normscope.sweep import Sweep
 
 IDS = [entry.id for entry in catalogue.find("chai2020")]
@@ -129,7 +132,8 @@ def test_a_figure_that_is_no_file_is_named_and_its_section_shown_without_it(fold
         "pipe": lambda: os.mkfifo(figure),
         "folder": figure.mkdir,
     }[kind]()
-    (chapter,) = chapters(folder)
+    with pytest.warns(NormscopeWarning, match=f"A figure is not on the page: .* is a {kind}"):
+        (chapter,) = chapters(folder)
     assert [section.figure for section in chapter.sections] == [None, None]
     assert f"is a {kind}" in chapter.absent["chai2020.fig6/figure"]
 
@@ -141,3 +145,14 @@ def test_of_very_many_folders_that_cannot_be_shown_the_page_names_the_first(tmp_
     assert list(chapter.absent)[:2] == ["link000", "link001"]
     assert len(chapter.absent) == 51
     assert chapter.absent["…"] == "and 150 more"
+
+
+def test_a_figure_that_was_just_drawn_is_shown_without_being_read_back(folder, monkeypatch):
+    contents = read_others(folder, (), judge=False)
+    shown = contents.shown["chai2020.fig6"]
+    contents.shown["chai2020.fig6"] = dataclasses.replace(shown, figure=DrawnFigure(b"<svg>mine</svg>"))
+    monkeypatch.setattr(type(shown.stored), "read_figure", lambda stored: DrawnFigure(b"<svg>stored</svg>"))
+    (chapter,) = page.chapters(contents, ())
+    figures = {section.id: section.figure for section in chapter.sections}
+    assert figures.pop("chai2020.fig6") == b"<svg>mine</svg>"
+    assert set(figures.values()) == {b"<svg>stored</svg>"}

@@ -18,7 +18,7 @@ from normscope.disk.aside import ASIDE, set_aside
 from normscope.errors import DamagedError, InputError, NormscopeWarning, printable
 from normscope.papers.other_data import SEPARATOR
 from normscope.protocol import Experiment, Result
-from normscope.results.experiment_folder import ExperimentFolder
+from normscope.results.experiment_folder import DrawnFigure, ExperimentFolder
 from normscope.results.files import CannotReadError
 from normscope.results.folder import ResultsFolder
 from normscope.results.run_metadata import RunMetadata
@@ -43,11 +43,19 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """An experiment that can be shown: its folder, itself, and the metadata of its last run."""
+    """An experiment that can be shown.
+
+    Attributes:
+        stored: its folder.
+        experiment: itself.
+        metadata: those of its last run.
+        figure: the figure if it was drawn just now; ``None`` to read it from the folder.
+    """
 
     stored: ExperimentFolder
     experiment: Experiment
     metadata: RunMetadata
+    figure: DrawnFigure | None = None
 
 
 @dataclasses.dataclass

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from normscope.data import unpinned
-from normscope.errors import InputError, printable
+from normscope.errors import InputError, NormscopeWarning, printable
 from normscope.papers import catalogue
 from normscope.papers.catalogue import Entry
 from normscope.papers.other_data import base_of
@@ -100,14 +101,19 @@ def _sweep_chapter(contents: Contents) -> Chapter | None:
 def _section(shown: Shown, place: str, title: str, rows: _Rows, missing: dict[str, str]) -> Section:
     """The section of a stored experiment; a sweep has one size and so names no scale.
 
-    A figure that cannot be read is added to what is ``missing``.
+    A figure that cannot be read is added to what is ``missing``, and a warning names it.
     """
     experiment, metadata = shown.experiment, shown.metadata
-    figure = DrawnFigure()
-    try:
-        figure = shown.stored.read_figure()
-    except InputError as error:
-        missing[f"{shown.stored.id}/{shown.stored.figure.stem}"] = str(error).rstrip(".")
+    figure = shown.figure
+    if figure is None:
+        try:
+            figure = shown.stored.read_figure()
+        except InputError as error:
+            figure = DrawnFigure()
+            missing[f"{shown.stored.id}/{shown.stored.figure.stem}"] = str(error).rstrip(".")
+            warnings.warn(
+                f"A figure is not on the page: {printable(str(error))}", NormscopeWarning, stacklevel=2
+            )
     return Section(
         id=experiment.id,
         place=place,

@@ -61,7 +61,7 @@ def rebuild(folder: ResultsFolder) -> Rebuilt:
                 continue
             write_experiment(stored, result, figure)
             contents.results.append(result)
-            contents.shown[stored.id] = Shown(stored, result.experiment, run.metadata)
+            contents.shown[stored.id] = Shown(stored, result.experiment, run.metadata, figure)
         if not (contents.shown or contents.faults):
             raise _no_results(folder)
         old = scorecard_rows(folder) or []

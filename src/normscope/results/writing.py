@@ -32,13 +32,14 @@ def write_results(folder: ResultsFolder, results: Sequence[Result]) -> None:
         InputError: when something cannot be written, or the scorecard cannot be read now.
     """
     with folder.writing():
+        figures = {result.id: drawn(result) for result in results}
         for result in results:
-            write_experiment(folder.experiment(result.id), result, drawn(result))
+            write_experiment(folder.experiment(result.id), result, figures[result.id])
         old = scorecard_rows(folder)
         contents = read_others(folder, [result.id for result in results], judge=old is None)
         for result in results:
             contents.shown[result.id] = Shown(
-                folder.experiment(result.id), result.experiment, metadata_of(result)
+                folder.experiment(result.id), result.experiment, metadata_of(result), figures[result.id]
             )
         settle(folder, contents)
         write_scorecard_and_page(folder, old or [], [*contents.results, *results], contents)
