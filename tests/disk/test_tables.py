@@ -113,7 +113,29 @@ def test_a_small_file_that_stands_for_a_large_table_takes_no_memory(table):
     assert pool.bytes_allocated() == before
 
 
-@pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([{"a": 1}]), pa.array([b"bytes"])])
+def test_a_header_that_says_fewer_rows_than_its_groups_have_is_refused():
+    table = pa.table({"a": pa.nulls(1000, pa.float64())}).replace_schema_metadata({b"normscope": b"{}"})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    content = sink.getvalue().to_pybytes()
+    assert content.count(b"\x16\xd0\x0f\x19") == 1  # the file's number of rows; 500 in as many bytes is e8 07
+    lying = content.replace(b"\x16\xd0\x0f\x19", b"\x16\xe8\x07\x19")
+    assert pq.ParquetFile(pa.BufferReader(lying)).metadata.num_rows == 500
+    assert read_table(content)[0].num_rows == 1000
+    with pytest.raises(DamagedError, match="contradicts itself about the number of rows"):
+        read_table(lying)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *(pa.array([[1]]), pa.array([{"a": 1}]), pa.array([b"bytes"])),
+        # These cannot all be converted to pandas.
+        *(pa.array([1], pa.time64("ns")), pa.array([1], pa.timestamp("ns", "Nowhere/Nothing"))),
+        *(pa.array([1], pa.date32()), pa.array([1], pa.duration("s")), pa.array([1.0], pa.float16())),
+    ],
+    ids=lambda column: str(column.type),
+)
 def test_columns_of_a_kind_that_is_never_written_are_refused(column):
     with pytest.raises(DamagedError, match="columns of a kind"):
         read_table(table_bytes(pa.table({"a": column}), {}))

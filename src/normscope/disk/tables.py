@@ -138,15 +138,21 @@ def _check_seal(content: bytes) -> bool:
 
 def _check_header(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> None:
     """Refuse columns of a kind that is never written, and more rows than a file of this length can stand for."""
-    import pyarrow as pa
+    import pyarrow.types as kinds
 
-    flat = (pa.types.is_primitive, pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+    numbers = (kinds.is_integer, kinds.is_float32, kinds.is_float64, kinds.is_boolean)
+    written = (*numbers, kinds.is_string, kinds.is_large_string, kinds.is_null)
     types = schema.types
-    if not all(any(is_kind(_plain(kind)) for is_kind in flat) for kind in {*types}):
+    if not all(any(is_kind(_plain(kind)) for is_kind in written) for kind in {*types}):
         raise DamagedError("it has columns of a kind that no table of normscope's has")
     if not codecs(content) <= _CODECS:
         raise DamagedError("it is compressed in a way that no table of normscope's is")
-    _check_size(file.metadata.num_rows * len(types) * _WIDTH, len(content))
+    about = file.metadata
+    # Each group of rows says its number, too, and Arrow reads as many.
+    rows = sum(about.row_group(number).num_rows for number in range(about.num_row_groups))
+    if rows != about.num_rows:
+        raise DamagedError("its header contradicts itself about the number of rows")
+    _check_size(rows * len(types) * _WIDTH, len(content))
 
 
 def _read(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> pa.Table:
