@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from sample_cells import Numbers, numbers
 
+from normscope.errors import DamagedError
 from normscope.runner.worker import run_and_store
 from normscope.store import Store
+from normscope.store.pruning import clean_store
 
 
 @pytest.fixture
@@ -146,6 +148,35 @@ def test_which_segment_is_newer_does_not_depend_on_the_clock(store):
     reader = Store(store.folder)
     assert reader.find([key])[key].seconds == 50.0
     assert reader.table({key: cell})["value"].tolist() == [50.0, float("inf")]
+
+
+def test_a_segment_with_a_number_that_no_store_gives_is_no_segment(store):
+    cells = keep(store, range(3))
+    store.compact()
+    (segment,) = files(store)
+    segment = store.folder / segment
+    other = segment.with_name(f"segment-{'9' * 200}-{segment.stem[-16:]}.parquet")
+    segment.rename(other)
+    assert Store(store.folder).keys() == set()
+    cells = keep(store, range(3))
+    store.compact()
+    assert (len(files(store)), other.exists()) == (2, True)
+    assert store.find(cells).keys() == cells.keys()
+
+
+def test_a_segment_with_the_largest_number_stops_no_run_and_loses_no_cell(store):
+    keep(store, range(3))
+    store.compact()
+    (segment,) = files(store)
+    largest = store.folder / f"segment-{'9' * 12}-{segment[-24:]}"
+    (store.folder / segment).rename(largest)
+    cells = keep(store, range(3, 6))
+    store.compact()
+    assert len(files(store)) == 4
+    assert store.find(cells).keys() == cells.keys()
+    with pytest.raises(DamagedError, match="newer than the newest"):
+        clean_store(store, {*cells, *list(Store(store.folder).segments.cells())[:1]})
+    assert largest.exists()
 
 
 def test_segments_without_numbers_are_read_and_count_as_the_oldest(store):

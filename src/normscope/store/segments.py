@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # The second form, without number and digest, is of an earlier version: older than any segment with a number.
-_NAME = re.compile(r"segment-(?:([0-9]{8,})-([0-9a-f]{16})|[0-9a-f]{32})\.parquet")
+_NAME = re.compile(r"segment-(?:([0-9]{8,12})-([0-9a-f]{16})|[0-9a-f]{32})\.parquet")
+_LARGEST_NUMBER = 10**12 - 1
 _CELLS = "cells"
 
 
@@ -133,11 +134,14 @@ class Segments:
 
         Raises:
             OSError: the disk refuses.
-            DamagedError: so many rows in one file would not be read back; nothing is written.
+            DamagedError: so many rows in one file would not be read back, or somebody has given a segment the largest
+                number; nothing is written.
         """
         content = segment_bytes(rows, metadata)
         _parsed(content)
         number = 1 + max((_number(path) for path in self._paths()), default=0)
+        if number > _LARGEST_NUMBER:
+            raise DamagedError(f"no segment in {self._folder} can be newer than the newest: remove that one.")
         path = self._folder / f"segment-{number:08d}-{_digest(content)}.parquet"
         with atomic_write(path) as file:
             file.write(content)
