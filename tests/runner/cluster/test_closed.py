@@ -157,17 +157,28 @@ def test_rays_own_client_reads_and_writes_with_the_token_only(token):
     assert answer.stdout.split() == ["AuthenticationError", "AuthenticationError", "written"], answer.stderr
 
 
-WITHOUT = {"RAY_AUTH_MODE": "disabled"}
-WRONG = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+JOIN = "import ray, sys; ray.init(address=sys.argv[1]); print(ray.get(ray.remote(lambda: 7).remote()))"
+# Without the first setting Ray looks for the loopback address elsewhere, and finds nothing.
+KNOWING = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+WITHOUT = {**KNOWING, "RAY_AUTH_MODE": "disabled"}
+WRONG = {**KNOWING, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
 
 
 @pytest.mark.long
 @pytest.mark.faults
 @pytest.mark.parametrize("environment", [WITHOUT, WRONG], ids=["without a token", "with a wrong one"])
 def test_another_program_cannot_join(running, environment):
-    answer = intrude("import ray, sys; ray.init(address=sys.argv[1])", **environment)
+    answer = intrude(JOIN, **environment)
     assert answer.returncode != 0
+    assert "Unauthenticated" in answer.stderr
     assert "ConnectionError" in answer.stderr
+
+
+@pytest.mark.long
+@pytest.mark.faults
+def test_the_same_program_with_the_token_does(token):
+    answer = intrude(JOIN, **KNOWING, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token)
+    assert answer.stdout.split()[-1:] == ["7"], answer.stderr
 
 
 def test_the_token_is_in_a_private_file_and_in_no_command_line_or_environment(running, token):
