@@ -135,6 +135,18 @@ def test_a_fresh_run_runs_every_cell_again(ran, options):
     assert ran == [*range(ROUNDS), *range(ROUNDS)]
 
 
+@pytest.mark.parametrize("part", ["claims", "figure"])
+def test_cells_from_anybody_that_cannot_be_judged_or_drawn_end_in_a_sentence(ran, options, monkeypatch, part):
+    Reproduction([Searching()], options).run()
+
+    def raise_error(self, table):
+        raise KeyError("epoch\x1b[2J")
+
+    monkeypatch.setattr(Searching, part, raise_error)
+    with pytest.raises(InputError, match=r"trial\.search: .*KeyError: .*run it with --fresh"):
+        Reproduction([Searching()], options).run()
+
+
 def test_the_check_refuses_a_plan_and_a_run_before_any_cell_has_run(ran, options):
     def refuse(plan):
         raise InputError("not today.")

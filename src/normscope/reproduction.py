@@ -21,6 +21,7 @@ from normscope.papers.shared.images import facts_here
 from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
 from normscope.results import ResultsFolder
+from normscope.results.stored_run import judging_cells
 from normscope.results.writing import write_results
 from normscope.runner import Observer, Plan
 
@@ -165,7 +166,8 @@ class Reproduction:
             The results, in the experiments' order.
 
         Raises:
-            InputError: as for :meth:`plan`; when the results folder cannot be written, or its scorecard cannot be read.
+            InputError: as for :meth:`plan`; when the results folder cannot be written, its scorecard cannot be read, or
+                the rows of its cells cannot be judged or drawn.
         """
         folder, observer = self.options.folder, observer or Observer()
         requests = [_Request(experiment) for experiment in self.experiments]
@@ -227,6 +229,8 @@ class Reproduction:
         experiment, cells = request.experiment, request.cells
         names = sorted({name for cell in cells.values() for name in cell.data})
         data_note = _data_note(experiment, self.options.scale, names)
+        with judging_cells(experiment.id):
+            claims = tuple(experiment.claims(request.table))
         notes = [data_note, store.mixture([about.provenance for about in self._store.find(cells).values()])]
         if not writable:
             notes.append(f"{self.options.folder} is read-only: nothing was written.")
@@ -234,7 +238,7 @@ class Reproduction:
             id=experiment.id,
             scale=self.options.scale,
             table=request.table,
-            claims=tuple(experiment.claims(request.table)),
+            claims=claims,
             failures={cells[key].describe(): error for key, error in failures.items() if key in cells},
             settings=experiment.profile(self.options.scale).describe(),
             experiment=experiment,

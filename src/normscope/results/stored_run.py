@@ -140,6 +140,22 @@ def judging() -> Iterator[None]:
         raise ForeignError(f"its table cannot be judged or drawn ({said(error)})") from error
 
 
+@contextlib.contextmanager
+def judging_cells(id: str) -> Iterator[None]:
+    """Judge or draw the rows of an experiment's cells, of which anybody may have written some.
+
+    Raises:
+        InputError: the experiment raised an error; the message says which, and what helps.
+    """
+    try:
+        with judging():
+            yield
+    except ForeignError as error:
+        raise InputError(
+            f"{id}: {error}: run it with --fresh, which runs its cells again."
+        ) from error.__cause__
+
+
 def _is_another_programs(content: bytes) -> bool:
     """Whether it is a sound Parquet file of which nothing says that normscope wrote it."""
     import pyarrow as pa

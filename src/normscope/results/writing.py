@@ -19,6 +19,7 @@ from normscope.results.files import write_text
 from normscope.results.folder import ResultsFolder
 from normscope.results.run_metadata import RunMetadata
 from normscope.results.scorecard import unjudged
+from normscope.results.stored_run import judging_cells
 from normscope.sweep import SweepExperiment
 
 
@@ -29,10 +30,13 @@ def write_results(folder: ResultsFolder, results: Sequence[Result]) -> None:
     damaged scorecard is set aside and made again from all tables.
 
     Raises:
-        InputError: when something cannot be written, or the scorecard cannot be read now.
+        InputError: when something cannot be drawn or written, or the scorecard cannot be read now.
     """
     with folder.writing():
-        figures = {result.id: drawn(result) for result in results}
+        figures = {}
+        for result in results:
+            with judging_cells(result.id):
+                figures[result.id] = drawn(result)
         for result in results:
             write_experiment(folder.experiment(result.id), result, figures[result.id])
         old = scorecard_rows(folder)
