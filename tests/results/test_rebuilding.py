@@ -66,8 +66,11 @@ def test_a_damaged_table_is_set_aside_and_its_verdicts_are_taken_back(folder):
     damaged.write_table(empty_table(), METADATA)
     flip(damaged.table)
     folder.scorecard.write([judged_row(damaged.id), judged_row("chai2020.fig8")])
-    with pytest.warns(
-        NormscopeWarning, match=r"chai2020\.fig7 is not on the page: its table was damaged.*_unreadable"
+    with (
+        pytest.warns(NormscopeWarning, match=r"verdicts on chai2020\.fig8, of which no table is here"),
+        pytest.warns(
+            NormscopeWarning, match=r"chai2020\.fig7 is not on the page: its table was damaged.*_unreadable"
+        ),
     ):
         rebuilt = rebuild(folder)
     assert [result.id for result in rebuilt.results] == ["chai2020.fig6"]
@@ -78,6 +81,27 @@ def test_a_damaged_table_is_set_aside_and_its_verdicts_are_taken_back(folder):
     assert rows[damaged.id] == unjudged(judged_row(damaged.id), why)
     assert rows["chai2020.fig8"] == judged_row("chai2020.fig8")
     assert "Fig. 7, its table was damaged" in folder.page.read_text()
+
+
+def test_a_verdict_whose_table_is_not_here_stays_and_is_named(folder):
+    rebuild(folder)
+    row = judged_row("chai2020.fig8")
+    folder.scorecard.write([*folder.scorecard.read(), row, *(judged_row(f"x.{i}\x1b") for i in range(9))])
+    with pytest.warns(
+        NormscopeWarning, match=r"verdicts on chai2020\.fig8, x\.0\\x1b, .* and 6 more, of which no table"
+    ):
+        rebuilt = rebuild(folder)
+    assert row in rebuilt.rows
+    assert not rebuilt.is_damaged
+
+
+def test_a_verdict_on_a_claim_that_the_experiment_does_not_have_is_taken_back(folder):
+    rows = rebuild(folder).rows
+    forged = judged_row("chai2020.fig6")
+    folder.scorecard.write([*rows, forged])
+    why = "this version of the experiment has no such claim"
+    assert unjudged(forged, why) in rebuild(folder).rows
+    assert why in folder.page.read_text()
 
 
 def test_until_a_damaged_table_is_made_again_every_report_says_so(folder):

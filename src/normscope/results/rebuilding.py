@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from normscope.errors import InputError
+from normscope.errors import InputError, NormscopeWarning, printable
 from normscope.papers import catalogue
 from normscope.papers.other_data import base_of
-from normscope.protocol import Result
+from normscope.protocol import Result, Verdict
+from normscope.report.scorecard import verdict
 from normscope.results import page
 from normscope.results.contents import Contents, FaultKind, Shown, read_run, settle
 from normscope.results.experiment_folder import ExperimentFolder
@@ -17,6 +19,8 @@ from normscope.results.files import is_there
 from normscope.results.folder import ResultsFolder
 from normscope.results.stored_run import judging
 from normscope.results.writing import drawn, scorecard_rows, write_experiment, write_scorecard_and_page
+
+_FEW = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +71,28 @@ def rebuild(folder: ResultsFolder) -> Rebuilt:
         old = scorecard_rows(folder) or []
         settle(folder, contents)
         rows, chapters = write_scorecard_and_page(folder, old, contents.results, contents)
+    _name_verdicts_without_tables(rows, contents)
     return Rebuilt(
         contents.results, rows, page.absent(chapters), _is_damaged(contents, rows), _unreadable(contents)
     )
+
+
+def _name_verdicts_without_tables(rows: Sequence[Mapping[str, Any]], contents: Contents) -> None:
+    """Say which verdicts of the scorecard stay although nothing in the folder decides them."""
+    known = {*contents.shown, *contents.faults}
+    found = dict.fromkeys(
+        row["experiment"]
+        for row in rows
+        if row["experiment"] not in known and verdict(row) is not Verdict.NOT_JUDGED
+    )
+    if found:
+        named = ", ".join(printable(id) for id in list(found)[:_FEW])
+        rest = f" and {len(found) - _FEW:,} more" if len(found) > _FEW else ""
+        warnings.warn(
+            f"the scorecard has verdicts on {named}{rest}, of which no table is here: they are not judged again.",
+            NormscopeWarning,
+            stacklevel=3,
+        )
 
 
 def _check_is_ours(folder: ResultsFolder) -> None:

@@ -22,6 +22,8 @@ from normscope.results.scorecard import unjudged
 from normscope.results.stored_run import judging_cells
 from normscope.sweep import SweepExperiment
 
+_NO_SUCH_CLAIM = "this version of the experiment has no such claim"
+
 
 def write_results(folder: ResultsFolder, results: Sequence[Result]) -> None:
     """Write results into a folder; what it holds of other experiments stays.
@@ -96,7 +98,8 @@ def write_scorecard_and_page(
         InputError: when one cannot be written.
     """
     card, order = folder.scorecard, [entry.id for entry in catalogue.ENTRIES]
-    rows = card.merged(old, [row for result in results for row in result.scorecard()], order)
+    new = [row for result in results for row in result.scorecard()]
+    rows = card.merged(_without_unknown_claims(old, new), new, order)
     rows = card.merged(rows, _taken_back(rows, contents.faults), order)
     card.write(rows)
     chapters = page.chapters(contents, rows)
@@ -129,6 +132,20 @@ def metadata_of(result: Result) -> RunMetadata:
 def _stored(text: str) -> str:
     """A text of a user's, such as an error's, as a file can hold it."""
     return printable(text, keep="\t\n\r")
+
+
+def _without_unknown_claims(
+    old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The rows before, without the verdicts on claims that their experiments, judged again, do not have."""
+    claims = {(row["experiment"], row["claim"]) for row in new}
+    judged = {id for id, _ in claims}
+    return [
+        unjudged(row, _NO_SUCH_CLAIM)
+        if row["experiment"] in judged and (row["experiment"], row["claim"]) not in claims
+        else row
+        for row in old
+    ]
 
 
 def _taken_back(rows: Sequence[Mapping[str, Any]], faults: Mapping[str, Fault]) -> list[dict[str, Any]]:
