@@ -104,6 +104,21 @@ def test_a_verdict_on_a_claim_that_the_experiment_does_not_have_is_taken_back(fo
     assert why in folder.page.read_text()
 
 
+def test_of_very_many_damaged_folders_the_first_are_named_by_report_and_by_clean(folder):
+    for number in range(50):
+        table = folder.experiment(f"x{number:02d}").table
+        table.parent.mkdir()
+        table.touch()
+    with pytest.warns(NormscopeWarning) as caught:
+        rebuild(folder)
+    assert len(caught) == 21
+    assert str(caught[-1].message) == "30 more are not on the page for such reasons."
+    assert not list(folder.path.glob("x*/data.parquet"))
+    with pytest.warns(NormscopeWarning, match="x19: .*; and 30 more") as caught:
+        clean(folder)
+    assert len(caught) == 1
+
+
 def test_until_a_damaged_table_is_made_again_every_report_says_so(folder):
     damaged = folder.experiment("chai2020.fig7")
     damaged.write_table(empty_table(), METADATA)

@@ -22,7 +22,7 @@ from normscope.errors import DamagedError, DataError, InputError, NormscopeWarni
 from normscope.papers import catalogue
 from normscope.papers.other_data import SEPARATOR, OnOtherData
 from normscope.protocol import Cell, Experiment, Scale, empty_table
-from normscope.results.contents import Contents, read_run
+from normscope.results.contents import MOST_NAMED, Contents, read_run
 from normscope.results.experiment_folder import ExperimentFolder
 from normscope.results.folder import ResultsFolder
 from normscope.store import Store, exclusive_use
@@ -62,7 +62,11 @@ def _clean(folder: ResultsFolder, *, dry_run: bool) -> list[Removal]:
     stored = folder.experiments()
     referred, others, doubts = _referred_by(stored, dry_run=dry_run)
     if doubts:
-        named = "; ".join(f"{printable(id)}: {printable(why)}" for id, why in doubts.items())
+        named = "; ".join(
+            f"{printable(id)}: {printable(why)}" for id, why in list(doubts.items())[:MOST_NAMED]
+        )
+        if (left_out := len(doubts) - MOST_NAMED) > 0:
+            named += f"; and {left_out:,} more"
         warnings.warn(
             f"every cell is kept, since what cannot be read may refer to any ({named}).",
             NormscopeWarning,

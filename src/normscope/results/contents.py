@@ -24,6 +24,9 @@ from normscope.results.folder import ResultsFolder
 from normscope.results.run_metadata import RunMetadata
 from normscope.results.stored_run import StoredRun
 
+MOST_NAMED = 20
+"""Number of folders that are named one by one; there may be any number."""
+
 
 class FaultKind(enum.Enum):
     """Why a folder cannot be shown."""
@@ -123,15 +126,18 @@ def read_others(folder: ResultsFolder, but: Collection[str], *, judge: bool) -> 
 
 
 def settle(folder: ResultsFolder, contents: Contents) -> None:
-    """Set the damaged tables aside, and warn of everything that cannot be shown."""
-    for id, fault in contents.faults.items():
+    """Set the damaged tables aside, and warn of what cannot be shown, of very many folders only of the first."""
+    for number, (id, fault) in enumerate(contents.faults.items()):
         what = f"{printable(id)} is not on the page: {printable(fault.why)}"
         if fault.kind is FaultKind.DAMAGED:
             stored = folder.experiment(id)
             where = set_aside(stored.table)
             what += f"; the file is now in {stored.path / ASIDE}" if where else ""
             what += f"; {again(id)}"
-        warnings.warn(f"{what}.", NormscopeWarning, stacklevel=2)
+        if number < MOST_NAMED:
+            warnings.warn(f"{what}.", NormscopeWarning, stacklevel=2)
+    if (rest := len(contents.faults) - MOST_NAMED) > 0:
+        warnings.warn(f"{rest:,} more are not on the page for such reasons.", NormscopeWarning, stacklevel=2)
 
 
 def again(id: str) -> str:
