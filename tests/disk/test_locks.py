@@ -45,6 +45,15 @@ def test_what_is_no_file_is_neither_followed_nor_truncated(tmp_path, kind, take)
     assert target.read_text() == "private"
 
 
+@pytest.mark.parametrize("take", [lambda path: WaitingLock(path).__enter__(), open_lock_file])
+def test_two_locks_that_are_one_file_are_refused_before_a_process_waits_for_itself(tmp_path, take):
+    path = tmp_path / "lock"
+    path.touch()
+    (tmp_path / "other").hardlink_to(path)
+    with pytest.raises(DamagedError, match="lock is a file that has other names, too"):
+        take(path)
+
+
 def test_a_file_to_lock_keeps_its_content(tmp_path):
     (tmp_path / "lock").write_text("words")
     with open_lock_file(tmp_path / "lock") as file:

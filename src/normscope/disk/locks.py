@@ -14,7 +14,7 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from normscope.disk.reading import check_regular
-from normscope.errors import NormscopeWarning
+from normscope.errors import DamagedError, NormscopeWarning
 
 _SILENT_SECONDS, _POLL_SECONDS = 1.0, 0.02
 
@@ -36,10 +36,9 @@ class WaitingLock:
 
         Raises:
             OSError: the file cannot be made or locked.
-            DamagedError: something else than a regular file is in its place.
+            DamagedError: something else than a regular file is in its place, or one that has other names, too.
         """
-        with contextlib.suppress(FileNotFoundError):
-            check_regular(self._path)
+        _check(self._path)
         try:
             self._lock.acquire(timeout=_SILENT_SECONDS)
         except Timeout:
@@ -74,12 +73,19 @@ def open_lock_file(path: Path) -> IO[bytes]:
 
     Raises:
         OSError: the file cannot be made or opened.
-        DamagedError: something else than a regular file is in its place.
+        DamagedError: something else than a regular file is in its place, or one that has other names, too.
     """
-    with contextlib.suppress(FileNotFoundError):
-        check_regular(path)
+    _check(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+
+
+def _check(path: Path) -> None:
+    """Refuse what is no file of one name. Two locks that are one file would have a process wait for itself."""
+    with contextlib.suppress(FileNotFoundError):
+        check_regular(path)
+        if os.lstat(path).st_nlink > 1:
+            raise DamagedError(f"{path} is a file that has other names, too (hard links): remove it.")
 
 
 def _name(path: Path) -> None:
