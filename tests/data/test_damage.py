@@ -13,6 +13,7 @@ from normscope import data
 from normscope.data import array_files, locations
 from normscope.data import cache as cache_module
 from normscope.data.array_files import ARRAYS, FoundDamaged, content_digest, open_arrays, write_arrays
+from normscope.data.facts import Facts
 from normscope.disk.sealing import sealed_json, unsealed_json
 from normscope.errors import DataError, InputError, NormscopeWarning
 
@@ -31,7 +32,8 @@ def load():
 def written(tmp_path):
     """The path of a small data set's manifest, and its arrays."""
     arrays = {name: RNG.integers(0, 9, 6, dtype=np.uint8) for name in ARRAYS}
-    arrays["train_images"] = RNG.normal(size=(6, 2)).astype(np.float32)
+    for name in ("train_images", "test_images"):
+        arrays[name] = RNG.normal(size=(6, 2)).astype(np.float32)
     manifest = tmp_path / "own-1.json"
     facts = {
         "name": "own",
@@ -84,6 +86,77 @@ def test_no_flipped_bit_of_a_manifest_changes_what_is_opened(written, step):
             assert all(np.array_equal(found.arrays[name], arrays[name]) for name in ARRAYS)
     assert noticed + survived == len(range(0, 8 * len(content), step))
     assert survived < 10
+
+
+Y = np.arange(6) % 3
+
+
+@pytest.mark.parametrize(
+    ("arrays", "facts"),
+    [
+        ({"train_labels": Y + 7}, {"classes": 9}),
+        ({"test_labels": np.where(Y == 1, -100, Y)}, {}),  # torch would leave these examples out
+        ({"train_labels": Y[:5]}, {}),
+        ({"train_labels": Y.astype(np.float32)}, {}),
+        ({"test_images": np.zeros((6, 3), np.float32)}, {}),
+        ({}, {"train": 7}),
+        ({}, {"shape": [10**6, 10**6]}),
+        ({}, {"target_shape": None}),
+        ({}, {"mean": "0.1"}),
+        ({}, {"std": [10**400]}),
+    ],
+    ids=["no class", "ignored", "fewer", "types", "shapes", "number", "shape", "null", "text", "400 digits"],
+)
+def test_arrays_that_fit_neither_each_other_nor_their_facts_are_damaged_with_right_checksums(
+    tmp_path, arrays, facts
+):
+    images = {name: np.ones((6, 2), np.float32) for name in ("train_images", "test_images")}
+    sound = {**images, "train_labels": Y, "test_labels": Y}
+    path = tmp_path / "own-1.json"
+    for changed, about in (({}, {"classes": 3, "train": 6}), (arrays, facts)):
+        written = sound | changed
+        write_arrays(path, "own", [], written, content_digest(written), about)
+        if not changed and about != facts:
+            assert open_arrays(path, None) is not None
+    with pytest.raises(FoundDamaged):
+        open_arrays(path, None)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{"shape": [1] * 70 + [6]}, {"file": "a\0.npy"}, {"file": "x" * 300 + ".npy"}, {"file": "../own.npy"}],
+    ids=["dimensions", "NUL", "long", "elsewhere"],
+)
+def test_a_manifest_that_describes_no_array_is_damaged_with_a_right_checksum(written, about):
+    path, _ = written
+    manifest = unsealed_json(path.read_bytes())
+    manifest["arrays"]["test_labels"] |= about
+    path.write_bytes(sealed_json(manifest))
+    with pytest.raises(FoundDamaged, match="does not describe arrays"):
+        open_arrays(path, None)
+
+
+def test_a_manifest_under_the_name_of_other_contents_is_damaged(written):
+    path, arrays = written
+    digest = content_digest(arrays)
+    assert open_arrays(path.rename(path.with_name(f"own-{digest[:16]}.json")), None).digest == digest
+    with pytest.raises(FoundDamaged, match="of other contents than its name says"):
+        open_arrays(
+            path.with_name(f"own-{digest[:16]}.json").rename(path.with_name(f"own-{'0' * 16}.json")), None
+        )
+
+
+@pytest.mark.parametrize(
+    "fact", [{"classes": "3"}, {"classes": [3]}, {"shape": None}, {"train": -1}, {"kind": "\x1b[2J"}]
+)
+def test_facts_of_another_kind_than_they_were_written_are_refused(fact):
+    sound = {
+        "name": "own", "shape": [2], "kind": "floats", "target_shape": [], "classes": 3, "train": 6, "test": 6,
+        "digest": "0",
+    }  # fmt: skip
+    assert Facts.from_json(sound).classes == 3
+    with pytest.raises(TypeError, match="of another kind"):
+        Facts.from_json(sound | fact)
 
 
 @EVERY

@@ -14,12 +14,14 @@ import dataclasses
 import hashlib
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from normscope.data.fit import misfit
 from normscope.disk.atomic import atomic_write
 from normscope.disk.reading import check_regular, read_file
 from normscope.disk.sealing import CHECKSUM, parse_json, sealed_json, unsealed_json
@@ -37,6 +39,9 @@ NAMED_DIGITS = 16
 """How many digits of a digest are part of a file's name."""
 
 _TYPES = ("uint8", "int64", "float32")
+_MOST_DIMENSIONS = 32
+_FILE = re.compile(r"[^/\0]{1,250}\.npy")
+_NAMED_BY_CONTENTS = re.compile(rf"-([0-9a-f]{{{NAMED_DIGITS}}})$")
 _LONGEST_MANIFEST = 2**28  # it has two numbers for each feature
 
 _verified: set[tuple[str, int, int, int, int, int, str]] = set()
@@ -98,6 +103,7 @@ def open_arrays(manifest_path: Path, stamps: list[str] | None) -> Prepared | Non
             return None
         described = {name: _described(manifest["arrays"][name]) for name in ARRAYS}
         digest, facts = str(manifest["digest"]), dict(manifest["facts"])
+        _check_name(manifest_path, stamps, digest)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (DamagedError, KeyError, TypeError, ValueError) as error:
@@ -112,6 +118,8 @@ def open_arrays(manifest_path: Path, stamps: list[str] | None) -> Prepared | Non
             return None
         except DamagedError as error:
             raise FoundDamaged(files[-1], error) from None
+    if problem := misfit(arrays, facts):
+        raise FoundDamaged(manifest_path, problem)
     return Prepared(manifest_path.parent, digest, MappingProxyType(arrays), tuple(files), facts)
 
 
@@ -211,9 +219,16 @@ def _described(about: Mapping[str, Any]) -> _Described:
     found = _Described(**{**about, "shape": tuple(about["shape"])})
     numbers = (found.bytes, *found.shape)
     is_sound = all(type(number) is int and number > 0 for number in numbers) and found.dtype in _TYPES
-    if not is_sound or os.path.basename(found.file) != found.file or not found.file.endswith(".npy"):
+    if not is_sound or len(found.shape) > _MOST_DIMENSIONS or not _FILE.fullmatch(found.file):
         raise ValueError("no description of an array")
     return found
+
+
+def _check_name(manifest_path: Path, stamps: list[str] | None, digest: str) -> None:
+    """Refuse a manifest under the name of other contents. What has stamps is not named after its contents."""
+    named = _NAMED_BY_CONTENTS.search(manifest_path.stem) if stamps is None else None
+    if named and named[1] != digest[:NAMED_DIGITS]:
+        raise DamagedError("it is of other contents than its name says")
 
 
 def _mapped(path: Path, about: _Described) -> np.ndarray:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from normscope.data.catalogue import Entry
+from normscope.disk.values import is_text, is_whole
 
 _SHOWN_DIGITS = 12
+_KINDS = ("images", "floats", "tokens")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,9 @@ class Facts:
         """
         names = {field.name for field in dataclasses.fields(cls)}
         known: dict[str, Any] = {name: value for name, value in fields.items() if name in names}
+        for name, value in known.items():
+            if not CHECKS[name](value):
+                raise TypeError(f"the entry {name!r} is of another kind than it was written")
         return cls(**known | {name: tuple(value) for name, value in known.items() if isinstance(value, list)})
 
     def to_json(self) -> dict[str, Any]:
@@ -105,3 +110,27 @@ class Facts:
 def guess_error(classes: float) -> float:
     """The expected error of a random guess among equally likely classes, ``1 − 1/classes``."""
     return 1 - 1 / classes
+
+
+def _is_count(value: Any) -> bool:
+    return is_whole(value, 1)
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(_is_count, value))
+
+
+CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "name": is_text,
+    "shape": _is_shape,
+    "kind": lambda value: is_text(value) and value in _KINDS,
+    "target_shape": _is_shape,
+    "classes": lambda value: value is None or _is_count(value),
+    "train": _is_count,
+    "test": is_whole,
+    "digest": is_text,
+    "standardized": lambda value: isinstance(value, bool),
+    "vocabulary": lambda value: value is None or is_whole(value),
+    "nonfinite": is_whole,
+}
+"""What the JSON value of each fact must be, since a file may hold anything."""

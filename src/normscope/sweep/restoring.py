@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from normscope.data.catalogue import CATALOGUE
-from normscope.data.facts import Facts
+from normscope.data.facts import CHECKS, Facts
 from normscope.disk.values import is_number, is_text, is_text_list, is_whole
 from normscope.errors import DamagedError, InputError
 from normscope.nn import specs
@@ -21,7 +21,6 @@ from normscope.sweep.parsing import AS_IS, LR_FOR, PROBES
 _MOST_RUNS = 10_000_000
 _LONGEST_SPEC = 10_000
 _OTHER_VERSION = "another version of normscope wrote it: run its sweep again."
-_KINDS = ("images", "floats", "tokens")
 
 
 def restored(fields: Any, settings: type) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def _facts(about: Mapping[str, Any]) -> Facts:
     known = {field.name for field in dataclasses.fields(Facts)}
     fields = {name: value for name, value in about.items() if name in known}
     _check_names(fields, Facts)
-    _check_values(fields, _FACTS_CHECKS, "sweep's data")
+    _check_values(fields, CHECKS, "sweep's data")
     return Facts(**_with_tuples(fields))
 
 
@@ -91,10 +90,6 @@ def _is_count(value: Any) -> bool:
     return is_whole(value, 1)
 
 
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(map(_is_count, value))
-
-
 def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or check(value)
 
@@ -122,17 +117,4 @@ _SWEEP_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "loss": _is_spec,
     "own_data": _or_none(lambda value: isinstance(value, dict)),
     "chance": _or_none(lambda value: isinstance(value, float) or is_number(value)),
-}
-_FACTS_CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    "name": is_text,
-    "shape": _is_shape,
-    "kind": lambda value: is_text(value) and value in _KINDS,
-    "target_shape": _is_shape,
-    "classes": _or_none(_is_count),
-    "train": _is_count,
-    "test": is_whole,
-    "digest": is_text,
-    "standardized": lambda value: isinstance(value, bool),
-    "vocabulary": _or_none(is_whole),
-    "nonfinite": is_whole,
 }
