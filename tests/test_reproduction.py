@@ -6,7 +6,7 @@ import pytest
 import trial
 
 from normscope import runner
-from normscope.errors import InputError
+from normscope.errors import InputError, NormscopeWarning
 from normscope.options import RunOptions
 from normscope.protocol import known_cell
 from normscope.reproduction import Reproduction
@@ -133,6 +133,40 @@ def test_a_fresh_run_runs_every_cell_again(ran, options):
     assert starts(fresh.plan().new) == [0]
     fresh.run()
     assert ran == [*range(ROUNDS), *range(ROUNDS)]
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_cell_stays_where_it_is_while_it_is_planned_and_is_named_by_the_run(ran, options):
+    Reproduction([Searching()], options).run()
+    path = options.folder.store.path(trial.count_from.cell(trial.Number(1)).key(str))
+    flip(path)
+    again = RunOptions(ResultsFolder(options.folder.path))
+    for _ in range(2):
+        plan = Reproduction([Searching()], again).plan()
+        assert (len(plan.new), plan.damaged) == (1, 1)
+        assert path.exists()
+    with pytest.warns(NormscopeWarning, match=f"damaged, so its cells run again: .*_unreadable/{path.name}"):
+        (result,) = Reproduction([Searching()], RunOptions(ResultsFolder(options.folder.path))).run()
+    assert len(set(result.table["cell"])) == ROUNDS
+
+
+def test_a_damaged_table_is_named_and_set_aside_when_its_experiment_runs_again(ran, options, monkeypatch):
+    Reproduction([Searching()], options).run()
+    stored = options.folder.experiment("trial.search")
+    whole = stored.table.read_bytes()
+    flip(stored.table)
+    with pytest.warns(NormscopeWarning, match="data.parquet: .* checksum; it is now in .*_unreadable"):
+        Reproduction([Searching()], options).run()
+    assert stored.table.read_bytes() == whole
+    flip(stored.table)
+    monkeypatch.setattr(ResultsFolder, "is_read_only", lambda folder: True)
+    with pytest.warns(NormscopeWarning, match="data.parquet: its content does not match its checksum.$"):
+        Reproduction([Searching()], options).run()
 
 
 @pytest.mark.parametrize("part", ["claims", "figure"])

@@ -7,13 +7,14 @@ import dataclasses
 import functools
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from normscope import data as datasets
 from normscope import runner, store
 from normscope.data.published import remark
-from normscope.errors import DamagedError, InputError
+from normscope.errors import DamagedError, InputError, NormscopeWarning
 from normscope.options import RunOptions
 from normscope.papers import catalogue, other_data
 from normscope.papers.other_data import OnOtherData
@@ -22,7 +23,7 @@ from normscope.progress import watching
 from normscope.protocol import Cell, Experiment, Result, Scale, empty_table
 from normscope.results import ResultsFolder
 from normscope.results.stored_run import judging_cells
-from normscope.results.writing import write_results
+from normscope.results.writing import name_damaged, write_results
 from normscope.runner import Observer, Plan
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Reproduction:
     def plan(self, *, offline: bool = False) -> ReproductionPlan:
         """The first round that has new cells, as :meth:`run` would run it; earlier rounds' cells count as reused.
 
-        No cell runs and no result is written; but a damaged file of a cell is set aside, as whenever one is read.
+        Nothing changes: no cell runs, nothing is written, and a damaged file stays where it is until a run reads it.
 
         Args:
             offline: use the published digest of a data set that is not here, rather than download it.
@@ -136,6 +137,10 @@ class Reproduction:
         Raises:
             InputError: when a data set has fewer training images than a cell needs, or the check refuses the run.
         """
+        with self._store.looking_only():
+            return self._plan(offline)
+
+    def _plan(self, offline: bool) -> ReproductionPlan:
         requests = [_Request(experiment) for experiment in self.experiments]
         rounds = []
         for plan in self._rounds(requests, offline=offline):
@@ -144,9 +149,9 @@ class Reproduction:
                 break
         last = rounds[-1]
         reused = {key: cell for plan in rounds for key, cell in plan.reused.items()}
-        set_aside = sum(plan.set_aside for plan in rounds)
+        damaged = sum(plan.damaged for plan in rounds)
         parts = {request.experiment.id: self._part(request, reused, last.new) for request in requests}
-        return ReproductionPlan(reused, last.new, last.workers, last.estimate, set_aside, parts)
+        return ReproductionPlan(reused, last.new, last.workers, last.estimate, damaged, parts)
 
     def _part(self, request: _Request, reused: Mapping[str, Cell], new: Mapping[str, Cell]) -> Plan:
         """One experiment's part of a plan; its time goes by the finished cells of all experiments."""
@@ -181,11 +186,15 @@ class Reproduction:
                     self._store.check_writable()
                     for request in requests:
                         folder.experiment(request.experiment.id).write_unfinished(request.cells)
+                self._name_damaged(plan)
                 observer.planned(plan)
                 failures |= runner.run(plan, self._store, observer, self.options.cell_timeout, self._engine)
             writable = ran or not folder.is_read_only()
             results = [self._result(request, failures, writable) for request in requests]
-            if writable:
+            if not writable:
+                for result in results:
+                    name_damaged(folder.experiment(result.id), is_replaced=False)
+            else:
                 write_results(folder, results)
                 for result in results:
                     folder.experiment(result.id).remove_unfinished()
@@ -202,6 +211,12 @@ class Reproduction:
             folder.scorecard.read()
         for experiment in self.experiments:
             folder.experiment(experiment.id).refuse_link()
+
+    def _name_damaged(self, plan: Plan) -> None:
+        if plan.damaged:
+            first, *others = self._store.damaged[-plan.damaged :]
+            more = f" and {len(others):,} more" if others else ""
+            warnings.warn(f"damaged, so its cells run again: {first}{more}.", NormscopeWarning, stacklevel=3)
 
     def _rounds(self, requests: Sequence[_Request], *, offline: bool = False) -> Iterator[Plan]:
         """One plan per round, with the cells that no earlier round had; the first round's even if it has none.

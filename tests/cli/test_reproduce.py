@@ -230,7 +230,7 @@ def test_a_damaged_scorecard_is_set_aside_and_made_again(command, finished, tmp_
     status, _, errors = command(*FIG6, "--out", out)
     assert status == 0
     assert "warning: " in errors
-    assert "scorecard.json is not a scorecard as it was written" in errors
+    assert "scorecard.json is damaged" in errors
     assert (out / "scorecard.json").read_bytes() == (finished / "scorecard.json").read_bytes()
     assert (out / "_unreadable" / "scorecard.json").read_text() == "{"
 

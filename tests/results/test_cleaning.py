@@ -147,7 +147,7 @@ def test_what_was_set_aside_goes_once_it_has_been_made_again(folder):
     (folder.path / "_unreadable" / "scorecard.json").write_text("torn")
     folder.experiment("mine").write_table(table_of(folder, 4), METADATA)
     (removal,) = clean(folder)
-    assert (removal.what, removal.count) == ("damaged files among the reports", 2)
+    assert (removal.what, removal.count) == ("damaged tables, scorecards and pages", 2)
     assert clean(folder) == []
 
 
@@ -197,3 +197,17 @@ def test_a_folder_without_results_is_refused_and_nothing_is_removed(tmp_path):
     with pytest.raises(InputError, match="holds no results"):
         clean(ResultsFolder(tmp_path))
     assert [path.name for path in tmp_path.rglob("*")] == ["cells", "blood.parquet"]
+
+
+def test_damaged_cells_are_named_at_once_and_do_not_stop_the_cleaning(folder):
+    wanted, (unwanted,) = keep(folder, 0, 1, 2), keep(folder, 7)
+    for key in wanted[:2]:
+        folder.store.path(key).write_bytes(b"PAR1 torn")
+    with pytest.warns(NormscopeWarning, match="and 1 more is damaged: the next run of its experiment"):
+        removals = clean(ResultsFolder(folder.path), dry_run=True)
+    assert [(removal.what, removal.count) for removal in removals if "damaged" in removal.what] == []
+    assert folder.store.path(wanted[0]).exists()
+    with pytest.warns(NormscopeWarning, match="and 1 more is damaged, and goes"):
+        removals = clean(ResultsFolder(folder.path))
+    assert ("damaged files", 2) in [(removal.what, removal.count) for removal in removals]
+    assert not folder.store.path(unwanted).exists()

@@ -157,9 +157,7 @@ def test_a_damaged_scorecard_is_set_aside_and_made_again_from_the_tables(folder)
     rebuild(folder)
     rows = folder.scorecard.read()
     flip(folder.scorecard.path)
-    with pytest.warns(
-        NormscopeWarning, match="scorecard.json is not a scorecard as it was written.*made again"
-    ):
+    with pytest.warns(NormscopeWarning, match="scorecard.json is damaged.*made again"):
         assert rebuild(folder).rows == rows
     assert (folder.path / "_unreadable" / "scorecard.json").exists()
 
@@ -251,3 +249,13 @@ def table_of(sweep):
         for run in sweep.runs()
     ]
     return pd.DataFrame(rows)
+
+
+def test_a_run_that_has_not_ended_is_named(tmp_path):
+    folder = ResultsFolder(tmp_path / "runs")
+    folder.experiment("mine").write_unfinished(["0" * 32])
+    folder.store.folder.mkdir()
+    with pytest.raises(
+        InputError, match=r"only a run that has not ended \(mine\): the same command goes on with it"
+    ):
+        rebuild(folder)

@@ -76,7 +76,7 @@ def test_rows_of_an_older_file_are_read_and_kept_as_they_are(scorecard):
 @pytest.mark.parametrize("content", ["not json", "{}[", '[{"experiment": 1}]', "[1]", "7"])
 def test_a_file_that_is_not_a_scorecard_is_named_as_damage(scorecard, content):
     scorecard.path.write_text(content)
-    with pytest.raises(DamagedError, match=r"scorecard\.json is not a scorecard as it was written"):
+    with pytest.raises(DamagedError, match=r"scorecard\.json is damaged"):
         scorecard.read()
 
 
@@ -176,7 +176,7 @@ def test_no_other_file_is_left_behind(scorecard):
 )  # fmt: skip
 def test_a_row_with_values_of_another_kind_is_named_as_damage(scorecard, change):
     scorecard.path.write_text(json.dumps([row() | change]))
-    with pytest.raises(DamagedError, match=r"scorecard\.json is not a scorecard as it was written"):
+    with pytest.raises(DamagedError, match=r"scorecard\.json is damaged"):
         scorecard.read()
 
 

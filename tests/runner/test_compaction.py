@@ -49,7 +49,7 @@ def test_a_cell_that_is_damaged_during_the_run_ends_it_in_a_sentence_and_runs_ag
     ):
         runner.run(runner.plan(cells, store, 1), store, Damage())
     again = runner.plan(cells, store, 1)
-    assert (again.new.keys(), again.set_aside) == ({key}, 0)
+    assert (again.new.keys(), again.damaged) == ({key}, 0)
     assert runner.run(again, store, Observer()) == {}
     assert store.find(cells).keys() == cells.keys()
 

@@ -46,5 +46,5 @@ def test_a_plan_runs_and_writes_nothing_but_sets_a_damaged_file_aside(tmp_path):
     store.check_writable()
     store.path(cell.key(str)).write_bytes(b"torn")
     plan = runner.plan({cell.key(str): cell}, store, 1)
-    assert (len(plan.new), plan.set_aside) == (1, 1)
+    assert (len(plan.new), plan.damaged) == (1, 1)
     assert [path.parent.name for path in tmp_path.rglob("*.parquet")] == ["_unreadable"]

@@ -12,8 +12,8 @@ def plan_sentence(plan: Plan) -> str:
     """A plan in a sentence: the number of found and of new cells, and the time and disk the new ones take."""
     estimate = plan.estimate
     found = f"{len(plan.reused)} cells found"
-    if plan.set_aside:
-        found += f" ({counted(plan.set_aside, 'damaged file')} set aside in cells/_unreadable)"
+    if plan.damaged:
+        found += f" ({counted(plan.damaged, 'damaged file')}, whose cells run again)"
     if not plan.new:
         return f"{found}, none to run."
     basis = "going by the finished ones" if estimate.measured else "a rough guess before the first run here"

@@ -51,15 +51,17 @@ def clean(folder: ResultsFolder, *, dry_run: bool = False) -> list[Removal]:
         StoreError: when a run is using the folder.
     """
     if not (folder.experiments() or folder.store.keys()):
-        raise InputError(f"{folder} holds no results: name a folder that 'normscope reproduce' has written.")
+        raise InputError(f"{folder} holds no results: name a folder that normscope has written.")
     if dry_run:
-        return _clean(folder, dry_run=True)
+        with folder.store.looking_only():
+            return _clean(folder, dry_run=True)
     with exclusive_use(folder.store.folder):
         return _clean(folder, dry_run=False)
 
 
 def _clean(folder: ResultsFolder, *, dry_run: bool) -> list[Removal]:
     stored = folder.experiments()
+    _name_damaged_cells(folder.store, dry_run=dry_run)
     referred, others, doubts = _referred_by(stored, dry_run=dry_run)
     if doubts:
         named = "; ".join(
@@ -79,14 +81,27 @@ def _clean(folder: ResultsFolder, *, dry_run: bool) -> list[Removal]:
     removals = clean_store(folder.store, referred, dry_run=dry_run)
     try:
         rest = [
-            remove_files("leftovers of dead writers among the reports", folder.leftovers(), dry_run=dry_run),
+            remove_files("half-written tables, figures and pages", folder.leftovers(), dry_run=dry_run),
             remove_files(
-                "damaged files among the reports", _needless(folder, stored, doubts), dry_run=dry_run
+                "damaged tables, scorecards and pages", _needless(folder, stored, doubts), dry_run=dry_run
             ),
         ]
     except OSError as error:
         raise InputError(f"cannot clean {folder}: {error.strerror or error}.") from error
     return [*removals, *(removal for removal in rest if removal.count)]
+
+
+def _name_damaged_cells(store: Store, *, dry_run: bool) -> None:
+    """Find the damaged files of cells before anything is decided, so that one of them does not stop the cleaning."""
+    store.find(store.keys())
+    if count := len(store.damaged):
+        more = f" and {count - 1:,} more" if count > 1 else ""
+        goes = "" if dry_run else ", and goes"
+        warnings.warn(
+            f"{store.damaged[0]}{more} is damaged{goes}: the next run of its experiment makes its cells again.",
+            NormscopeWarning,
+            stacklevel=2,
+        )
 
 
 def _referred_by(

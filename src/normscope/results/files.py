@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -16,7 +17,7 @@ from typing import IO
 from normscope.disk.aside import set_aside
 from normscope.disk.atomic import atomic_write, sync_folder
 from normscope.disk.reading import is_real_folder, read_file
-from normscope.errors import InputError
+from normscope.errors import InputError, NormscopeWarning
 
 
 class CannotReadError(InputError):
@@ -81,8 +82,8 @@ def write_file(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
         InputError: when the file cannot be written.
     """
     try:
-        if is_real_folder(path):
-            set_aside(path)
+        if is_real_folder(path) and (place := set_aside(path)):
+            warnings.warn(f"{path} was a folder; it is now {place}.", NormscopeWarning, stacklevel=3)
         with atomic_write(path) as file:
             fill(file)
     except OSError as error:

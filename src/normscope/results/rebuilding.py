@@ -114,6 +114,11 @@ def _check_is_ours(folder: ResultsFolder) -> None:
 
 
 def _no_results(folder: ResultsFolder) -> InputError:
+    if unfinished := [printable(stored.id) for stored in folder.experiments()]:
+        names = ", ".join(unfinished[:_FEW])
+        return InputError(
+            f"{folder} holds only a run that has not ended ({names}): the same command goes on with it."
+        )
     return InputError(f"{folder} holds no results: name a folder that normscope has written.")
 
 

@@ -57,7 +57,7 @@ class Scorecard:
         try:
             return _checked(parse_json(content))
         except DamagedError as error:
-            raise DamagedError(f"{self.path} is not a scorecard as it was written: {error}.") from None
+            raise DamagedError(f"{self.path} is damaged: {error}.") from None
 
     def merged(
         self, old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]], order: Sequence[str]
@@ -129,15 +129,15 @@ def _problem(row: Mapping[str, Any]) -> str:
     if not set(_FIELDS) - _NEWER_FIELDS <= row.keys() <= set(_FIELDS):
         return "has other fields than a row of a scorecard"
     if not all(isinstance(row.get(field, ""), str) for field in _TEXTS):
-        return "has a text that is none"
+        return "has something else in a text's place"
     if not _is_verdict(row):
-        return "has a verdict that is none"
+        return "has no valid verdict"
     measured, intervals = row["measured"], row.get("interval", {})
     if not isinstance(measured, dict) or not all(map(_is_json_number, measured.values())):
-        return "has a number that is none"
+        return "has something else in a number's place"
     if not isinstance(intervals, dict) or not all(map(_is_interval, intervals.values())):
-        return "has an interval that is none"
-    return "" if is_whole(row["seeds"]) else "has a number of seeds that is none"
+        return "has something else in an interval's place"
+    return "" if is_whole(row["seeds"]) else "has no valid number of seeds"
 
 
 def _is_verdict(row: Mapping[str, Any]) -> bool:

@@ -15,11 +15,11 @@ from normscope.report.page import Chapter
 from normscope.results import page
 from normscope.results.contents import Contents, Fault, FaultKind, Shown, again, read_others, settle
 from normscope.results.experiment_folder import DrawnFigure, ExperimentFolder
-from normscope.results.files import write_text
+from normscope.results.files import CannotReadError, write_text
 from normscope.results.folder import ResultsFolder
 from normscope.results.run_metadata import RunMetadata
 from normscope.results.scorecard import unjudged
-from normscope.results.stored_run import judging_cells
+from normscope.results.stored_run import ForeignError, judging_cells
 from normscope.sweep import SweepExperiment
 
 _NO_SUCH_CLAIM = "this version of the experiment has no such claim"
@@ -28,7 +28,7 @@ _NO_SUCH_CLAIM = "this version of the experiment has no such claim"
 def write_results(folder: ResultsFolder, results: Sequence[Result]) -> None:
     """Write results into a folder; what it holds of other experiments stays.
 
-    A damaged table of another experiment is set aside, its claims are no longer judged, and a warning says so. A
+    A damaged table is set aside, and a warning says so; the claims of another experiment's are no longer judged. A
     damaged scorecard is set aside and made again from all tables.
 
     Raises:
@@ -40,6 +40,7 @@ def write_results(folder: ResultsFolder, results: Sequence[Result]) -> None:
             with judging_cells(result.id):
                 figures[result.id] = drawn(result)
         for result in results:
+            name_damaged(folder.experiment(result.id), is_replaced=True)
             write_experiment(folder.experiment(result.id), result, figures[result.id])
         old = scorecard_rows(folder)
         contents = read_others(folder, [result.id for result in results], judge=old is None)
@@ -49,6 +50,23 @@ def write_results(folder: ResultsFolder, results: Sequence[Result]) -> None:
             )
         settle(folder, contents)
         write_scorecard_and_page(folder, old or [], [*contents.results, *results], contents)
+
+
+def name_damaged(stored: ExperimentFolder, *, is_replaced: bool) -> None:
+    """Warn of a damaged table of an experiment that was run, or of one of another program.
+
+    Args:
+        stored: the experiment's folder.
+        is_replaced: whether a new table takes its place; then it is set aside.
+    """
+    try:
+        stored.read()
+    except (DamagedError, ForeignError) as error:
+        place = set_aside(stored.table) if is_replaced else None
+        moved = f"; it is now in {place.parent}, and the table is made again" if place else ""
+        warnings.warn(f"{stored.table}: {str(error).rstrip('.')}{moved}.", NormscopeWarning, stacklevel=3)
+    except CannotReadError:
+        return  # The new table takes its place all the same.
 
 
 def scorecard_rows(folder: ResultsFolder) -> list[dict[str, Any]] | None:

@@ -37,7 +37,7 @@ class Plan:
         new: the cells to run, by key, the longest first.
         workers: number of cells to run side by side.
         estimate: what the new cells take.
-        set_aside: number of damaged files found in the store; their cells are new.
+        damaged: number of damaged files found in the store; their cells are new.
         again: the keys of the new cells that the store had, and that are to run again all the same. Any other new cell
             that is in the store when its turn comes has been finished by another process, and does not run.
     """
@@ -46,7 +46,7 @@ class Plan:
     new: Mapping[str, Cell]
     workers: int
     estimate: Estimate
-    set_aside: int = 0
+    damaged: int = 0
     again: Collection[str] = dataclasses.field(default=frozenset(), kw_only=True)
 
 
@@ -64,7 +64,7 @@ def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool =
     Raises:
         StoreError: the store cannot be read.
     """
-    set_aside_before = store.set_aside
+    damaged_before = store.set_aside
     found = {} if fresh else store.find(cells)
     again = cells.keys() & store.keys() if fresh else frozenset()
     reused = {key: cell for key, cell in cells.items() if key in found}
@@ -75,7 +75,7 @@ def plan(cells: Mapping[str, Cell], store: Store, workers: int, *, fresh: bool =
     new = dict(sorted(missing, key=lambda item: -item[1].cost))
     pace = {name: statistics.median(ratios) for name, ratios in durations.items()}
     estimate = _estimate(new.values(), pace, workers)
-    return Plan(reused, new, workers, estimate, store.set_aside - set_aside_before, again=again)
+    return Plan(reused, new, workers, estimate, store.set_aside - damaged_before, again=again)
 
 
 def _estimate(cells: Iterable[Cell], pace: Mapping[str, float], workers: int) -> Estimate:

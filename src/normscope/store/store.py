@@ -17,7 +17,7 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,7 @@ class Store:
         self.folder = Path(folder)
         self.compact_at = compact_at
         self.damaged: list[Path] = []
+        self._moves = True
         self._lock = compaction_lock(self.folder)
         self._summaries: dict[str, tuple[tuple[int, ...], CellSummary]] = {}
         self.segments = Segments(self.folder, self._set_aside)
@@ -79,6 +80,16 @@ class Store:
         check_real(self.folder)
         with writing(self.folder, "; name a folder that can be written"):
             check_writable(self.folder)
+
+    @contextlib.contextmanager
+    def looking_only(self) -> Iterator[None]:
+        """Leave damaged files where they are meanwhile; they count as missing, and are found again afterwards."""
+        moves, damaged = self._moves, list(self.damaged)
+        self._moves = False
+        try:
+            yield
+        finally:
+            self._moves, self.damaged = moves, damaged
 
     def path(self, key: str) -> Path:
         """The file for the cell of that key."""
@@ -285,6 +296,9 @@ class Store:
 
     def _set_aside(self, path: Path, error: DamagedError) -> None:
         """Move a damaged file out of the way. If it cannot be moved, it stays and counts as missing all the same."""
+        if not self._moves:
+            self.damaged += [] if path in self.damaged else [path]
+            return
         place = None
         with contextlib.suppress(OSError, MemoryError, DamagedError), self._lock:
             if not self._is_sound(path):
