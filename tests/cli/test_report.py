@@ -91,7 +91,7 @@ def test_where_the_only_table_is_damaged_no_verdict_stands(folder, command):
     broken.write_bytes(content)
     status, out, complaints = command("report", folder, "--csv", "-")
     assert status == 1
-    assert "run `normscope reproduce chai2020.fig6` again" in complaints
+    assert f"run `normscope reproduce chai2020.fig6 --out {folder}` again" in complaints
     assert {line["verdict"] for line in csv.DictReader(io.StringIO(out))} == {"not judged"}
     assert {row["holds"] for row in json.loads((folder / "scorecard.json").read_text())} == {None}
 

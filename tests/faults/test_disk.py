@@ -67,7 +67,9 @@ def test_a_full_disk_stops_the_run_in_one_line_and_with_room_it_continues(disk, 
     ended = Run(out).end()
     assert ended.returncode == 2
     assert one_line(ended).startswith("normscope: cannot write ")
-    assert one_line(ended).endswith("No space left on device.")
+    assert one_line(ended).endswith(
+        "No space left on device; finished cells are kept: make room, then the same command goes on."
+    )
     assert not list(out.rglob("*.tmp"))
     remount("size=16m")
     ended = Run(out).end()

@@ -133,15 +133,16 @@ def settle(folder: ResultsFolder, contents: Contents) -> None:
             stored = folder.experiment(id)
             where = set_aside(stored.table)
             what += f"; the file is now in {stored.path / ASIDE}" if where else ""
-            what += f"; {again(id)}"
+            what += f"; {again(id, folder)}"
         if number < MOST_NAMED:
             warnings.warn(f"{what}.", NormscopeWarning, stacklevel=2)
     if (rest := len(contents.faults) - MOST_NAMED) > 0:
         warnings.warn(f"{rest:,} more are not on the page for such reasons.", NormscopeWarning, stacklevel=2)
 
 
-def again(id: str) -> str:
-    """How a table that is lost is made again from its cells, in a clause."""
+def again(id: str, folder: ResultsFolder | None = None) -> str:
+    """How a table that is lost is made again from its cells, in a clause; with the folder's name if it is given."""
     if SEPARATOR in id or "." not in id:
         return "run its experiment again"
-    return f"run `normscope reproduce {id}` again"
+    out = "" if folder is None else f" --out {printable(str(folder))}"
+    return f"run `normscope reproduce {id}{out}` again"

@@ -20,7 +20,7 @@ from normscope.papers.sources import Paper
 from normscope.protocol import Experiment
 from normscope.report import page
 from normscope.report.page import Chapter, Section
-from normscope.results.contents import Contents, Shown
+from normscope.results.contents import Contents, FaultKind, Shown
 from normscope.results.experiment_folder import DrawnFigure
 from normscope.sweep import SweepExperiment
 
@@ -73,12 +73,20 @@ def _paper_chapter(contents: Contents, paper: Paper, rows: _Rows) -> Chapter | N
             missing[entry.id] = f"{entry.place}, not in this folder"
         for id in ids:
             if id in contents.faults:
-                missing[id] = f"{entry.place}, {contents.faults[id].why}"
+                missing[id] = f"{entry.place}, {contents.faults[id].why}{_not_judged(id, contents, rows)}"
                 continue
             on_other = id.removeprefix(entry.id)
             place = f"{entry.place} on {on_other[1:]}" if on_other else entry.place
             sections.append(_section(contents.shown[id], place, entry.title, rows, missing))
     return Chapter(paper.id, paper.title, paper.reference, paper.summary, sections, _few(missing))
+
+
+def _not_judged(id: str, contents: Contents, rows: _Rows) -> str:
+    """How many claims have lost their verdicts with the table, in words that follow the reason."""
+    count = sum(row["experiment"] == id for row in rows)
+    if not count or contents.faults[id].kind is FaultKind.UNREADABLE_NOW:
+        return ""
+    return f"; claims not judged: {count}"
 
 
 def _ids_of(entry: Entry, contents: Contents) -> list[str]:

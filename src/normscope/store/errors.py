@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 from normscope.disk.reading import refuse_link
 from normscope.errors import InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_FOLDER = (errno.EEXIST, errno.ENOTDIR)
 
 
 class StoreError(InputError):
@@ -37,6 +41,8 @@ def writing(folder: Path, hint: str = "") -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError) as error:
+        is_full = isinstance(error, OSError) and error.errno in _FULL
+        hint = "; finished cells are kept: make room, then the same command goes on" if is_full else hint
         raise StoreError(f"cannot write to {folder}: {_reason(error)}{hint}.") from error
 
 
@@ -56,4 +62,6 @@ def check_real(folder: Path) -> None:
 def _reason(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "there is too little memory"
+    if error.errno in _NO_FOLDER:
+        return "a file is in a folder's place"
     return error.strerror or str(error) or type(error).__name__
