@@ -143,7 +143,7 @@ def _check_header(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> No
     numbers = (kinds.is_integer, kinds.is_float32, kinds.is_float64, kinds.is_boolean)
     written = (*numbers, kinds.is_string, kinds.is_large_string, kinds.is_null)
     types = schema.types
-    if not all(any(is_kind(_plain(kind)) for is_kind in written) for kind in {*types}):
+    if not all(any(is_kind(value_type(kind)) for is_kind in written) for kind in {*types}):
         raise DamagedError("it has columns of a kind that no table of normscope's has")
     if not codecs(content) <= _CODECS:
         raise DamagedError("it is compressed in a way that no table of normscope's is")
@@ -161,7 +161,7 @@ def _read(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> pa.Table:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    texts = [field.name for field in schema if not pa.types.is_primitive(_plain(field.type))]
+    texts = [field.name for field in schema if not pa.types.is_primitive(value_type(field.type))]
     longest = _SNAPPY * len(content)
     if file.metadata.num_rows * len(texts) * longest <= _ALWAYS_ALLOWED:
         return file.read(use_threads=False)
@@ -176,7 +176,7 @@ def _read(file: pq.ParquetFile, schema: pa.Schema, content: bytes) -> pa.Table:
     return table.cast(pa.schema(schema, table.schema.metadata))
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def value_type(kind: pa.DataType) -> pa.DataType:
     """The type of the values of a column that is stored as codes, else the type itself."""
     import pyarrow as pa
 

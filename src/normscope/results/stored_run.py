@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from normscope.disk.tables import METADATA, read_table
+from normscope.disk.tables import METADATA, read_table, value_type
 from normscope.errors import DamagedError, InputError, said
 from normscope.papers import catalogue
 from normscope.papers.other_data import base_of, moved
@@ -174,7 +174,7 @@ def _check_columns(rows: pa.Table) -> None:
     """Refuse a table whose columns are not the shared ones, with their types, and the configuration's."""
     import pyarrow as pa
 
-    kinds = {field.name: _plain(field.type) for field in rows.schema}
+    kinds = {field.name: value_type(field.type) for field in rows.schema}
     wanted = [(field.name, field.type) for field in schema()]
     if len(rows):
         wanted += [("cell", pa.string()), ("function", pa.string())]
@@ -199,10 +199,3 @@ def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
     if kinds.is_string(wanted):
         return bool(kinds.is_string(found) or kinds.is_large_string(found))
     return bool(kinds.is_floating(found) or (kinds.is_integer(wanted) and kinds.is_integer(found)))
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values of a column that is stored as codes, else the type itself."""
-    import pyarrow.types as kinds
-
-    return kind.value_type if kinds.is_dictionary(kind) else kind
