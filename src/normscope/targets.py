@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import importlib.util
 import os
 import re
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,3 +155,14 @@ def _imported_names(file: str, changed: int, root: str) -> tuple[str, ...]:
             base += node.module.split(".") if node.module else []
             names += [".".join([*base, alias.name]) for alias in node.names]
     return tuple(names)
+
+
+@contextlib.contextmanager
+def place_kept() -> Iterator[None]:
+    """Restore the working directory and the standard streams after a user's code, which may go elsewhere."""
+    with (
+        contextlib.chdir("."),
+        contextlib.redirect_stdout(sys.stdout),
+        contextlib.redirect_stderr(sys.stderr),
+    ):
+        yield

@@ -189,3 +189,12 @@ def test_a_cell_of_a_script_is_refused_in_a_sentence_since_no_worker_can_import_
     assert run.stdout.strip() == (
         "cell 'mine.inline' is defined in a script or notebook, which workers cannot import: move it to a module."
     )
+
+
+def test_a_cell_that_reads_the_standard_input_gets_an_end_and_not_the_drivers_requests(
+    store, tmp_path, monkeypatch
+):
+    """Whatever encoding the user has chosen for the standard input."""
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-16")
+    cells = [behave.cell(Behaviour(kind, str(tmp_path))) for kind in ("read", "fine")]
+    assert run(cells, store, workers=1, timeout=60) == {}

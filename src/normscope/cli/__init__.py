@@ -6,19 +6,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from normscope.cli.ending import INTERRUPTED, Ending
 from normscope.cli.exit_status import ExitStatus
 from normscope.cli.refusals import refusal
-from normscope.cli.streams import StandardStreams, open_missing
+from normscope.cli.streams import StandardStreams, forget_impossible_sizes, open_missing
 from normscope.errors import NormscopeError, NormscopeWarning, printable
-
-_show_warning = warnings.showwarning
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,10 +36,12 @@ def _status_of_process() -> int:
     try:
         ending.take_signals()
         open_missing()
+        forget_impossible_sizes()
         streams = StandardStreams(ending.reader_gone)
+        ending.errors = streams.errors
         _never_raise_warnings()
-        status = _status(None)
-        sys.stdout.flush()
+        status = _status(None, ending)
+        streams.flush()
         if (lost := streams.lost) is not None and ending.status is None:
             _complain(f"cannot write to the standard output: {lost.strerror}.")
             status = ExitStatus.BAD_USE
@@ -56,24 +57,29 @@ def _status_of_process() -> int:
     return ending.status
 
 
-def _status(arguments: Sequence[str] | None) -> int:
-    """Run a command; what a user can understand and correct is said in one line. Returns the exit status."""
-    warnings.showwarning = _shown_warning
-    try:
-        from normscope.cli import commands
+def _status(arguments: Sequence[str] | None, ending: Ending | None = None) -> int:
+    """Run a command; what a user can understand and correct is said in one line. Returns the exit status.
 
-        return commands.run(arguments)
-    except NormscopeError as error:
-        _complain(str(error))
-        return error.exit_status
-    except KeyboardInterrupt:
-        _complain(INTERRUPTED)
-        return ExitStatus.INTERRUPTED
-    except Exception as error:
-        if (refused := refusal(error)) is None:
-            raise
-        status, words = refused
-        _complain(words)
+    Args:
+        arguments: as for :func:`main`.
+        ending: of the process. Once it ends, an error is no news: a user's code may have failed for that reason.
+    """
+    status: int
+    with _own_warnings():
+        try:
+            from normscope.cli import commands
+
+            return commands.run(arguments)
+        except KeyboardInterrupt:
+            status, words = ExitStatus.INTERRUPTED, INTERRUPTED
+        except NormscopeError as error:
+            status, words = error.exit_status, str(error)
+        except Exception as error:
+            if (refused := refusal(error)) is None:
+                raise
+            status, words = refused
+        if ending is None or ending.status is None:
+            _complain(words)
         return status
 
 
@@ -92,21 +98,31 @@ def _pattern(words: re.Pattern[str] | str | None) -> str:
     return words.pattern if isinstance(words, re.Pattern) else words or ""
 
 
-def _shown_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Show a warning of ours in one line, as an error is shown; another package's as Python does."""
-    if issubclass(category, NormscopeWarning):
-        _complain(f"warning: {message}")
-    else:
-        _show_warning(message, category, filename, lineno, file, line)
+@contextlib.contextmanager
+def _own_warnings() -> Iterator[None]:
+    """Show a warning of ours in one line, as an error is shown; another package's as before."""
+    before = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, NormscopeWarning):
+            _complain(f"warning: {message}")
+        else:
+            before(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _complain(message: str) -> None:
-    if message:
+    if message and sys.stderr is not None:
         print("normscope: " + printable(" ".join(message.split())), file=sys.stderr)

@@ -6,6 +6,7 @@ half-written files removed and locks released on the way.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -27,6 +28,7 @@ _SIGNALS = {
     signal.SIGTERM: ExitStatus.TERMINATED,
 }
 _PATIENCE = 1.0
+_LAST_SECONDS = 10.0
 
 
 class Ended(BaseException):
@@ -41,6 +43,7 @@ class Ending:
 
     Attributes:
         status: the exit status that the first cause asks for; ``None`` as long as there is none.
+        errors: the file descriptor of the standard error.
     """
 
     def __init__(self) -> None:
@@ -49,15 +52,22 @@ class Ending:
         self._raised = False
         self._said = False
         self._final: int | None = None
+        self._owns_process = False
+        self.errors = 2
 
     def take_signals(self) -> None:
         """Handle SIGINT, SIGTERM and SIGHUP from now on; one that is ignored, as under ``nohup``, stays ignored."""
+        self._owns_process = True
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
         # Python ignores this one. Another thread wakes the main thread with it; without a reason it does nothing.
         signal.signal(signal.SIGPIPE, self._on_wake)
         sys.unraisablehook = self._on_unraisable
+        threading.excepthook = self._on_thread_error
+        _leave_to_forks()
+        # Of all that runs at the exit this comes last. Then Python would give the signals back to the system.
+        atexit.register(_handle_signals, signal.SIG_IGN)
 
     def reader_gone(self) -> None:
         """End the process, since nobody reads its output any more. Any thread may call it.
@@ -75,8 +85,12 @@ class Ending:
             signal.pthread_kill(main.ident, signal.SIGPIPE)
 
     def finish(self, status: int) -> None:
-        """The work is done and said: a signal from now on ends the process with that exit status."""
+        """The work is done and said: a signal from now on ends the process with that exit status.
+
+        So does the time: a thread that a user's module has started may never end, and Python waits for it.
+        """
         self._final = status
+        self._limit_time()
 
     def say(self) -> None:
         """Say once, in one line, that the work was interrupted; nothing when the reader of the output has gone."""
@@ -85,10 +99,20 @@ class Ending:
         self._said = True
         # Past the streams of Python: one of their locks may be held by the code that the signal has interrupted.
         with contextlib.suppress(OSError):
-            os.write(2, f"normscope: {INTERRUPTED}\n".encode())
+            os.write(self.errors, f"normscope: {INTERRUPTED}\n".encode())
 
     def _begin(self, status: ExitStatus) -> None:
         self.status, self._since = status, time.monotonic()
+        self._limit_time()
+
+    def _limit_time(self) -> None:
+        """Leave when the process has not ended in ten seconds: a user's code may catch :class:`Ended` and go on."""
+        if self._owns_process and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGALRM, self._on_time_out)
+            signal.setitimer(signal.ITIMER_REAL, _LAST_SECONDS)
+
+    def _on_time_out(self, number: int, frame: FrameType | None) -> None:
+        self._leave()
 
     def _raise(self) -> None:
         self._raised = True
@@ -97,7 +121,7 @@ class Ending:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """The first signal unwinds. Others that follow at once are the same wish; one that comes later ends at once."""
         if self._final is not None:
-            os._exit(self._final)
+            self._leave()
         if self.status is None:
             self._begin(_SIGNALS[signal.Signals(number)])
             self._raise()
@@ -112,10 +136,41 @@ class Ending:
         """Python cannot raise :class:`Ended` in a finalizer and would go on."""
         if isinstance(lost.exc_value, Ended):
             self._leave()
-        else:
+        elif self.status is None:
             sys.__unraisablehook__(lost)
+
+    def _on_thread_error(self, lost: threading.ExceptHookArgs) -> None:
+        """What fails in a thread because the process ends is no news."""
+        if self.status is None:
+            threading.__excepthook__(lost)
 
     def _leave(self) -> None:
         """End without unwinding. The system releases the locks, and the workers end with this process."""
+        if self._final is not None:
+            os._exit(self._final)
         self.say()
         os._exit(self.status or ExitStatus.INTERRUPTED)
+
+
+def _handle_signals(action: signal.Handlers) -> None:
+    """Have the system handle the signals: in a fork, which has none of the command's work, or once all is done."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, action)
+
+
+def _leave_to_forks() -> None:
+    """Leave the signals to the system in each fork, by a user's code; one that comes meanwhile is not lost."""
+    masks = threading.local()
+
+    def block() -> None:
+        masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
+
+    def leave() -> None:
+        _handle_signals(signal.SIG_DFL)
+        unblock()
+
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=leave)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +30,7 @@ def command(
     ] = False,
 ) -> None:
     """Judge and draw stored results again, and write scorecard and page; nothing is run."""
-    from normscope.cli import display
+    from normscope.cli import display, streams
     from normscope.cli.scorecard import show_scorecard
     from normscope.errors import InputError
     from normscope.report import export
@@ -49,8 +48,7 @@ def command(
     exports = {path: to for path, to in ((csv, export.to_csv), (latex, export.to_latex)) if path is not None}
     for path, convert in exports.items():
         if path == _STDOUT:
-            sys.stdout.buffer.write(convert(rebuilt.rows).encode(errors="replace"))
-            sys.stdout.buffer.flush()
+            streams.write_whole(convert(rebuilt.rows).encode(errors="replace"))
         else:
             write_export(path, convert(rebuilt.rows))
     if _STDOUT not in exports:

@@ -24,7 +24,7 @@ from normscope.data.locations import Source
 from normscope.data.names import OwnName
 from normscope.errors import DataError, InputError, said
 from normscope.nn import specs
-from normscope.targets import imported, is_installed, own_files
+from normscope.targets import imported, is_installed, own_files, place_kept
 
 if TYPE_CHECKING:
     from normscope.data.contents import Contents
@@ -122,7 +122,7 @@ def _called(name: OwnName) -> Contents:
     from normscope.generators import seeded
 
     spec = specs.read(name.source, "data")
-    with _fresh_modules(spec.name), seeded(0), contextlib.chdir("."):
+    with _fresh_modules(spec.name), seeded(0), place_kept():
         target = imported(spec.name, "data")
         if not callable(target):
             kind = type(target).__name__

@@ -1,9 +1,9 @@
 """A worker: ``python -m normscope.runner.worker`` runs the cells it is sent, one after another.
 
 It reads one JSON object a line from its standard input: first the driver's import path, then the cells. It writes each
-cell's rows to the store and answers with one line on its standard output. Cells cannot write there: whatever they print
-goes to the standard error. When the input ends, the driver is gone, and the worker stops at once, with the processes
-that its cell has started.
+cell's rows to the store and answers with one line on its standard output. Cells have neither of the two: whatever they
+print goes to the standard error, and there is nothing for them to read. When the input ends, the driver is gone, and
+the worker stops at once, with the processes that its cell has started.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from normscope.errors import InputError, NormscopeError
 from normscope.protocol import CellFunction, known_cell
@@ -32,11 +32,13 @@ def main() -> None:
     """Run cells until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    driver = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream in (sys.stdout, sys.stderr):
         assert isinstance(stream, io.TextIOWrapper)
         stream.reconfigure(errors="backslashreplace")  # What a cell prints never stops it.
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    threading.Thread(target=_read, args=(driver, requests), daemon=True).start()
     for path in requests.get()["path"]:
         if path not in sys.path:
             sys.path.append(path)
@@ -49,9 +51,9 @@ def main() -> None:
         answers.flush()
 
 
-def _read(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _read(driver: IO[bytes], requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     """Pass requests on. When the input ends nobody waits for the current cell, so the process ends, too."""
-    for line in sys.stdin:
+    for line in driver:
         requests.put(json.loads(line))
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)

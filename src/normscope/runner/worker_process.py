@@ -30,8 +30,8 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": _ONE_GIBIBYTE,
     "MALLOC_TRIM_THRESHOLD_": _ONE_GIBIBYTE,
 }
-_NOT_FOR_WORKERS = ("PYTHONWARNINGS",)
-"""Nobody sees a worker's warnings, so they must not be turned into errors there."""
+_NOT_FOR_WORKERS = ("PYTHONWARNINGS", "PYTHONINSPECT")
+"""Nobody sees a worker's warnings, so they must not be turned into errors there; nobody talks to it when it ends."""
 
 
 @dataclasses.dataclass(frozen=True)

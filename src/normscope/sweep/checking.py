@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from torch import Tensor
 
 from normscope import data, training
@@ -14,6 +12,7 @@ from normscope.sweep import losses
 from normscope.sweep.building import build, examples, facts_of, import_own, make_optimizer
 from normscope.sweep.parsing import classifies, loss_spec
 from normscope.sweep.settings import Run, Sweep
+from normscope.targets import place_kept
 
 _EXAMPLES = 2
 
@@ -32,7 +31,7 @@ def check(sweep: Sweep) -> None:
         check_place(place)
     one_of_each = {(run.network, run.norm, run.place): run for run in sweep.runs()}
     for run in one_of_each.values():
-        with training.seeded(0), contextlib.chdir("."):  # a user's code may go elsewhere
+        with training.seeded(0), place_kept():
             _check_run(run, sweep.layer)
 
 
