@@ -74,6 +74,15 @@ def test_the_last_words_reach_the_standard_error_after_a_users_code_has_closed_i
     assert (tmp_path / "file").read_text() == ""
 
 
+def test_a_hang_up_that_is_ignored_when_a_command_starts_stays_ignored(start):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start("os.kill(os.getpid(), 1)\nprint('done')")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert ended(process) == (0, "done\n", "")
+
+
 def test_a_users_code_that_catches_everything_does_not_keep_a_command_from_ending(start):
     process = start(
         """

@@ -39,7 +39,9 @@ def stored(out):
 # Signals
 
 
-@pytest.mark.parametrize("number", STATUSES)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, *(pytest.param(n, marks=[long]) for n in (signal.SIGHUP, signal.SIGTERM))]
+)
 def test_a_signal_ends_a_run_in_one_line_with_its_cells_kept_and_its_workers_gone(tmp_path, number):
     run = Run(tmp_path / "runs")
     begin(run, 3)
@@ -52,6 +54,7 @@ def test_a_signal_ends_a_run_in_one_line_with_its_cells_kept_and_its_workers_gon
     assert stored(tmp_path / "runs") >= 1
 
 
+@long
 def test_a_hang_up_that_is_ignored_as_under_nohup_stays_ignored(tmp_path):
     run = Run(tmp_path / "runs", conditions=Conditions(ignored=("SIGHUP",)))
     begin(run)
@@ -305,6 +308,12 @@ def test_a_clock_that_jumps_or_is_wrong_changes_no_result(clock, wrong_clock, tm
     status, said = reproduce(tmp_path / "runs", preload=wrong_clock, CLOCK=clock)
     assert status == 0, said
     assert results_of(tmp_path / "runs") == results_of(undisturbed[0])
+
+
+@long
+@pytest.mark.parametrize("clock", ["jumping", "1970", "back", "future"])
+def test_a_clock_that_is_wrong_in_another_way_than_before_finds_every_cell(clock, wrong_clock, tmp_path):
+    assert reproduce(tmp_path / "runs", preload=wrong_clock, CLOCK=clock)[0] == 0
     status, said = reproduce(tmp_path / "runs", preload=wrong_clock, CLOCK="1970")
     assert (status, "40 cells found, none to run" in said) == (0, True), said
 
