@@ -22,6 +22,8 @@ def start(tmp_path):
     code = """
         import importlib.util, io, os, sys, threading, time, types
         from pathlib import Path
+        import signal
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which is ignored where the tests run under nohup
         from normscope import cli
         from normscope.cli import ending
 
