@@ -18,12 +18,11 @@ from normscope.cli import streams
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a process whose only command is this code."""
+    """Starts a process whose only command is this code. Under nohup a hang-up would be ignored there."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     code = """
         import importlib.util, io, os, sys, threading, time, types
         from pathlib import Path
-        import signal
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which is ignored where the tests run under nohup
         from normscope import cli
         from normscope.cli import ending
 
@@ -43,7 +42,8 @@ def start(tmp_path):
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **options},
         )  # fmt: skip
 
-    return begin
+    yield begin
+    signal.signal(signal.SIGHUP, before)
 
 
 def ended(process):
