@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from normscope.data.catalogue import Entry
-from normscope.disk.values import is_text, is_whole
+from normscope.disk.values import is_count, is_text, is_whole
 
 _SHOWN_DIGITS = 12
 _KINDS = ("images", "floats", "tokens")
@@ -112,12 +112,8 @@ def guess_error(classes: float) -> float:
     return 1 - 1 / classes
 
 
-def _is_count(value: Any) -> bool:
-    return is_whole(value, 1)
-
-
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(map(_is_count, value))
+    return isinstance(value, (list, tuple)) and all(map(is_count, value))
 
 
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
@@ -125,8 +121,8 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": _is_shape,
     "kind": lambda value: is_text(value) and value in _KINDS,
     "target_shape": _is_shape,
-    "classes": lambda value: value is None or _is_count(value),
-    "train": _is_count,
+    "classes": lambda value: value is None or is_count(value),
+    "train": is_count,
     "test": is_whole,
     "digest": is_text,
     "standardized": lambda value: isinstance(value, bool),

@@ -23,15 +23,9 @@ def checksum(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The same object with the field ``checksum``, its last."""
-    rest = {name: entry for name, entry in value.items() if name != CHECKSUM}
-    return {**rest, CHECKSUM: checksum(rest)}
-
-
 def sealed_json(value: Mapping[str, Any]) -> bytes:
     """The text of a JSON file that holds an object with its checksum."""
-    return json.dumps(sealed(value), indent=1).encode() + b"\n"
+    return json.dumps({**value, CHECKSUM: checksum(value)}, indent=1).encode() + b"\n"
 
 
 def unsealed_json(content: bytes) -> dict[str, Any]:

@@ -30,6 +30,11 @@ def is_number(value: Any) -> bool:
     return is_real and abs(value) <= sys.float_info.max
 
 
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number of at least 1 that fits 64 bits."""
+    return is_whole(value, 1)
+
+
 def is_whole(value: Any, least: int = 0) -> bool:
     """Whether it is a whole number of at least ``least`` that fits 64 bits; true and false are no numbers."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63

@@ -13,7 +13,7 @@ from typing import Any
 
 from normscope.data.catalogue import CATALOGUE
 from normscope.data.facts import CHECKS, Facts
-from normscope.disk.values import is_number, is_text, is_text_list, is_whole
+from normscope.disk.values import is_count, is_number, is_text, is_text_list
 from normscope.errors import DamagedError, InputError
 from normscope.nn import specs
 from normscope.sweep.parsing import AS_IS, LR_FOR, PROBES
@@ -86,10 +86,6 @@ def _are_specs(value: Any) -> bool:
     return is_text_list(value) and all(map(_is_spec, value))
 
 
-def _is_count(value: Any) -> bool:
-    return is_whole(value, 1)
-
-
 def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or check(value)
 
@@ -103,16 +99,16 @@ _SWEEP_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "norms": _are_specs,
     "places": lambda value: is_text_list(value) and len(value) > 0,
     "rates": lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_rate, value)),
-    "seeds": _is_count,
+    "seeds": is_count,
     "data": is_text,
-    "epochs": _is_count,
+    "epochs": is_count,
     "probes": lambda value: is_text_list(value) and set(value) <= set(PROBES),
-    "batch": _is_count,
-    "images": _or_none(_is_count),
+    "batch": is_count,
+    "images": _or_none(is_count),
     "optimizer": is_text,
     "lr_for": lambda value: is_text(value) and value in LR_FOR,
     "other_lr": _is_rate,
-    "image_size": _or_none(_is_count),
+    "image_size": _or_none(is_count),
     "layer": _or_none(is_text),
     "loss": _is_spec,
     "own_data": _or_none(lambda value: isinstance(value, dict)),
