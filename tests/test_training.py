@@ -60,8 +60,8 @@ def test_a_loss_that_is_not_finite_ends_the_run(target):
 
 
 def test_a_loss_of_exactly_the_limit_is_no_divergence():
-    assert descend(line(), [batches(1.0)], divergence_limit=0.5) is None
-    assert descend(line(), [batches(1.0)], divergence_limit=0.49) is not None
+    assert descend(line(), [batches(1.0)], limit=training.DivergenceLimit(0.5)) is None
+    assert descend(line(), [batches(1.0)], limit=training.DivergenceLimit(0.49)) is not None
 
 
 def test_max_steps_ends_the_run_in_the_middle_of_an_epoch():

@@ -67,11 +67,10 @@ def reproduce(
         >>> result = ns.reproduce("chai2020.fig8")  # doctest: +SKIP
         >>> result.figure().savefig("fig8.png")  # doctest: +SKIP
     """
-    found = [entry.id for entry in catalogue.find(id)]
-    if found != [id]:
-        raise InputError(
-            f"{id!r} stands for several experiments; in Python name one of them: {', '.join(found)}."
-        )
+    found = catalogue.find(id)
+    if not any(id in (entry.id, *entry.aliases) for entry in found):
+        names = ", ".join(entry.id for entry in found)
+        raise InputError(f"{id!r} stands for several experiments; in Python name one of them: {names}.")
     options = RunOptions(
         ResultsFolder(out), Scale.parse(scale), workers, engine=engine, ray_address=ray_address
     )

@@ -22,11 +22,32 @@ from normscope.generators import seeded as seeded
 from normscope.nn import module_kinds
 from normscope.protocol import Rows
 
-DIVERGENCE_LIMIT = 1e3
 VALIDATION_BATCH = 500
 
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class DivergenceLimit:
+    """The batch loss above which a run counts as diverged; one that is not finite always does.
+
+    Attributes:
+        least: the limit, whatever the first loss.
+        times_first: the limit is this many times the first batch's loss where that is larger: for losses whose scale
+            is that of the data, and for networks whose loss is large at initialisation.
+    """
+
+    least: float = 1e3
+    times_first: float = 0.0
+
+    def of(self, first: float) -> float:
+        """The limit of a run whose first batch has the loss ``first``."""
+        return max(self.least, self.times_first * first)
+
+
+NO_LIMIT = DivergenceLimit(math.inf)
+"""Only a loss that is not finite counts as diverged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +58,12 @@ class Objective:
         loss: a function of the model's output and the targets; a scalar, the mean over the batch.
         measures: what is recorded after every epoch: ``"validation_error"``, the share of wrong answers, and
             ``"validation_loss"``, the mean of ``loss`` over the validation examples.
-        relative_limit: whether a run diverges above 1,000 times its first batch's loss, where that is above 1: for
-            losses whose scale is that of the data.
+        limit: where a run counts as diverged.
     """
 
     loss: LossFunction = nn.functional.cross_entropy
     measures: tuple[str, ...] = ("validation_error",)
-    relative_limit: bool = False
+    limit: DivergenceLimit = DivergenceLimit()
 
 
 CLASSIFICATION = Objective()
@@ -69,8 +89,8 @@ def train(
     epochs: Iterable[Iterable[tuple[Tensor, Tensor]]],
     *,
     loss_function: LossFunction = nn.functional.cross_entropy,
-    divergence_limit: float = DIVERGENCE_LIMIT,
-    relative_limit: bool = False,
+    limit: DivergenceLimit = DivergenceLimit(),
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
     max_steps: int | None = None,
     after_step: Callable[[int, float], None] | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
@@ -84,8 +104,8 @@ def train(
         optimizer: holds the parameters to train, in groups with their rates.
         epochs: each an iterable of batches ``(x, y)``.
         loss_function: of the model's output and ``y``, a scalar.
-        divergence_limit: a batch loss above it, or not finite, ends the run before that step is taken.
-        relative_limit: multiply the limit by the first batch's loss, where that is above 1.
+        limit: a batch loss above it, or not finite, ends the run before that step is taken.
+        schedule: changes the rates after every epoch.
         max_steps: end after so many steps.
         after_step: called with the number of the step, from 1, and its loss (taken before the step).
         after_epoch: called with the number of the epoch, from 1, and its mean loss; the model's mode is restored after.
@@ -93,7 +113,7 @@ def train(
     Returns:
         Where the run diverged, or ``None``.
     """
-    steps = itertools.count(1)
+    steps, most = itertools.count(1), limit.least
     with flushed_denormals():
         for epoch, batches in enumerate(epochs, start=1):
             model.train()
@@ -103,9 +123,9 @@ def train(
                 optimizer.zero_grad(set_to_none=True)
                 loss = loss_function(model(x), y)
                 value = loss.item()
-                if relative_limit and step == 1:
-                    divergence_limit *= max(1.0, value)
-                if not math.isfinite(value) or value > divergence_limit:
+                if step == 1:
+                    most = limit.of(value)
+                if not math.isfinite(value) or value > most:
                     return Divergence(step, value)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -116,6 +136,8 @@ def train(
                     return None
             if not losses:
                 raise InputError("the data holds fewer examples than one batch.")
+            if schedule is not None:
+                schedule.step()
             if after_epoch is not None:
                 after_epoch(epoch, math.fsum(losses) / len(losses))
     return None
@@ -129,6 +151,7 @@ def record(
     validation: Split | None = None,
     *,
     objective: Objective = CLASSIFICATION,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
     max_steps: int | None = None,
     after_step: Callable[[int, float], None] | None = None,
 ) -> Divergence | None:
@@ -136,11 +159,11 @@ def record(
 
     Rows: ``train_loss``, the mean over the epoch's batches, and the objective's measures, by default
     ``validation_error``, the share of images put into a wrong class in evaluation mode, by epoch; ``diverged`` at the
-    step whose batch loss exceeded 1,000 or was not finite, with that loss.
+    step whose batch loss exceeded the objective's limit or was not finite, with that loss.
 
     Args:
         rows: where the rows go.
-        model, optimizer, epochs, max_steps, after_step: as for :func:`train`.
+        model, optimizer, epochs, schedule, max_steps, after_step: as for :func:`train`.
         validation: the examples to validate on after every epoch; ``None`` for a run of which only steps are recorded.
         objective: what is minimized and recorded.
 
@@ -162,7 +185,8 @@ def record(
         optimizer,
         epochs,
         loss_function=objective.loss,
-        relative_limit=objective.relative_limit,
+        limit=objective.limit,
+        schedule=schedule,
         max_steps=max_steps,
         after_step=after_step,
         after_epoch=None if validation is None else after_epoch,

@@ -21,6 +21,7 @@ import trial
 
 from normscope import cli
 from normscope.papers import catalogue
+from normscope.papers.entry import Entry
 from normscope.papers.sources import Paper
 from normscope.protocol import Rows, Scale
 from normscope.results import ResultsFolder, RunMetadata
@@ -40,7 +41,7 @@ Damage = Callable[[Path], None]
 def trial_catalogue() -> Iterator[None]:
     """The trial experiment as the only one of the catalogue."""
     paper = Paper("trial", "A. Nobody", "Nobody", 2020, "Roots", "a school", "Roots grow.")
-    entry = catalogue.Entry(trial.ID, "roots of numbers", paper, "Fig. 1", module="trial")
+    entry = Entry(trial.ID, "roots of numbers", paper, "Fig. 1", module="trial")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalogue, "ENTRIES", (entry,))
         patch.setattr(warnings, "showwarning", warnings.showwarning)  # the command line takes its place

@@ -144,6 +144,7 @@ def run(
     global EXPERIMENT
     from normscope import cli
     from normscope.papers import catalogue
+    from normscope.papers.entry import Entry
     from normscope.papers.sources import Paper
     from normscope.results import folder as results_folder
     from normscope.store import Store
@@ -155,7 +156,7 @@ def run(
     os.environ.update(environment)
     EXPERIMENT = experiment(*filter(None, environment.get("TRIAL_FAULTS", "").split(",")))
     paper = Paper("trial", "A. Nobody", "Nobody", 2020, "Roots", "a school", "Roots grow.")
-    catalogue.ENTRIES = (catalogue.Entry(ID, "roots of numbers", paper, "Fig. 1", module="trial"),)
+    catalogue.ENTRIES = (Entry(ID, "roots of numbers", paper, "Fig. 1", module="trial"),)
     results_folder.Store = functools.partial(Store, compact_at=COMPACT_AT)
     if conditions is not None:
         conditions.apply()

@@ -10,8 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from normscope.data.augmentation import CropAndFlip
 from normscope.data.loading import DataSet
 from normscope.errors import InputError
+
+_AUGMENTING = 2**32
+"""Added to a seed, it seeds the augmentation."""
 
 
 def standardize(
@@ -97,12 +101,20 @@ def shuffled_batches(count: int, batch: int, generator: torch.Generator) -> Iter
 
 
 def seeded_epochs(
-    split: Split, count: int, batch: int, seed: int
+    split: Split, count: int, batch: int, seed: int, augmentation: CropAndFlip | None = None
 ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """``count`` epochs of batches in an order that only the seed decides, each without its last partial batch."""
+    """``count`` epochs of batches in an order that only the seed decides, each without its last partial batch.
+
+    An augmentation draws from a generator of its own, which the seed decides, too: the order stays the same without it.
+    """
     generator = torch.Generator().manual_seed(seed)
+    changes = torch.Generator().manual_seed(seed + _AUGMENTING)
     for _ in range(count):
-        yield (split.batch(indices) for indices in shuffled_batches(len(split), batch, generator))
+        order = shuffled_batches(len(split), batch, generator)
+        if augmentation is None:
+            yield (split.batch(indices) for indices in order)
+        else:
+            yield (split.augmented(indices, augmentation, changes) for indices in order)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,6 +127,7 @@ class Split:
         mean: mean of each channel, of pixels scaled to 0 … 1; empty for inputs that are not standardized.
         std: standard deviation of each channel, likewise.
         size: height and width to pad images to; None keeps their size.
+        channels: number of channels of a batch: images of one channel are repeated; None keeps theirs.
     """
 
     images: Tensor
@@ -122,13 +135,21 @@ class Split:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: int | None = None
+    channels: int | None = None
 
     @classmethod
-    def of(cls, data: DataSet, part: Literal["train", "test"], size: int | None = None) -> Split:
+    def of(
+        cls,
+        data: DataSet,
+        part: Literal["train", "test"],
+        size: int | None = None,
+        channels: int | None = None,
+    ) -> Split:
         """One part of a data set; its inputs stay in the memory that all processes share.
 
         Raises:
-            InputError: if ``part`` is neither "train" nor "test", or a size is given for inputs that are no images.
+            InputError: if ``part`` is neither "train" nor "test", a size is given for inputs that are no images, or
+                their channels cannot become as many as are wanted.
         """
         if part not in ("train", "test"):
             raise InputError(f"part must be 'train' or 'test', not {part!r}.")
@@ -137,18 +158,49 @@ class Split:
             raise InputError(
                 f"inputs of shape {tuple(images.shape[1:])} are no images: they cannot be padded."
             )
+        if channels is not None and (images.ndim != 4 or images.shape[1] not in (1, channels)):
+            raise InputError(
+                f"inputs of shape {tuple(images.shape[1:])} cannot be given {channels} channels."
+            )
         labels = data.train_labels if part == "train" else data.test_labels
         kind = np.float32 if labels.dtype.kind == "f" else np.int64
-        return cls(images, torch.from_numpy(labels.astype(kind)), data.mean, data.std, size)
+        return cls(images, torch.from_numpy(labels.astype(kind)), data.mean, data.std, size, channels)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device) -> Split:
+        """The same examples in a device's memory, where batches are then put together."""
+        return dataclasses.replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The inputs and labels at ``indices`` (int64, (B,)); images as :func:`standardize` returns them."""
+        indices = indices.to(self.labels.device)
         return self._prepared(self.images.index_select(0, indices)), self.labels.index_select(0, indices)
 
+    def augmented(
+        self, indices: Tensor, augmentation: CropAndFlip, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """As :meth:`batch`, of 8-bit images that are first cropped and mirrored at random.
+
+        Images are padded to ``size`` before that.
+
+        Raises:
+            InputError: if the inputs are no 8-bit images.
+        """
+        if self.images.dtype != torch.uint8:
+            raise InputError("only 8-bit images can be cropped and mirrored.")
+        indices = indices.to(self.labels.device)
+        images = padded(self.images.index_select(0, indices), self.size)
+        return self._prepared(augmentation(images, generator)), self.labels.index_select(0, indices)
+
     def _prepared(self, inputs: Tensor) -> Tensor:
+        inputs = self._standardized(inputs)
+        if self.channels not in (None, inputs.shape[1]):
+            return inputs.repeat(1, self.channels, 1, 1)
+        return inputs
+
+    def _standardized(self, inputs: Tensor) -> Tensor:
         if inputs.dtype == torch.uint8:
             nothing = ((0.0,) * inputs.shape[1], (1.0,) * inputs.shape[1])
             mean, std = (self.mean, self.std) if self.mean else nothing

@@ -217,6 +217,41 @@ _ENTRIES = (
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         ),
     ),
+    Entry(
+        name="cifar10",
+        title="CIFAR-10, colour photographs of ten kinds of thing",
+        shape=(3, 32, 32),
+        classes=10,
+        train=50_000,
+        test=10_000,
+        source="Krizhevsky 2009, www.cs.toronto.edu/~kriz/cifar.html",
+        licence="no licence stated; free for research with the citation",
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+        reader="normscope.data.cifar:read",
+        digest="",
+        folder="cifar-10-batches-bin",
+        files=(
+            OfficialFile(
+                "data_batch_1.bin", 0, "", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"
+            ),
+            OfficialFile(
+                "data_batch_2.bin", 0, "", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"
+            ),
+            OfficialFile(
+                "data_batch_3.bin", 0, "", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"
+            ),
+            OfficialFile(
+                "data_batch_4.bin", 0, "", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"
+            ),
+            OfficialFile(
+                "data_batch_5.bin", 0, "", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"
+            ),
+            OfficialFile(
+                "test_batch.bin", 0, "", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"
+            ),
+        ),
+    ),
 )
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

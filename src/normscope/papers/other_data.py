@@ -88,7 +88,7 @@ class OnOtherData:
         Raises:
             InputError: when the data set has fewer images than a batch.
         """
-        cells = self.experiment.list_cells(self.profile(scale))
+        cells = self.experiment.cells_of(self.profile(scale), table)
         for cell in cells:
             if cell.data and cell.images < (batch := getattr(cell.config, "batch", 1)):
                 raise InputError(

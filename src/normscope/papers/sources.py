@@ -59,3 +59,20 @@ CHAI2020 = Paper(
         "least-mean-squares filter (NLMS) does."
     ),
 )
+
+BJORCK2018 = Paper(
+    id="bjorck2018",
+    authors="Johan Bjorck, Carla Gomes, Bart Selman and Kilian Q. Weinberger",
+    short="Bjorck, Gomes, Selman & Weinberger",
+    year=2018,
+    title="Understanding Batch Normalization",
+    venue="NeurIPS 2018, arXiv:1806.02375",
+    summary=(
+        "The paper asks why batch normalization works, and answers: because it makes high learning rates possible, "
+        "and these regularize. It takes a residual network of 110 layers apart at its initialisation. Without norms, "
+        "the activations grow with depth, one class is favoured whatever the image, and the gradients of images and "
+        "positions point the same way and add up; with batch normalization they nearly cancel. Along a step that makes "
+        "the unnormalized network diverge, the moments of its upper layers explode. The paper traces the growth to the "
+        "spectra of products of random matrices, whose condition grows with the number of factors."
+    ),
+)

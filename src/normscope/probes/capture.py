@@ -74,7 +74,12 @@ def alone(model: nn.Module) -> Iterator[None]:
 
 
 def call(model: nn.Module, x: Any) -> None:
-    """Run the model on ``x``; a tuple is passed as its arguments and a mapping as its keyword arguments.
+    """Run the model on ``x`` as :func:`output_of` does."""
+    output_of(model, x)
+
+
+def output_of(model: nn.Module, x: Any) -> Any:
+    """The model's output on ``x``; a tuple is passed as its arguments and a mapping as its keyword arguments.
 
     The module inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is run itself: one process
     alone can measure it, on one device.
@@ -87,7 +92,7 @@ def call(model: nn.Module, x: Any) -> None:
         scattered = scatter_kwargs(args, kwargs, [model.device_ids[0]])
         args, kwargs = scattered[0][0], scattered[1][0]
     try:
-        module_kinds.unwrapped(model)(*args, **kwargs)
+        return module_kinds.unwrapped(model)(*args, **kwargs)
     except NormscopeError:
         raise
     except Exception as error:  # a user's model may raise anything

@@ -17,7 +17,14 @@ from normscope.protocol.claims import (
     Verdict,
     claim,
 )
-from normscope.protocol.experiment import Experiment, FixedExperiment, Profile, Result, Scale
+from normscope.protocol.experiment import (
+    Experiment,
+    FixedExperiment,
+    GrowingExperiment,
+    Profile,
+    Result,
+    Scale,
+)
 from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "Comparison",
     "Experiment",
     "FixedExperiment",
+    "GrowingExperiment",
     "Judgement",
     "NotJudgedError",
     "Profile",

@@ -117,8 +117,12 @@ class FixedExperiment(Generic[SomeProfile]):
         return self.profiles[scale]
 
     def cells(self, scale: Scale, table: pd.DataFrame) -> Sequence[Cell]:
-        """The cells of the scale's profile; they do not depend on the table."""
-        return self.list_cells(self.profiles[scale])
+        """The cells of the scale's profile."""
+        return self.cells_of(self.profiles[scale], table)
+
+    def cells_of(self, profile: SomeProfile, table: pd.DataFrame) -> Sequence[Cell]:
+        """The cells of a profile; they do not depend on the table."""
+        return self.list_cells(profile)
 
     def claims(self, table: pd.DataFrame) -> Sequence[Claim]:
         """Every rule's verdict on the table."""
@@ -127,6 +131,21 @@ class FixedExperiment(Generic[SomeProfile]):
     def figure(self, table: pd.DataFrame) -> Figure:
         """The figure drawn from the table."""
         return self.draw(table)
+
+
+@dataclasses.dataclass(frozen=True)
+class GrowingExperiment(FixedExperiment[SomeProfile]):
+    """A :class:`FixedExperiment` that asks for more cells once it has seen the rows of the first, such as a search.
+
+    Attributes:
+        more_cells: the cells to add, given the rows measured so far; it is asked until it adds nothing new.
+    """
+
+    more_cells: Callable[[SomeProfile, pd.DataFrame], Sequence[Cell]]
+
+    def cells_of(self, profile: SomeProfile, table: pd.DataFrame) -> Sequence[Cell]:
+        """The cells of a profile, and those that follow from the table."""
+        return [*self.list_cells(profile), *self.more_cells(profile, table)]
 
 
 @dataclasses.dataclass(frozen=True)

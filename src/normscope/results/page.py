@@ -14,7 +14,7 @@ from typing import Any
 from normscope.data import unpinned
 from normscope.errors import InputError, NormscopeWarning, printable
 from normscope.papers import catalogue
-from normscope.papers.catalogue import Entry
+from normscope.papers.entry import Entry
 from normscope.papers.other_data import base_of
 from normscope.papers.sources import Paper
 from normscope.protocol import Experiment

@@ -20,6 +20,9 @@ from normscope.errors import InputError, said
 from normscope.sweep.parsing import CLASS_LOSSES, classifies, loss_spec
 from normscope.targets import imported
 
+_LIMIT = training.DivergenceLimit(times_first=1e3)
+"""The loss of a user's own data has their scale."""
+
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": functional.cross_entropy,
     "multi_margin": functional.multi_margin_loss,
@@ -45,12 +48,10 @@ def objective(loss: str, facts: Facts) -> training.Objective:
         InputError, UnknownNameError: a user's loss cannot be imported or made.
     """
     if not classifies(loss, facts):
-        return training.Objective(loss_function(loss), ("validation_loss",), relative_limit=True)
+        return training.Objective(loss_function(loss), ("validation_loss",), limit=_LIMIT)
     if loss == "cross_entropy":
         return training.CLASSIFICATION
-    return training.Objective(
-        loss_function(loss), ("validation_error", "validation_loss"), relative_limit=True
-    )
+    return training.Objective(loss_function(loss), ("validation_error", "validation_loss"), limit=_LIMIT)
 
 
 def loss_function(loss: str) -> training.LossFunction:

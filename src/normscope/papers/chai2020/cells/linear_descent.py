@@ -87,7 +87,7 @@ def descend(config: LinearDescent) -> pa.Table:
         torch.optim.SGD([layer.weight], lr=rate),
         itertools.repeat([(images, desired)], config.steps),
         loss_function=loss_function,
-        divergence_limit=torch.inf,
+        limit=training.NO_LIMIT,
         after_step=record,
     )
     with torch.no_grad():
