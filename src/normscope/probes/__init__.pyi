@@ -1,4 +1,5 @@
 from ._autocorrelation import autocorrelation as autocorrelation
+from ._gradients import gradients as gradients
 from ._moments import moments as moments
 from ._spectrum import accumulate as accumulate
 from ._spectrum import spectrum as spectrum
