@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from normscope import data
+from normscope.data.augmentation import CropAndFlip
 from normscope.data.batches import Split, shuffled_batches, standardize
 from normscope.errors import InputError
 
@@ -160,3 +161,59 @@ def test_first_keeps_the_first_images(digits):
 def test_a_part_is_train_or_test(digits):
     with pytest.raises(InputError, match="'train' or 'test', not 'valid'"):
         Split.of(digits, "valid")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_images_of_one_channel_are_repeated_after_they_are_standardized(digits, channels):
+    indices = torch.tensor([3, 9])
+    x, _ = Split.of(digits, "test", size=32, channels=channels).batch(indices)
+    single, _ = Split.of(digits, "test", size=32).batch(indices)
+    assert x.shape == (2, channels, 32, 32)
+    assert all(torch.equal(x[:, c], single[:, 0]) for c in range(channels))
+
+
+def small(array: np.ndarray) -> data.DataSet:
+    labels = np.zeros(len(array), np.uint8)
+    return data.DataSet("small", array, labels, array, labels, (), (), "0" * 64)
+
+
+def test_images_that_have_the_channels_already_are_left_alone():
+    array = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 5), dtype=np.uint8)
+    x, _ = Split.of(small(array), "train", channels=3).batch(torch.arange(4))
+    np.testing.assert_array_equal(x.numpy(), array / np.float32(255))
+
+
+@pytest.mark.parametrize(
+    ("array", "channels"),
+    [
+        (np.zeros((4, 3, 5, 5), np.uint8), 1),
+        (np.zeros((4, 2, 5, 5), np.uint8), 3),
+        (np.zeros((4, 1, 5, 5), np.uint8), 0),
+        (np.zeros((4, 1, 5, 5), np.int64), 3),
+        (np.zeros((4, 1), np.float32), 3),
+    ],
+)
+def test_only_images_of_one_channel_are_given_more(array, channels):
+    with pytest.raises(InputError, match=f"cannot be given {channels} channels: only images of") as caught:
+        Split.of(small(array), "train", channels=channels)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_batches_of_a_split_on_another_device_are_put_together_there(digits, kind):
+    """Torch's device without memory computes with no tensor of another device, as an accelerator does not."""
+    import dataclasses
+
+    found = dataclasses.replace(digits, train_images=digits.train_images[:50].astype(kind))
+    split = Split.of(found, "train", size=32, channels=3).first(50).to(torch.device("meta"))
+    for x, y in (split.batch(torch.arange(8)), next(split.in_order(8))):
+        assert x.device == y.device == torch.device("meta")
+        assert (x.shape, y.shape) == ((8, 3, 32, 32), (8,))
+    if kind is np.uint8:
+        augmented, _ = split.augmented(torch.arange(8), CropAndFlip(), torch.Generator())
+        assert (augmented.device.type, augmented.shape) == ("meta", (8, 3, 32, 32))
+
+
+def test_a_split_that_is_on_a_device_already_keeps_its_memory(digits):
+    split = Split.of(digits, "train")
+    assert split.to(torch.device("cpu")).images.data_ptr() == split.images.data_ptr()

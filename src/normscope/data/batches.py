@@ -14,9 +14,6 @@ from normscope.data.augmentation import CropAndFlip
 from normscope.data.loading import DataSet
 from normscope.errors import InputError
 
-_AUGMENTING = 2**32
-"""Added to a seed, it seeds the augmentation."""
-
 
 def standardize(
     images: Tensor, mean: Sequence[float], std: Sequence[float], size: int | None = None
@@ -105,16 +102,40 @@ def seeded_epochs(
 ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
     """``count`` epochs of batches in an order that only the seed decides, each without its last partial batch.
 
-    An augmentation draws from a generator of its own, which the seed decides, too: the order stays the same without it.
+    Args:
+        split: the examples.
+        count: number of epochs.
+        batch: number of examples per batch.
+        seed: of the order and, by a generator of its own, of the augmentation: the order is the same without it.
+        augmentation: changes each batch's images before they are standardized; by default nothing does.
+
+    Raises:
+        InputError: if ``batch`` is not between 1 and the number of examples, or what is no 8-bit images is augmented.
     """
     generator = torch.Generator().manual_seed(seed)
-    changes = torch.Generator().manual_seed(seed + _AUGMENTING)
+    changes = _drawn_generator(torch.Generator().manual_seed(seed))
     for _ in range(count):
         order = shuffled_batches(len(split), batch, generator)
         if augmentation is None:
-            yield (split.batch(indices) for indices in order)
+            yield map(split.batch, order)
         else:
-            yield (split.augmented(indices, augmentation, changes) for indices in order)
+            # Of its own for every epoch: one that is not read to its end changes nothing in the next.
+            yield _augmented(split, order, augmentation, _drawn_generator(changes))
+
+
+def _augmented(
+    split: Split, order: Iterator[Tensor], augmentation: CropAndFlip, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    return (split.augmented(indices, augmentation, generator) for indices in order)
+
+
+def _drawn_generator(generator: torch.Generator) -> torch.Generator:
+    """A generator with a seed that another one draws.
+
+    A sum of a seed and a constant would not do: torch's CPU generator reads only the lowest 32 bits of a seed, and a
+    near seed is another run's.
+    """
+    return torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,7 +148,7 @@ class Split:
         mean: mean of each channel, of pixels scaled to 0 … 1; empty for inputs that are not standardized.
         std: standard deviation of each channel, likewise.
         size: height and width to pad images to; None keeps their size.
-        channels: number of channels of a batch: images of one channel are repeated; None keeps theirs.
+        channels: number of channels of a batch: a standardized image of one channel is repeated; None keeps theirs.
     """
 
     images: Tensor
@@ -148,19 +169,19 @@ class Split:
         """One part of a data set; its inputs stay in the memory that all processes share.
 
         Raises:
-            InputError: if ``part`` is neither "train" nor "test", a size is given for inputs that are no images, or
-                their channels cannot become as many as are wanted.
+            InputError: if ``part`` is neither "train" nor "test"; if a size or a number of channels is given for inputs
+                that are no images; or if images of several channels should have another number.
         """
         if part not in ("train", "test"):
             raise InputError(f"part must be 'train' or 'test', not {part!r}.")
         images = _shared(data.train_images if part == "train" else data.test_images)
-        if size is not None and (images.ndim != 4 or images.dtype == torch.int64):
+        shape, are_images = tuple(images.shape[1:]), images.ndim == 4 and images.dtype != torch.int64
+        if size is not None and not are_images:
+            raise InputError(f"inputs of shape {shape} are no images: they cannot be padded.")
+        if channels is not None and not (are_images and channels >= 1 and shape[0] in (1, channels)):
             raise InputError(
-                f"inputs of shape {tuple(images.shape[1:])} are no images: they cannot be padded."
-            )
-        if channels is not None and (images.ndim != 4 or images.shape[1] not in (1, channels)):
-            raise InputError(
-                f"inputs of shape {tuple(images.shape[1:])} cannot be given {channels} channels."
+                f"inputs of shape {shape} cannot be given {channels} channels: only images of one channel can be "
+                "repeated."
             )
         labels = data.train_labels if part == "train" else data.test_labels
         kind = np.float32 if labels.dtype.kind == "f" else np.int64
@@ -181,15 +202,20 @@ class Split:
     def augmented(
         self, indices: Tensor, augmentation: CropAndFlip, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """As :meth:`batch`, of 8-bit images that are first cropped and mirrored at random.
+        """As :meth:`batch`, of 8-bit images that are first padded to ``size``, then cropped and mirrored at random.
 
-        Images are padded to ``size`` before that.
+        Args:
+            indices: int64, (B,).
+            augmentation: changes the images.
+            generator: the augmentation draws from it, on the CPU.
 
         Raises:
             InputError: if the inputs are no 8-bit images.
         """
         if self.images.dtype != torch.uint8:
-            raise InputError("only 8-bit images can be cropped and mirrored.")
+            raise InputError(
+                f"only 8-bit images can be cropped and mirrored, not inputs of {self.images.dtype}."
+            )
         indices = indices.to(self.labels.device)
         images = padded(self.images.index_select(0, indices), self.size)
         return self._prepared(augmentation(images, generator)), self.labels.index_select(0, indices)
@@ -208,8 +234,8 @@ class Split:
         if self.size is None:
             return inputs
         # Zero in the user's own units, as with pixels.
-        background = -torch.tensor(self.mean) / torch.tensor(self.std) if self.mean else None
-        return padded(inputs, self.size, background)
+        center, deviation = (torch.tensor(values, device=inputs.device) for values in (self.mean, self.std))
+        return padded(inputs, self.size, -center / deviation if self.mean else None)
 
     def in_order(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All examples in the file's order, ``batch`` at a time; the last batch may be smaller."""
