@@ -222,6 +222,16 @@ def test_verbose_adds_everything_about_each_claim_after_the_lines(shown):
     assert long[-1] == short[0]
 
 
+def test_verbose_shows_the_sources_own_number_beside_the_measured_one(shown):
+    judged = dataclasses.replace(claim(comparisons=[comparison()]), published={"steps": 9.0, "error A": 0.02})
+    lines = shown(result("p.fig1", judged), verbose=True)
+    assert "Measured, 5 seeds [95 % interval over seeds], and what the source has:" in "\n".join(lines)
+    found = [" ".join(line.split()) for line in lines]
+    assert "steps 7 (published: 9)" in found
+    assert "error A / B 1.46 [1.31, 1.63]" in found
+    assert "error A – (published: 2 %)" in found
+
+
 def test_text_that_looks_like_markup_is_printed_as_it_is(shown):
     text = "[red]a[/red] [/b]"
     results = [

@@ -86,6 +86,27 @@ def test_the_json_row_has_the_word_and_the_interval_of_every_comparison():
     assert judged(None, comparison(holds=None)).to_json()["holds"] is None
 
 
+def test_the_json_row_has_the_range_that_each_comparison_must_be_in_and_the_name_of_the_deciding_one():
+    above = Comparison("c", 1.2, 1.1, 1.3, 0.5, math.inf, holds=True, seeds=3, strict=True)
+    both, below = comparison("both", least=0.1, most=2.0), comparison("below", least=-math.inf, most=1.5)
+    row = judged(True, above, both, below).to_json()
+    assert row["bounds"] == {"c": {"above": 0.5}, "both": {"least": 0.1, "most": 2.0}, "below": {"most": 1.5}}
+    assert row["deciding"] == "below"
+    assert judged(True).to_json()["deciding"] == ""
+
+
+def test_the_sources_own_numbers_go_with_a_claim_whether_it_is_judged_or_not():
+    @claim("table", "", "", "")
+    def rule(table):
+        if table.empty:
+            raise NotJudgedError("too early", {"a": 1.0}, published={"a": 2.0})
+        return Judgement({"a": 1.0}, True, 3, published={"a": math.inf})
+
+    assert rule(empty_table()).published == {"a": 2.0}
+    assert rule(table(1.0)).to_json()["published"] == {"a": "inf"}
+    assert larger(table(2.0, 1.0)).to_json()["published"] == {}
+
+
 class TestDeciding:
     def test_of_a_claim_that_holds_it_is_the_comparison_nearest_to_its_bound(self):
         wide, near = comparison("wide", least=0.2), comparison("near", least=1.09)

@@ -68,6 +68,15 @@ def test_rows_written_before_there_were_verdicts_and_intervals_are_exported():
     assert to_latex(rows).count(r"\mbox{1.5} \\") == 2
 
 
+def test_the_sources_own_numbers_and_the_bounds_are_exported():
+    rows = [row(published={"x": 2.5, "y": "inf"}, bounds={"x": {"most": 2}}, deciding="x")]
+    (line,) = csv.DictReader(io.StringIO(to_csv(rows), newline=""))
+    assert json.loads(line["published"]) == {"x": 2.5, "y": "inf"}
+    assert json.loads(line["bounds"]) == {"x": {"most": 2}}
+    assert line["deciding"] == "x"
+    assert r"\mbox{1.5} \mbox{(published 2.5)}" in to_latex(rows)
+
+
 def test_pandas_reads_the_csv():
     pd = pytest.importorskip("pandas")
     frame = pd.read_csv(io.StringIO(to_csv([row(text=AWKWARD), row(claim="b")])))

@@ -243,6 +243,13 @@ def test_a_number_has_its_interval_beside_it():
     assert "a 1.46 [1.31, 1.63], b 2" in Outline(text).text  # in "taken together"
 
 
+def test_the_sources_own_number_is_beside_the_measured_one():
+    text = Outline(page(section(claims=[claim(published={"b": 7.5, "c": 3.0})]))).text
+    assert "here published a 2 b ∞ 7.5 c – 3" in text
+    assert "b ∞ (published: 7.5)" in text  # where what did not hold is taken together
+    assert "published" not in Outline(page(section())).text
+
+
 def test_claims_written_before_there_were_verdicts_and_intervals_are_shown():
     older = claim()
     del older["verdict"], older["interval"]

@@ -56,7 +56,7 @@ def test_a_tally_counts_in_words_and_leaves_out_what_no_claim_has(verdicts, word
 )
 def test_numbers_in_words_have_four_digits_and_shares_are_in_percent(name, value, words):
     (number,) = measured_numbers({"measured": {name: value}, "interval": {}})
-    assert number == (name, words.replace(" ", "\N{NO-BREAK SPACE}"), "")
+    assert number == (name, words.replace(" ", "\N{NO-BREAK SPACE}"), "", "")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,16 @@ def test_a_number_with_an_interval_has_the_digits_that_tell_it_from_the_ends(nam
 def test_a_row_written_before_there_were_intervals_has_none():
     (number,) = measured_numbers({"measured": {"a": 1.5}})
     assert (number.words, number.interval) == ("1.5", "")
+
+
+def test_the_sources_own_number_is_beside_the_measured_one_of_the_same_name_in_the_same_words():
+    found = measured_numbers({"measured": {"a": 1.5, "error A": 0.02}, "published": {"error A": 0.0175}})
+    assert [number.published.replace("\N{NO-BREAK SPACE}", " ") for number in found] == ["", "1.75 %"]
+
+
+def test_what_the_source_has_and_this_run_has_not_measured_is_shown_without_a_value():
+    found = measured_numbers({"measured": {"a": 1.5}, "published": {"b": 3.0}})
+    assert found == [("a", "1.5", "", ""), ("b", "–", "", "3")]
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,14 @@ def row(experiment="p.fig1", claim="a", holds=True, scale="quick"):
         "experiment": experiment, "claim": claim, "text": "t", "source": "s", "expected": "e",
         "measured": {"x": 1.5}, "holds": holds, "verdict": "holds" if holds else "does not hold",
         "interval": {"x": [1.0, "inf"]}, "reason": "", "scale": scale, "seeds": 3,
-        "data": "digits", "data_note": "",
+        "data": "digits", "data_note": "", "bounds": {"x": {"least": 1.0}}, "deciding": "x", "published": {"x": 2.0},
     }  # fmt: skip
 
 
 def older_row(**changes):
-    """A row as it was written before claims had verdicts and intervals, and named their data."""
+    """A row as it was written before claims had verdicts, intervals and published numbers."""
     fields = row(**changes)
-    for newer in ("verdict", "interval", "data", "data_note"):
+    for newer in ("verdict", "interval", "data", "data_note", "bounds", "deciding", "published"):
         del fields[newer]
     return fields
 
@@ -61,7 +61,7 @@ def test_the_fields_of_a_row_are_the_documented_ones_in_order(scorecard):
     assert list(written) == [*scorecard.read()[0], "checksum"]
     assert list(scorecard.read()[0]) == [
         "experiment", "claim", "text", "source", "expected", "measured", "holds", "verdict", "interval", "reason",
-        "scale", "seeds", "data", "data_note",
+        "scale", "seeds", "data", "data_note", "bounds", "deciding", "published",
     ]  # fmt: skip
 
 
@@ -153,6 +153,8 @@ def test_a_row_that_is_not_judged_any_more_keeps_what_its_claim_says(scorecard):
         {},
         "lost",
     )
+    assert (changed["bounds"], changed["deciding"], changed["published"]) == ({}, "", {})
+    assert unjudged(row(), "lost")["published"] == {"x": 2.0}
     assert (changed["text"], changed["expected"], changed["source"]) == ("t", "e", "s")
     update(scorecard, [changed], [])
     assert scorecard.read() == [changed]
@@ -171,6 +173,8 @@ def test_no_other_file_is_left_behind(scorecard):
         {"measured": [1]}, {"measured": {"a": None}}, {"experiment": 7}, {"reason": None}, {"experiment": ["a"]},
         {"measured": {"a": 10**400}}, {"measured": {"a": float("nan")}}, {"measured": {"a": "12"}},
         {"interval": {"a": [1, 10**400]}}, {"seeds": "3"}, {"seeds": True}, {"seeds": -1}, {"scale": 7}, {"more": 1},
+        {"bounds": [1]}, {"bounds": {"x": [1, 2]}}, {"bounds": {"x": {"least": None}}}, {"deciding": None},
+        {"published": [1]}, {"published": {"x": "12"}}, {"published": None},
         {"holds": 1}, {"verdict": ["holds"]}, {"source": None}, {"expected": {}}, {"claim": {}},
     ],
 )  # fmt: skip

@@ -73,9 +73,11 @@ def row(field: str = "", value: Any = None, **changes: Any) -> dict[str, Any]:
         "experiment": "p.fig1", "claim": "a", "text": "Norms help.", "source": "P 2020", "expected": "a > b",
         "measured": {"a": 2.0, "b": "inf"}, "holds": None, "verdict": "undecided", "interval": {"a": [1.5, 2.5]},
         "reason": "Few seeds.", "scale": "quick", "seeds": 3, "data": "digits", "data_note": "Judged on digits.",
+        "bounds": {"a": {"most": 3.0}}, "deciding": "a", "published": {"a": 2.5},
     }  # fmt: skip
     if field in ("measured", "interval"):
-        fields |= {"measured": {value: 2.0, "b": 1.0}, "interval": {value: [1.5, 2.5]}}
+        fields |= {"measured": {value: 2.0, "b": 1.0}, "interval": {value: [1.5, 2.5]}, "deciding": value}
+        fields |= {"bounds": {value: {"most": 3.0}}, "published": {value: 2.5, f"{value} elsewhere": 1.0}}
     elif field:
         fields[field] = value
     return fields | changes

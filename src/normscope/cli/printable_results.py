@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from normscope.errors import printable
@@ -35,6 +36,11 @@ def _printable_claim(claim: Claim) -> Claim:
         source=_sentence(claim.source),
         expected=_sentence(claim.expected),
         reason=_sentence(claim.reason),
-        measured={printable(name): as_number(value) for name, value in claim.measured.items()},
+        measured=_printable_numbers(claim.measured),
+        published=_printable_numbers(claim.published),
         comparisons=[dataclasses.replace(one, name=printable(one.name)) for one in claim.comparisons],
     )
+
+
+def _printable_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {printable(name): as_number(value) for name, value in numbers.items()}

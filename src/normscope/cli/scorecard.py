@@ -265,24 +265,33 @@ def _show_details(screen: Console, row: Mapping[str, Any]) -> None:
     )
     lines = _wrapped(f"{row['text']} ({row['source']})", screen.width, _GAP)
     lines += _wrapped(f"Test: {row['expected']}", screen.width, _GAP)
-    if row["measured"]:
+    if numbers := measured_numbers(row):
         seeds = f", {counted(row['seeds'], 'seed')}" if row["seeds"] else ""
         brackets = " [95 % interval over seeds]" if row["interval"] else ""
-        lines += _wrapped(f"Measured{seeds}{brackets}:", screen.width, _GAP)
-        lines += _number_lines(measured_numbers(row), screen.width)
+        beside = ", and what the source has" if row["published"] else ""
+        lines += _wrapped(f"Measured{seeds}{brackets}{beside}:", screen.width, _GAP)
+        lines += _number_lines(numbers, screen.width)
     lines += _wrapped(row["reason"], screen.width, _GAP)
     screen.print(Text("\n".join(lines)), soft_wrap=True)
 
 
 def _number_lines(numbers: Sequence[MeasuredNumber], width: int) -> list[str]:
     """The numbers below each other; a name that is too long for its column takes several lines."""
-    value_columns = max(cell_len(number.value) for number in numbers)
-    interval_columns = max(cell_len(number.interval) for number in numbers)
-    room = width - 3 * _GAP - value_columns - interval_columns - 1
+    columns = [[number.value, number.interval, _beside(number)] for number in numbers]
+    value, interval, published = (max(map(cell_len, column)) for column in zip(*columns, strict=True))
+    room = width - 4 * _GAP - value - interval - published - 1
     name_columns = max(1, min(room, max(cell_len(number.name) for number in numbers)))
     lines = []
     for number in numbers:
         *above, last = _wrapped(number.name, name_columns) or [""]
-        line = f"{last:{name_columns}}{'':{_GAP}}{number.value:>{value_columns}} {number.interval}"
+        line = (
+            f"{last:{name_columns}}{'':{_GAP}}{number.value:>{value}} "
+            f"{number.interval:{interval}}{'':{_GAP if interval else 0}}{_beside(number)}"
+        )
         lines += [f"{'':{2 * _GAP}}{part}".rstrip() for part in (*above, line)]
     return lines
+
+
+def _beside(number: MeasuredNumber) -> str:
+    """The source's own number, as it follows a measured one."""
+    return f"(published: {number.published})" if number.published else ""

@@ -79,6 +79,7 @@ class Claim:
         reason: why it could not be judged, why it may not hold, or what else a reader should know.
         seeds: the number of seeds that the numbers are medians over.
         comparisons: the comparisons that were decided by an interval over seeds; each is in ``measured`` by its name.
+        published: the source's own numbers, by the names in ``measured`` that they are read beside.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Claim:
     reason: str = ""
     seeds: int = 0
     comparisons: Sequence[Comparison] = ()
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def holds(self) -> bool | None:
@@ -111,19 +113,34 @@ class Claim:
 
     def to_json(self) -> dict[str, Any]:
         """The claim as JSON values, non-finite numbers as strings."""
-        intervals = {one.name: [_json_number(one.low), _json_number(one.high)] for one in self.comparisons}
         return {
             "claim": self.id,
             "text": self.text,
             "source": self.source,
             "expected": self.expected,
-            "measured": {name: _json_number(value) for name, value in self.measured.items()},
+            "measured": _json_numbers(self.measured),
             "holds": self.holds,
             "verdict": str(self.verdict),
-            "interval": intervals,
+            "interval": {
+                one.name: [_json_number(one.low), _json_number(one.high)] for one in self.comparisons
+            },
+            "bounds": {one.name: _json_bounds(one) for one in self.comparisons},
+            "deciding": "" if self.deciding is None else self.deciding.name,
+            "published": _json_numbers(self.published),
             "reason": self.reason,
             "seeds": self.seeds,
         }
+
+
+def _json_numbers(numbers: Mapping[str, float]) -> dict[str, float | str]:
+    return {name: _json_number(value) for name, value in numbers.items()}
+
+
+def _json_bounds(comparison: Comparison) -> dict[str, float | str]:
+    """The ends of the range that the claim wants; an end that is not in the range is called ``above`` or ``below``."""
+    least, most = ("above", "below") if comparison.strict else ("least", "most")
+    ends = {least: comparison.least, most: comparison.most}
+    return {name: float(end) for name, end in ends.items() if math.isfinite(end)}
 
 
 def _json_number(value: float) -> float | str:
@@ -140,6 +157,7 @@ class Judgement:
         seeds: the number of seeds.
         reason: what a reader should know.
         comparisons: the comparisons that were decided by an interval.
+        published: the source's own numbers, by the names in ``measured`` that they are read beside.
     """
 
     measured: Mapping[str, float]
@@ -147,6 +165,7 @@ class Judgement:
     seeds: int
     reason: str = ""
     comparisons: Sequence[Comparison] = ()
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 class NotJudgedError(Exception):
@@ -156,11 +175,18 @@ class NotJudgedError(Exception):
         message: the reason.
         measured: numbers that are reported all the same, by name.
         seeds: the number of seeds that they are of.
+        published: the source's own numbers, by the same names.
     """
 
-    def __init__(self, message: str, measured: Mapping[str, float] | None = None, seeds: int = 0) -> None:
+    def __init__(
+        self,
+        message: str,
+        measured: Mapping[str, float] | None = None,
+        seeds: int = 0,
+        published: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.measured, self.seeds = measured or {}, seeds
+        self.measured, self.seeds, self.published = measured or {}, seeds, published or {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,22 +206,23 @@ class ClaimRule:
 
     def __call__(self, table: pd.DataFrame) -> Claim:
         """The claim, judged on a table."""
-        comparisons: Sequence[Comparison] = ()
         try:
             found = self.judge(table)
         except NotJudgedError as missing:
-            verdict, reason = Verdict.NOT_JUDGED, str(missing)
-            measured, seeds = missing.measured, missing.seeds
+            found = Judgement(
+                missing.measured, None, missing.seeds, str(missing), published=missing.published
+            )
+            verdict = Verdict.NOT_JUDGED
         else:
             verdict = Verdict.UNDECIDED if found.holds is None else _DECIDED[bool(found.holds)]
-            measured, seeds, reason = found.measured, found.seeds, found.reason
-            comparisons = found.comparisons
-            unknown = [name for name, value in measured.items() if math.isnan(value)]
-            if verdict is Verdict.FAILS and unknown and not reason:
-                reason = f"{unknown[0]} is not a number in some run"
+        reason = found.reason
+        unknown = [name for name, value in found.measured.items() if math.isnan(value)]
+        if verdict is Verdict.FAILS and unknown and not reason:
+            reason = f"{unknown[0]} is not a number in some run"
         return Claim(
-            self.id, self.text, self.source, self.expected, measured, verdict, reason, seeds, comparisons
-        )
+            self.id, self.text, self.source, self.expected, found.measured, verdict, reason, found.seeds,
+            found.comparisons, found.published,
+        )  # fmt: skip
 
 
 _DECIDED = {True: Verdict.HOLDS, False: Verdict.FAILS}

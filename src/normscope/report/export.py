@@ -18,7 +18,7 @@ from normscope.report.spreadsheets import BREAKS, as_cell
 
 CSV_COLUMNS = (
     "experiment", "claim", "verdict", "measured", "interval", "expected", "text", "source", "reason", "scale", "seeds",
-    "data", "data_note",
+    "data", "data_note", "bounds", "deciding", "published",
 )  # fmt: skip
 
 _MARKS = {
@@ -53,6 +53,8 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
     The field ``measured`` is a JSON object of the measured numbers by name, unrounded, and ``interval`` one of the 95 %
     intervals over seeds, ``[low, high]``, by the same names; non-finite numbers are strings, as in ``scorecard.json``.
+    ``published`` has the source's own numbers by the same names, and ``bounds`` the range that each comparison must be
+    in, such as ``{"error A / B": {"most": 1.25}}``.
 
     No spreadsheet takes a text for a formula: an apostrophe is put before a cell that begins with ``= + - @``, with the
     full-width form of one, with a tab or with the end of a line, also after spaces, and before a part of a text that
@@ -67,19 +69,29 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     # Every text is quoted: the module's own choice leaves out texts with a carriage return, which then end a line.
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     for row in rows:
-        measured = {_name(name): _number(value) for name, value in row["measured"].items()}
         interval = {_name(name): [*map(_number, ends)] for name, ends in row.get("interval", {}).items()}
+        bounds = {_name(name): _numbers(ends) for name, ends in row.get("bounds", {}).items()}
         fields = {
             **row,
             "verdict": str(verdict(row)),
-            "measured": json.dumps(measured, ensure_ascii=False),
-            "interval": json.dumps(interval, ensure_ascii=False),
+            "measured": _json(_numbers(row["measured"])),
+            "interval": _json(interval),
+            "bounds": _json(bounds),
+            "published": _json(_numbers(row.get("published", {}))),
         }
         cells = {column: fields.get(column, "") for column in CSV_COLUMNS}
         writer.writerow(
             {name: as_cell(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
         )
     return text.getvalue()
+
+
+def _json(numbers: Mapping[str, Any]) -> str:
+    return json.dumps(numbers, ensure_ascii=False)
+
+
+def _numbers(numbers: Mapping[str, Any]) -> dict[str, float | str]:
+    return {_name(name): _number(value) for name, value in numbers.items()}
 
 
 def _name(name: str) -> str:
@@ -133,7 +145,8 @@ def _latex_row(row: Mapping[str, Any]) -> str:
 
 def _latex_number(number: MeasuredNumber) -> str:
     words = " ".join(rf"\mbox{{{escape(part)}}}" for part in (number.value, number.interval) if part)
-    return rf"{_latex(number.name)} \hspace*{{\fill}}{words}"
+    published = rf" \mbox{{(published {escape(number.published)})}}" if number.published else ""
+    return rf"{_latex(number.name)} \hspace*{{\fill}}{words}{published}"
 
 
 def _latex(text: str) -> str:

@@ -25,11 +25,13 @@ class MeasuredNumber(NamedTuple):
         name: what it is.
         value: the number.
         interval: its 95 % interval over seeds, such as ``"[1.31, 1.63]"``; empty for a number without one.
+        published: the source's own number; empty where the source gives none.
     """
 
     name: str
     value: str
     interval: str = ""
+    published: str = ""
 
     @property
     def words(self) -> str:
@@ -61,19 +63,23 @@ def measured_numbers(row: Mapping[str, Any]) -> list[MeasuredNumber]:
     """The measured numbers of a row in words: four significant digits, and shares in percent.
 
     A number is a share when its name begins with the word ``error`` or ``accuracy`` and is not a ratio (``A / B``).
-    A number with an interval has three digits, or as many as tell it from the interval's ends.
+    A number with an interval has three digits, or as many as tell it from the interval's ends. A number that the source
+    gives and that was not measured follows, with ``–`` as its value.
 
     Args:
         row: a row of the scorecard; its numbers are read by :func:`as_number`. A row that was written before claims had
-            intervals has none.
+            intervals has none, and one that was written before claims had published numbers has none of these.
     """
-    intervals = row.get("interval", {})
-    return [
+    intervals, published = row.get("interval", {}), row.get("published", {})
+    sources = {name: in_words(name, as_number(value)) for name, value in published.items()}
+    numbers = [
         with_interval(name, as_number(value), *map(as_number, intervals[name]))
         if name in intervals
         else MeasuredNumber(name, in_words(name, as_number(value)))
         for name, value in row["measured"].items()
     ]
+    missing = [MeasuredNumber(name, "–") for name in sources if name not in row["measured"]]
+    return [number._replace(published=sources.get(number.name, "")) for number in (*numbers, *missing)]
 
 
 def as_number(value: Any) -> float:

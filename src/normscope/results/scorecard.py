@@ -20,12 +20,12 @@ from normscope.results.files import read, write_text
 
 _FIELDS = (
     "experiment", "claim", "text", "source", "expected", "measured", "holds", "verdict", "interval", "reason", "scale",
-    "seeds", "data", "data_note",
+    "seeds", "data", "data_note", "bounds", "deciding", "published",
 )  # fmt: skip
 _TEXTS = (
-    "experiment", "claim", "text", "source", "expected", "reason", "scale", "data", "data_note",
+    "experiment", "claim", "text", "source", "expected", "reason", "scale", "data", "data_note", "deciding",
 )  # fmt: skip
-_NEWER_FIELDS = {"verdict", "interval", "data", "data_note"}
+_NEWER_FIELDS = {"verdict", "interval", "data", "data_note", "bounds", "deciding", "published"}
 """Fields that rows of older files lack."""
 _NOT_FINITE = ("nan", "inf", "-inf")
 _MOST_BYTES = 2**26
@@ -98,8 +98,9 @@ class Scorecard:
 def unjudged(row: Mapping[str, Any], why: str) -> dict[str, Any]:
     """A row whose claim is not judged any more; what the claim says stays."""
     return {
-        "data": "", "data_note": "", **row,
-        "measured": {}, "holds": None, "verdict": str(Verdict.NOT_JUDGED), "interval": {}, "reason": why, "seeds": 0,
+        "data": "", "data_note": "", "published": {}, **row,
+        "measured": {}, "holds": None, "verdict": str(Verdict.NOT_JUDGED), "interval": {}, "bounds": {}, "deciding": "",
+        "reason": why, "seeds": 0,
     }  # fmt: skip
 
 
@@ -132,9 +133,11 @@ def _problem(row: Mapping[str, Any]) -> str:
         return "has something else in a text's place"
     if not _is_verdict(row):
         return "has no valid verdict"
-    measured, intervals = row["measured"], row.get("interval", {})
-    if not isinstance(measured, dict) or not all(map(_is_json_number, measured.values())):
+    intervals, bounds = row.get("interval", {}), row.get("bounds", {})
+    if not all(map(_is_json_numbers, (row["measured"], row.get("published", {})))):
         return "has something else in a number's place"
+    if not isinstance(bounds, dict) or not all(map(_is_json_numbers, bounds.values())):
+        return "has something else in a bound's place"
     if not isinstance(intervals, dict) or not all(map(_is_interval, intervals.values())):
         return "has something else in an interval's place"
     return "" if is_whole(row["seeds"]) else "has no valid number of seeds"
@@ -148,6 +151,10 @@ def _is_verdict(row: Mapping[str, Any]) -> bool:
     if "verdict" not in row:
         return True
     return isinstance(verdict, str) and verdict in list(Verdict) and Verdict(verdict).holds is holds
+
+
+def _is_json_numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_json_number, value.values()))
 
 
 def _is_json_number(value: Any) -> bool:

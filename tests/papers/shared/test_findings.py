@@ -34,6 +34,20 @@ def test_a_claim_holds_when_every_comparison_does_over_the_fewest_seeds():
     assert [one.name for one in judgement.comparisons] == ["x", "y"]
 
 
+def test_the_sources_own_numbers_are_reported_also_where_the_claim_is_not_judged():
+    found = Findings({"a": 1.0})
+    found.publish({"a": 1.5})
+    with pytest.raises(NotJudgedError) as raised:
+        raise found.not_judged("too early")
+    assert (raised.value.published, raised.value.measured) == ({"a": 1.5}, {"a": 1.0})
+    found.compare(SURE)
+    assert found.judgement().published == {"a": 1.5}
+    found.compare(contrast(2.0, name="one seed"))
+    with pytest.raises(NotJudgedError) as raised:
+        found.judgement()
+    assert raised.value.published == {"a": 1.5}
+
+
 @pytest.mark.parametrize(
     ("comparisons", "expected"),
     [((SURE, WRONG), False), ((WRONG, UNSURE), False), ((SURE, UNSURE), None), ((UNSURE, UNSURE), None)],

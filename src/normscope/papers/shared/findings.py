@@ -33,6 +33,7 @@ class Findings:
 
     def __init__(self, measured: Mapping[str, float] | None = None) -> None:
         self._measured: dict[str, float] = dict(measured or {})
+        self._published: dict[str, float] = {}
         self._contrasts: list[Contrast] = []
         self._remarks: list[str] = []
         self._identity = ""
@@ -50,6 +51,10 @@ class Findings:
     def measure(self, numbers: Mapping[str, float]) -> None:
         """Report numbers, by name."""
         self._measured |= numbers
+
+    def publish(self, numbers: Mapping[str, float]) -> None:
+        """Show the source's own numbers beside the measured ones of the same names."""
+        self._published |= numbers
 
     def compare(self, *contrasts: Contrast) -> None:
         """Add comparisons that must hold, and report their numbers."""
@@ -77,11 +82,16 @@ class Findings:
         try:
             comparisons = [contrast.comparison() for contrast in self._contrasts]
         except NotJudgedError as undecidable:
-            raise NotJudgedError(str(undecidable), self.measured, self.seeds) from undecidable
+            raise self.not_judged(str(undecidable)) from undecidable
         holds = self._decide(comparisons)
         identity = f"{IDENTITY}: {self._identity}" if holds and self._identity else self._identity
         sentences = [*self._explain(comparisons, holds), identity, *self._remarks, *self._left_out()]
-        return Judgement(self.measured, holds, self.seeds, "; ".join(filter(None, sentences)), comparisons)
+        reason = "; ".join(filter(None, sentences))
+        return Judgement(self.measured, holds, self.seeds, reason, comparisons, self._published)
+
+    def not_judged(self, why: str) -> NotJudgedError:
+        """The error to raise where the table cannot decide the claim: it reports what was found all the same."""
+        return NotJudgedError(why, self.measured, self.seeds, self._published)
 
     def _left_out(self) -> list[str]:
         """A remark on each comparison from which seeds are missing."""
