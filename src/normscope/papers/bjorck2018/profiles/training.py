@@ -1,0 +1,141 @@
+"""How large the training experiments are: Figs. 1, 15, 16 and 17, Tables 2 and 3."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from normscope.papers.bjorck2018.parts import ALL, BOTH, MEAN, NONE, PARTS, VARIANCE
+from normscope.papers.bjorck2018.profiles.initial import DEPTH
+from normscope.papers.shared import Profile, at_scales, listed
+
+RATES = (0.1, 0.003, 0.0001)
+"""The learning rates at which Fig. 1 trains the network with BN; the lowest is the one without norms' own."""
+
+GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
+"""Learning rates that are tried, from the highest down: the paper's, and what completes half-decades."""
+
+_PROTOCOL = (
+    "batch {batch}, SGD with momentum 0.9 and weight decay 5e-4, crops and flips, rate ÷ 10 after ½ and ¾ of the "
+    "epochs"
+)
+_DATA = "{data}, first {images:,} training images; smaller ones are padded to 32×32, one channel is repeated over three"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingProfile(Profile):
+    """The settings of networks trained to the end.
+
+    Attributes:
+        depth: of the network.
+        batch: images in a batch.
+        test_images: how many test images they are validated on.
+        long: epochs at rates below the paper's 0.1, by the rate; by default ``epochs``.
+        initial_depth: depth of the network whose gradients are measured at initialisation (Fig. 15).
+        initial_images: training images that its batch is drawn from.
+    """
+
+    depth: int = DEPTH
+    batch: int = 128
+    test_images: int = 10_000
+    long: Mapping[float, int] = dataclasses.field(default_factory=dict)
+    initial_depth: int = DEPTH
+    initial_images: int = 10_000
+
+    def epochs_at(self, rate: float) -> int:
+        """Epochs of a run that starts at a rate."""
+        return self.long.get(rate, self.epochs)
+
+    def shown(self) -> dict[str, object]:
+        """The fields that the words may name, and the epochs of long runs."""
+        longer = "".join(f"; {epochs:,} at rate {rate:g}" for rate, epochs in self.long.items())
+        return {**super().shown(), "all_epochs": f"{self.epochs}{longer}"}
+
+
+TRAINING = at_scales(
+    {
+        "data": _DATA + "; validated on the first {test_images:,} test images",
+        "network": "the CIFAR ResNet of {depth} layers",
+        "training": _PROTOCOL,
+        "epochs": "{all_epochs}",
+        "learning rates": "{rates}",
+        "seeds": "{seeds}",
+    },
+    quick=TrainingProfile(
+        "mnist5k", 512, 3, 4, rates=RATES, depth=8, batch=32, test_images=250, initial_images=4_000
+    ),
+    laptop=TrainingProfile("cifar10", 2_560, 3, 15, rates=RATES, depth=20, test_images=1_000),
+    paper=TrainingProfile(
+        "cifar10", 50_000, 5, 165, rates=RATES, long={0.003: 1_320, 0.0001: 2_400}, initial_images=50_000
+    ),
+)
+"""Figs. 1, 15 and 16."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RateProfile(Profile):
+    """The settings of a search for the highest stable rate.
+
+    Attributes:
+        depths: of the networks without norms (Table 3); of the one network (Table 2).
+        batch: images in a batch.
+        lowest: the lowest rate that is tried, by depth, where the search need not go down the whole grid.
+        others: whether the warm start, alternating normalization and BN are tried at the largest depth (Table 3).
+        variants: the parts of BN that are tried, as norm specs (Table 2).
+        test_images: how many test images the networks are validated on that are trained to the end.
+    """
+
+    depths: tuple[int, ...] = (DEPTH,)
+    batch: int = 128
+    lowest: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    others: bool = True
+    variants: tuple[str, ...] = ()
+    test_images: int = 10_000
+
+    def shown(self) -> dict[str, object]:
+        """The fields that the words may name, and where the search ends early."""
+        ends = "".join(f"; down to {rate:g} at depth {depth}" for depth, rate in self.lowest.items())
+        return {
+            **super().shown(),
+            "depths": ", ".join(map(str, self.depths)),
+            "grid": f"{listed(self.rates)}{ends}",
+        }
+
+
+_SEARCH = {
+    "data": _DATA,
+    "networks": "CIFAR ResNets of {depths} layers",
+    "training": "batch {batch}, SGD with momentum 0.9 and weight decay 5e-4, crops and flips, {steps} steps",
+    "learning rates": "{grid}: from the highest down until one survives",
+    "seeds": "{seeds}",
+}
+
+TABLE2 = at_scales(
+    {**_SEARCH, "afterwards": "{epochs} epochs at the highest stable rate (0: none)"},
+    quick=RateProfile(
+        "mnist5k",
+        2_000,
+        3,
+        steps=200,
+        rates=GRID,
+        depths=(8,),
+        batch=32,
+        variants=(NONE, MEAN, VARIANCE, BOTH, ALL),
+    ),
+    laptop=RateProfile("cifar10", 10_000, 3, steps=200, rates=GRID, depths=(20,), variants=tuple(PARTS)),
+    paper=RateProfile("cifar10", 50_000, 5, 165, steps=2_000, rates=GRID, variants=tuple(PARTS)),
+)
+
+TABLE3 = at_scales(
+    _SEARCH,
+    quick=RateProfile("mnist5k", 2_000, 3, steps=200, rates=GRID, depths=(8, 14), batch=32, others=False),
+    laptop=RateProfile(
+        "cifar10",
+        10_000,
+        3,
+        steps=200,
+        rates=GRID,
+        depths=(20, 32, 56, DEPTH),
+        lowest={DEPTH: 0.001},
+        others=False,
+    ),
+    paper=RateProfile("cifar10", 50_000, 5, steps=2_000, rates=GRID, depths=(20, 32, 56, DEPTH)),
+)
