@@ -1,3 +1,4 @@
+import dataclasses
 from importlib.metadata import EntryPoint, EntryPoints
 
 from normscope.nn import specs
@@ -9,7 +10,8 @@ def test_everything_is_experiments_then_norms(command):
     status, output, errors = command("list")
     assert (status, errors) == (0, "")
     first = [line.split("  ")[0].strip() for line in output.splitlines()]
-    assert first == ["experiment", *(entry.id for entry in catalogue.ENTRIES), "", "norm", *NORMS]
+    names = [name for entry in catalogue.ENTRIES for name in (entry.id, *entry.aliases)]
+    assert first == ["experiment", *names, "", "norm", *NORMS]
     lines = output.splitlines()[-len(NORMS) :]
     for norm, line in zip(NORMS.values(), lines, strict=True):
         assert norm.summary in line
@@ -22,6 +24,19 @@ def test_norms_alone_and_a_paper_alone(command):
     paper = command("list", "chai2020")[1]
     ids = [entry.id for entry in catalogue.ENTRIES if entry.id.startswith("chai2020.")]
     assert [line.split()[0] for line in paper.splitlines()] == ["experiment", *ids]
+
+
+def test_an_alias_is_listed_below_the_experiment_that_shows_it_and_finds_it(command, monkeypatch):
+    entries = (
+        dataclasses.replace(catalogue.ENTRIES[0], id="p.fig1", place="Figs. 1 and 12", aliases=("p.fig12",)),
+        dataclasses.replace(catalogue.ENTRIES[0], id="p.fig2"),
+    )
+    monkeypatch.setattr(catalogue, "ENTRIES", entries)
+    for name in ("p.fig1", "p.fig12"):
+        _, first, second = command("list", name)[1].splitlines()
+        assert first.startswith("p.fig1 ")
+        assert " ".join(second.split()).startswith("p.fig12 shown by p.fig1 ")
+        assert second.endswith("Figs. 1 and 12")
 
 
 def test_norms_of_installed_packages_are_listed_with_their_import_path(command, monkeypatch):

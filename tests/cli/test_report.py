@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from normscope.protocol import Claim, ClaimRule, Verdict
 from normscope.results import files
 
 pytestmark = pytest.mark.xdist_group("finished")  # one process of xdist makes the shared run
@@ -42,6 +43,20 @@ def test_verbose_adds_the_test_of_every_claim_after_the_lines(folder, command):
     short, long = command("report", folder)[1], command("report", folder, "--verbose")[1]
     assert (short.count("  Test: "), long.count("  Test: ")) == (0, 3)
     assert long.splitlines()[:4] == short.splitlines()[:4]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"), [(Verdict.FAILS, 3), (Verdict.UNDECIDED, 0), (Verdict.NOT_JUDGED, 0)]
+)
+def test_strict_exits_with_three_only_when_a_claim_does_not_hold(
+    folder, command, monkeypatch, verdict, expected
+):
+    def judge(rule, table):
+        return Claim(rule.id, rule.text, rule.source, rule.expected, {}, verdict)
+
+    monkeypatch.setattr(ClaimRule, "__call__", judge)
+    assert command("report", folder, "--strict")[0] == expected
+    assert command("report", folder)[0] == 0
 
 
 def test_a_dash_prints_the_export_and_nothing_else(folder, command):

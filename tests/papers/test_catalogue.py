@@ -52,8 +52,37 @@ def test_an_experiments_module_follows_from_its_name_unless_it_is_given(monkeypa
     assert experiment is sys.modules[entry.module or f"normscope.papers.{entry.id}"].EXPERIMENT
 
 
-def test_names_are_unique():
-    assert len({entry.id for entry in catalogue.ENTRIES}) == len(catalogue.ENTRIES)
+def test_names_and_aliases_are_unique_and_begin_with_their_papers():
+    names = [name for entry in catalogue.ENTRIES for name in (entry.id, *entry.aliases)]
+    assert len({*names}) == len(names)
+    for entry in catalogue.ENTRIES:
+        assert all(name.startswith(f"{entry.paper.id}.") for name in (entry.id, *entry.aliases))
+
+
+class TestAliases:
+    @pytest.fixture(autouse=True)
+    def entries(self, monkeypatch):
+        fig6, fig7 = (entry for entry in catalogue.ENTRIES if entry.id in ("chai2020.fig6", "chai2020.fig7"))
+        monkeypatch.setattr(
+            catalogue, "ENTRIES", (dataclasses.replace(fig6, aliases=("p.fig12", "p.table4")), fig7)
+        )
+
+    def test_an_alias_finds_the_experiment_that_shows_it_and_so_says_the_catalogue(self):
+        assert ids("p.fig12") == ids("p.table4") == ids("chai2020.fig6") == ["chai2020.fig6"]
+        assert [experiment.id for experiment in catalogue.load(["p.fig12", "chai2020.fig6"])] == [
+            "chai2020.fig6"
+        ]
+        shown = catalogue.shown_by(["p.fig12", "chai2020.fig7", "p"])
+        assert {name: entry.id for name, entry in shown.items()} == {"p.fig12": "chai2020.fig6"}
+
+    def test_the_beginning_of_an_alias_finds_nothing(self):
+        for part in ("p.fig1", "p", "p.fig12.more"):
+            with pytest.raises(UnknownNameError):
+                catalogue.find(part)
+
+    def test_a_misspelt_alias_is_among_the_suggestions(self):
+        with pytest.raises(UnknownNameError, match=r"did you mean p\.table4"):
+            catalogue.find("p.tabel4")
 
 
 @pytest.mark.parametrize("entry", catalogue.ENTRIES, ids=lambda entry: entry.id)

@@ -136,6 +136,9 @@ def damages(*, forged: bool) -> Iterator[tuple[str, Damage]]:
         "seeds",
         "scale",
         "data",
+        "bounds",
+        "deciding",
+        "published",
     ):
         for value in WRONG:
             yield f"scorecard's {field} is {short(value)}", changed_row(field, value, forged)

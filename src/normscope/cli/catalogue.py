@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from normscope.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from normscope.papers.entry import Entry
 
 _NORMS = "norms"
 
@@ -26,12 +29,28 @@ def command(
             entries = catalogue.find(prefix)
         except UnknownNameError as error:
             raise UnknownNameError("experiment", prefix, [*error.known, _NORMS]) from None
-        rows = [(entry.id, entry.title, f"{entry.paper.citation}, {entry.place}") for entry in entries]
-        show_table(("experiment", "measures", "source"), rows)
+        show_table(("experiment", "measures", "source"), [row for entry in entries for row in _rows(entry)])
     if prefix == "all":
         print()
     if prefix in ("all", _NORMS):
         show_table(("norm", "does", "source"), _norms())
+
+
+def show_aliases(patterns: Iterable[str]) -> None:
+    """Print, of every pattern that is an alias, which experiment shows it."""
+    from normscope.papers import catalogue
+    from normscope.progress import say
+
+    for alias, entry in catalogue.shown_by(patterns).items():
+        say(f"{alias} is shown by {entry.id} ({entry.place}).", stderr=True)
+
+
+def _rows(entry: Entry) -> Iterable[tuple[str, str, str]]:
+    """The line of an experiment, then one for each of its aliases."""
+    source = f"{entry.paper.citation}, {entry.place}"
+    yield entry.id, entry.title, source
+    for alias in entry.aliases:
+        yield alias, f"shown by {entry.id}", source
 
 
 def _norms() -> Iterable[tuple[str, str, str]]:

@@ -25,6 +25,7 @@ def command(
             metavar="FILE", help="Also write the scorecard as a LaTeX table; - prints only the table."
         ),
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a claim does not hold.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show every number, test and reason of each claim.")
     ] = False,
@@ -33,7 +34,9 @@ def command(
     from normscope.cli import display, streams
     from normscope.cli.scorecard import show_scorecard
     from normscope.errors import InputError
+    from normscope.protocol import Verdict
     from normscope.report import export
+    from normscope.report.scorecard import verdict
     from normscope.results import ResultsFolder
     from normscope.results.files import write_export
     from normscope.results.rebuilding import rebuild
@@ -60,3 +63,5 @@ def command(
         raise InputError(rebuilt.unreadable)
     if rebuilt.is_damaged:
         raise typer.Exit(ExitStatus.CELL_FAILED)
+    if strict and any(verdict(row) is Verdict.FAILS for row in rebuilt.rows):
+        raise typer.Exit(ExitStatus.CLAIM_FAILED)

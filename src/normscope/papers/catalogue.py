@@ -18,7 +18,7 @@ ENTRIES: tuple[Entry, ...] = (*_chai2020.ENTRIES, *_bjorck2018.ENTRIES)
 
 
 def find(pattern: str) -> list[Entry]:
-    """The entries that a pattern matches: one experiment by its name, all below a dotted prefix, or ``"all"``.
+    """The entries that a pattern matches: one by its name or an alias, all below a dotted prefix, or ``"all"``.
 
     A prefix matches whole dotted parts: ``bjorck2018.fig1`` does not match ``bjorck2018.fig10``.
 
@@ -46,3 +46,8 @@ def load(patterns: Iterable[str]) -> list[Experiment]:
     """
     wanted = {entry.id for pattern in patterns for entry in find(pattern)}
     return [entry.load() for entry in ENTRIES if entry.id in wanted]
+
+
+def shown_by(patterns: Iterable[str]) -> dict[str, Entry]:
+    """Of those patterns that are aliases, the experiment that shows each."""
+    return {name: entry for name in patterns for entry in ENTRIES if name in entry.aliases}
