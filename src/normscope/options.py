@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from normscope import devices
 from normscope.errors import InputError, UnknownNameError
 from normscope.protocol import Scale
 from normscope.results import ResultsFolder
@@ -22,10 +23,12 @@ class RunOptions:
         fresh: whether every cell is run again, even when the store has it.
         engine: ``"local"``, worker processes of this machine, or ``"ray"``, tasks of a Ray cluster.
         ray_address: the Ray cluster to join, ``"host:port"`` or ``"auto"``; ``None``: Ray is started here.
+        device: the device that cells run on: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"`` for an accelerator where
+            there is one.
 
     Raises:
-        InputError: for fewer than one worker, or a time-out that is not positive.
-        UnknownNameError: for an unknown engine.
+        InputError: for fewer than one worker, a time-out that is not positive, or a device that is not there.
+        UnknownNameError: for an unknown engine or device.
     """
 
     folder: ResultsFolder = dataclasses.field(default_factory=ResultsFolder)
@@ -35,6 +38,7 @@ class RunOptions:
     fresh: bool = False
     engine: str = "local"
     ray_address: str | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -43,3 +47,6 @@ class RunOptions:
             raise InputError(f"a cell time-out of {self.cell_timeout:g} s is not positive.")
         if self.engine not in ENGINES:
             raise UnknownNameError("engine", self.engine, ENGINES)
+        devices.check_name(self.device)
+        if self.ray_address is None:  # a cluster has devices of its own, which the engine looks for
+            devices.kind_of(self.device)

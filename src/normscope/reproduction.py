@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from normscope import data as datasets
-from normscope import runner, store
+from normscope import devices, runner, store
 from normscope.data.published import remark
 from normscope.errors import DamagedError, InputError, NormscopeWarning
 from normscope.options import RunOptions
@@ -42,6 +42,7 @@ def reproduce(
     ray_address: str | None = None,
     progress: bool | None = None,
     data: str | None = None,
+    device: str = "cpu",
 ) -> Result:
     """Reproduce one figure or table of a paper; only the cells that the results folder lacks are run.
 
@@ -49,19 +50,22 @@ def reproduce(
         id: the exact name of the experiment, such as ``"chai2020.fig8"``.
         scale: ``"quick"``, ``"laptop"`` or ``"paper"``.
         out: the results folder; by default ``normscope-runs`` in the working directory.
-        workers: how many cells run in parallel; by default one per core.
+        workers: how many cells run in parallel; by default one per core, or four per GPU.
         engine: ``"local"``, worker processes of this machine, or ``"ray"``, tasks of a Ray cluster.
         ray_address: a running Ray cluster to join; by default Ray is started here.
         progress: whether to show progress; by default only in a notebook.
         data: another data set than the paper's: a name of the catalogue, ``"module:loader"``, ``"idx:FOLDER"`` or
             ``"images:FOLDER"``. The results go under ``"<id>@<data>"``, next to the paper's own, and say so.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: an accelerator where there is one. Finished cells are
+            found again on the same kind of device only.
 
     Returns:
         The table, the judged claims, and the figure on demand.
 
     Raises:
-        UnknownNameError: for an unknown experiment, scale, engine or data set.
-        InputError: when the folder cannot be written, a data set is missing, or the paper's network cannot classify it.
+        UnknownNameError: for an unknown experiment, scale, engine, device or data set.
+        InputError: when the folder cannot be written, a data set is missing, the paper's network cannot classify it, or
+            the device is not there or lacks float64, which a cell needs.
 
     Example:
         >>> result = ns.reproduce("chai2020.fig8")  # doctest: +SKIP
@@ -72,7 +76,7 @@ def reproduce(
         names = ", ".join(entry.id for entry in found)
         raise InputError(f"{id!r} stands for several experiments; in Python name one of them: {names}.")
     options = RunOptions(
-        ResultsFolder(out), Scale.parse(scale), workers, engine=engine, ray_address=ray_address
+        ResultsFolder(out), Scale.parse(scale), workers, engine=engine, ray_address=ray_address, device=device
     )
     experiments = other_data.on(catalogue.load([id]), data, options.scale)
     with watching(progress) as observer:
@@ -103,7 +107,7 @@ class Reproduction:
         check: called with the plan of the first round before any cell runs; it raises to refuse the run.
 
     Raises:
-        InputError: when the engine cannot be used.
+        InputError: when the engine cannot be used, or has no such device.
     """
 
     def __init__(
@@ -118,7 +122,8 @@ class Reproduction:
         self._store = options.folder.store
         data_files = runner.DataFiles(datasets.portable, datasets.GIVEN_VARIABLE)
         self._engine = runner.make_engine(options.engine, options.ray_address, data_files)
-        self._workers = options.workers or self._engine.cores()
+        self._device = self._engine.kind_of(options.device)
+        self._workers = options.workers or self._engine.workers(self._device)
 
     def datasets(self) -> set[str]:
         """The names of the data sets that the first round of cells reads."""
@@ -140,7 +145,7 @@ class Reproduction:
             return self._plan(offline)
 
     def _plan(self, offline: bool) -> ReproductionPlan:
-        requests = [_Request(experiment) for experiment in self.experiments]
+        requests = [_Request(experiment, self._device) for experiment in self.experiments]
         rounds = []
         for plan in self._rounds(requests, offline=offline):
             rounds.append(plan)
@@ -174,7 +179,7 @@ class Reproduction:
                 the rows of its cells cannot be judged or drawn.
         """
         folder, observer = self.options.folder, observer or Observer()
-        requests = [_Request(experiment) for experiment in self.experiments]
+        requests = [_Request(experiment, self._device) for experiment in self.experiments]
         failures: dict[str, str] = {}
         ran = False
         with store.shared_use(self._store.folder), contextlib.closing(self._engine):
@@ -245,7 +250,11 @@ class Reproduction:
         data_note = _data_note(experiment, self.options.scale, names)
         with judging_cells(experiment.id):
             claims = tuple(experiment.claims(request.table))
-        notes = [data_note, store.mixture([about.provenance for about in self._store.find(cells).values()])]
+        provenances = [about.provenance for about in self._store.find(cells).values()]
+        notes = [data_note, store.mixture(provenances)]
+        settings = dict(experiment.profile(self.options.scale).describe())
+        if self._device != "cpu":
+            settings["device"] = devices.described(self._device, [one.accelerator for one in provenances])
         if not writable:
             notes.append(f"{self.options.folder} is read-only: nothing was written.")
         return Result(
@@ -254,7 +263,7 @@ class Reproduction:
             table=request.table,
             claims=claims,
             failures={cells[key].describe(): error for key, error in failures.items() if key in cells},
-            settings=experiment.profile(self.options.scale).describe(),
+            settings=settings,
             experiment=experiment,
             notes=tuple(filter(None, notes)),
             data=", ".join(names),
@@ -267,6 +276,7 @@ class _Request:
     """What one experiment has asked for during a run: its cells by key, and the rows of the finished ones."""
 
     experiment: Experiment
+    device: str
     cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
     table: pd.DataFrame = dataclasses.field(default_factory=empty_table)
 
@@ -274,7 +284,8 @@ class _Request:
         """Read the rows of the cells so far, add the cells that the experiment asks for; tell whether any is new."""
         if self.cells:
             self.table = store.table(self.cells)
-        asked = {cell.key(digest): cell for cell in self.experiment.cells(scale, self.table)}
+        cells = [cell.on(self.device) for cell in self.experiment.cells(scale, self.table)]
+        asked = {cell.key(digest): cell for cell in cells}
         is_more = not asked.keys() <= self.cells.keys()
         self.cells |= asked
         return is_more

@@ -45,6 +45,7 @@ def run_sweep(
     engine: str = "local",
     ray_address: str | None = None,
     progress: bool | None = None,
+    device: str = "cpu",
 ) -> Result:
     """Train networks with norms at learning rates, for several seeds: ``normscope sweep`` in Python.
 
@@ -79,20 +80,23 @@ def run_sweep(
             ``"cross_entropy(label_smoothing=0.1)"``; or ``"my.module:function"`` of outputs and targets.
         name: the name of the sweep and of its folder under ``out``.
         out: the results folder; by default ``normscope-runs`` in the working directory.
-        workers: the number of worker processes; by default one per core.
+        workers: the number of worker processes; by default one per core, or four per GPU.
         timeout: seconds after which a run counts as failed.
         fresh: run everything again, finished or not.
         engine: ``"local"``, worker processes of this machine, or ``"ray"``, tasks of a Ray cluster.
         ray_address: a running Ray cluster to join; by default Ray is started here.
         progress: whether to show progress; by default only in a notebook.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: an accelerator where there is one. Finished runs are
+            found again on the same kind of device only.
 
     Returns:
         The table, one row per measured number with the run's settings as columns, and the figure on demand.
 
     Raises:
-        UnknownNameError: for an unknown network, norm, place, data set, probe, optimizer, layer or engine.
+        UnknownNameError: for an unknown network, norm, place, data set, probe, optimizer, layer, engine or device.
         InputError: for values that cannot be read or make no sense, a network that cannot be made or does not fit the
-            data, a folder that cannot be written, or one that holds another sweep of that name.
+            data, a folder that cannot be written, or one that holds another sweep of that name; or a device that is not
+            there, or that lacks float64, which the probes need.
 
     Example:
         >>> result = ns.run_sweep("lenet", ["batch", "suppress"], lr="0.01:10:7", seeds=5)  # doctest: +SKIP
@@ -105,6 +109,7 @@ def run_sweep(
         fresh=fresh,
         engine=engine,
         ray_address=ray_address,
+        device=device,
     )
     reproduction = prepared_sweep(
         name,

@@ -49,6 +49,7 @@ def test_a_new_option_with_a_default_keeps_old_keys():
         {"config": Numbers(1.0000000000000002)},
         {"data": ("mnist5k",)},
         {"device": "cuda"},
+        {"device": "mps"},
     ],
     ids=str,
 )

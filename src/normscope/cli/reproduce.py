@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from normscope.cli.exit_status import ExitStatus
-from normscope.cli.running import CellTimeout, DryRun, Engine, Fresh, Out, RayAddress, Workers, run_or_list
+from normscope.cli.running import (
+    CellTimeout,
+    Device,
+    DryRun,
+    Engine,
+    Fresh,
+    Out,
+    RayAddress,
+    Workers,
+    run_or_list,
+)
 
 
 def command(
@@ -24,6 +34,7 @@ def command(
         ),
     ] = None,
     out: Out = None,
+    device: Device = "cpu",
     workers: Workers = None,
     engine: Engine = "local",
     ray_address: RayAddress = None,
@@ -57,7 +68,14 @@ def command(
         working_directory.make_importable()
     folder = ResultsFolder(out)
     options = RunOptions(
-        folder, Scale.parse(scale), workers, cell_timeout, fresh=fresh, engine=engine, ray_address=ray_address
+        folder,
+        Scale.parse(scale),
+        workers,
+        cell_timeout,
+        fresh=fresh,
+        engine=engine,
+        ray_address=ray_address,
+        device=device,
     )
     experiments = other_data.on(catalogue.load(patterns), data, options.scale)
     reproduction = Reproduction(experiments, options)

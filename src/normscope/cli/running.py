@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The results folder; by default normscope-runs.")
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="cpu|cuda|mps|auto", help="Where cells run; auto: an accelerator where there is one."
+    ),
+]
 Workers = Annotated[
-    int | None, typer.Option(metavar="N", help="How many cells run in parallel; by default one per core.")
+    int | None,
+    typer.Option(metavar="N", help="How many cells run in parallel; by default one per core, four per GPU."),
 ]
 Engine = Annotated[
     str,

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from normscope.cli.exit_status import ExitStatus
-from normscope.cli.running import CellTimeout, DryRun, Engine, Fresh, Out, RayAddress, Workers, run_or_list
+from normscope.cli.running import (
+    CellTimeout,
+    Device,
+    DryRun,
+    Engine,
+    Fresh,
+    Out,
+    RayAddress,
+    Workers,
+    run_or_list,
+)
 
 if TYPE_CHECKING:
     from normscope.protocol import Result
@@ -74,6 +84,7 @@ def command(
         str, typer.Option(metavar="NAME", help="The name of the sweep and its folder.")
     ] = "sweep",
     out: Out = None,
+    device: Device = "cpu",
     workers: Workers = None,
     engine: Engine = "local",
     ray_address: RayAddress = None,
@@ -101,6 +112,7 @@ def command(
         fresh=fresh,
         engine=engine,
         ray_address=ray_address,
+        device=device,
     )
     reproduction = prepared_sweep(
         name, options, network=network, norm=norm, place=place, lr=lr, seeds=seeds, data=data, epochs=epochs,

@@ -40,7 +40,8 @@ class AdaptiveConv2d(nn.Conv2d):
         power: ``"mean"`` or ``"sum"`` over the values of a patch.
         eps: ε, at least 0; above 0 with a normalizer, since a patch may be all zero.
         error_noise: the standard deviation of ν in units of e's, at least 0.
-        generator: source of ν; None is torch's global one.
+        generator: source of ν; None is torch's global one. ν is drawn on the generator's device: from one on the CPU
+            come the same ν for inputs on any device.
         device: device of the parameters.
         dtype: their type.
 
@@ -154,8 +155,9 @@ class _AdaptiveConv(torch.autograd.Function):
         if needs_weight:
             error = grad
             if error_noise > 0 and grad.numel() > 0:
-                noise = torch.randn(grad.shape, generator=generator, device=grad.device, dtype=grad.dtype)
-                error = grad + error_noise * grad.std(correction=0) * noise
+                source = grad.device if generator is None else generator.device
+                noise = torch.randn(grad.shape, generator=generator, device=source, dtype=grad.dtype)
+                error = grad + error_noise * grad.std(correction=0) * noise.to(grad.device)
             if normalizer is None or grad.numel() == 0:
                 grad_weight = native(error, x, weight, *geometry, (False, True, False))[1]
             else:

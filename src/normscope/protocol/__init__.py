@@ -5,7 +5,16 @@ A :class:`Cell` is one independent piece of work; its rows follow one :mod:`sche
 holds all of these. Nothing here imports torch or matplotlib.
 """
 
-from normscope.protocol.cells import Cell, CellFunction, canonical_config, cell, known_cell
+from normscope.protocol.cells import (
+    CPU_ONLY,
+    EVERY_DEVICE,
+    WITH_FLOAT64,
+    Cell,
+    CellFunction,
+    canonical_config,
+    cell,
+    known_cell,
+)
 from normscope.protocol.claims import (
     IDENTITY,
     Claim,
@@ -29,7 +38,10 @@ from normscope.protocol.table import COLUMNS, Rows, empty_table, select
 
 __all__ = [
     "COLUMNS",
+    "CPU_ONLY",
+    "EVERY_DEVICE",
     "IDENTITY",
+    "WITH_FLOAT64",
     "Cell",
     "CellFunction",
     "Claim",

@@ -1,8 +1,8 @@
 """A cell: a named function, its version and a frozen configuration; its key says what it computes.
 
-Two cells with the same key give the same rows, bit for bit, on like CPUs, whatever the number of workers. The key is a
-hash of the function's name and version, the canonical configuration, the digests of the data sets and of the user's own
-files it reads, the device kind and torch's minor version. It covers neither the module that the function happens to
+Two cells with the same key give the same rows, bit for bit, on like devices, whatever the number of workers. The key is
+a hash of the function's name and version, the canonical configuration, the digests of the data sets and of the user's
+own files it reads, the device kind and torch's minor version. It covers neither the module that the function happens to
 live in nor the rest of normscope's source: a file can move, and a commit can be made, without voiding finished work.
 The author bumps the version when a function's rows change their meaning.
 """
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config")
 
+EVERY_DEVICE = ("cpu", "cuda", "mps")
+"""For a cell that computes in float32 throughout."""
+
+WITH_FLOAT64 = ("cpu", "cuda")
+"""For a cell that computes in float64, as instruments do when they sum."""
+
+CPU_ONLY = ("cpu",)
+"""For a cell that computes without torch."""
+
 _KEY_DIGITS = 32
 _EXACT_INTEGER = 2**53
 _RESERVED = {*COLUMNS, "cell", "function"}
@@ -46,10 +55,11 @@ class Cell:
         config: a frozen dataclass of strings, numbers, booleans, ``None`` and tuples of these.
         data: names of the data sets that it reads.
         files: the user's own files that it depends on (a norm or network given by import path).
-        device: the kind of device that it runs on, ``"cpu"`` or ``"cuda"``.
+        device: the kind of device that it runs on, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         cost: a rough estimate of its seconds on one CPU core, for ordering and for the estimate before a run.
         images: number of training images it needs of each of its data sets, checked before a run.
         module: the module that defines the function, which a worker imports. It is no part of the key.
+        devices: the kinds of device on which the function computes this configuration.
     """
 
     name: str
@@ -61,6 +71,22 @@ class Cell:
     cost: float = dataclasses.field(default=1.0, compare=False)
     images: int = dataclasses.field(default=0, compare=False)
     module: str = dataclasses.field(default="", compare=False)
+    devices: tuple[str, ...] = dataclasses.field(default=WITH_FLOAT64, compare=False)
+
+    def on(self, kind: str) -> Cell:
+        """The same work on a kind of device. A cell that computes without torch stays on the CPU.
+
+        Raises:
+            InputError: for a cell that computes in float64, on a device that cannot.
+        """
+        if kind == self.device or self.devices == CPU_ONLY:
+            return self
+        if kind not in self.devices:
+            raise InputError(
+                f"{re.split('[.:]', self.name)[-1]} computes in float64, which {kind} devices do not have: "
+                f"run it on {' or '.join(self.devices)}."
+            )
+        return dataclasses.replace(self, device=kind)
 
     def key(self, digest: Callable[[str], str]) -> str:
         """The name under which a store keeps the cell: 32 hexadecimal digits.
@@ -101,10 +127,12 @@ class CellFunction(Generic[Config]):
         data: Callable[[Config], tuple[str, ...]],
         files: Callable[[Config], tuple[str, ...]],
         images: Callable[[Config], int],
+        devices: Callable[[Config], tuple[str, ...]],
     ) -> None:
         functools.update_wrapper(self, run)
         self.name, self.version, self.module = name, version, run.__module__
         self._run, self._cost, self._data, self._files, self._images = run, cost, data, files, images
+        self._devices = devices
 
     @functools.cached_property
     def config_type(self) -> type[Config]:
@@ -140,6 +168,7 @@ class CellFunction(Generic[Config]):
             cost=self._cost(config),
             images=self._images(config),
             module=self.module,
+            devices=self._devices(config),
         )
 
     def rows(self, table: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
@@ -175,6 +204,7 @@ def cell(
     data: Callable[[Any], tuple[str, ...]] = lambda config: (config.data,) if hasattr(config, "data") else (),
     files: Callable[[Any], tuple[str, ...]] = lambda config: (),
     images: Callable[[Any], int] = lambda config: getattr(config, "images", 0),
+    devices: Callable[[Any], tuple[str, ...]] = lambda config: WITH_FLOAT64,
 ) -> Callable[[Callable[[Config], pa.Table]], CellFunction[Config]]:
     """Make a function of one frozen configuration into a :class:`CellFunction`.
 
@@ -186,10 +216,12 @@ def cell(
         data: names of the data sets that a configuration reads; by default its field ``data``, if any.
         files: the user's own files that a configuration depends on.
         images: how many training images a configuration needs; by default its field ``images``, if any.
+        devices: the kinds of device on which a configuration can be computed: :data:`WITH_FLOAT64` by default,
+            :data:`EVERY_DEVICE` or :data:`CPU_ONLY`.
     """
 
     def register(run: Callable[[Config], pa.Table]) -> CellFunction[Config]:
-        function = CellFunction(run, name, version, cost, data, files, images)
+        function = CellFunction(run, name, version, cost, data, files, images, devices)
         known = _KNOWN.setdefault(name, function)
         if (known.module, known._run.__qualname__) != (run.__module__, run.__qualname__):
             raise TypeError(f"two cells are named {name!r}: in {known.module} and in {run.__module__}")

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from normscope import data
+from normscope import data, devices
 from normscope.disk.aside import ASIDE, set_aside
 from normscope.disk.reading import is_real_folder, names_in
 from normscope.errors import DamagedError, DataError, InputError, NormscopeWarning, printable
@@ -168,12 +168,18 @@ def _cells_at_any_scale(experiment: Experiment, store: Store) -> set[str]:
 
 
 def _cells_of(experiment: Experiment, scale: Scale, store: Store) -> set[str]:
-    """The keys of all cells that an experiment asks for, asked again with the rows found until it asks for no more."""
+    """The keys of all cells that an experiment asks for, on every kind of device."""
+    return {key for kind in devices.KINDS for key in _cells_on(kind, experiment, scale, store)}
+
+
+def _cells_on(kind: str, experiment: Experiment, scale: Scale, store: Store) -> set[str]:
+    """The keys of the cells that an experiment asks for, asked again with the rows found until it asks for no more."""
     digest = functools.partial(data.digest, offline=True)
     cells: dict[str, Cell] = {}
     table = empty_table()
     while True:
-        asked = {cell.key(digest): cell for cell in experiment.cells(scale, table)}
+        fitting = (cell for cell in experiment.cells(scale, table) if kind in cell.devices)
+        asked = {cell.key(digest): cell for cell in (one.on(kind) for one in fitting)}
         if asked.keys() <= cells.keys():
             return set(cells)
         cells |= asked

@@ -22,8 +22,15 @@ ENGINES = ("local", "ray")
 class Engine(Protocol):
     """Runs cells side by side. It may keep processes between two plans; :meth:`close` ends them."""
 
-    def cores(self) -> int:
-        """Number of cells it can run side by side."""
+    def kind_of(self, device: str) -> str:
+        """The kind of device that a name stands for where it runs cells, as :func:`normscope.devices.kind_of`.
+
+        Raises:
+            InputError: there is no such device.
+        """
+
+    def workers(self, kind: str) -> int:
+        """Number of cells that it runs side by side on a kind of device unless the user wants another."""
 
     def run(self, queue: TaskQueue, timeout: float | None) -> None:
         """Run the queue's tasks, as many side by side as its plan says, and settle each in the queue."""

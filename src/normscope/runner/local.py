@@ -1,27 +1,43 @@
-"""The local engine: one single-threaded worker process per core, each driven by a thread of this process."""
+"""The local engine: single-threaded worker processes, each driven by a thread of this process."""
 
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import os
 import threading
+from collections.abc import Iterator
 
+from normscope import devices
 from normscope.runner.tasks import TaskQueue
 from normscope.runner.worker_process import WorkerProcess, WorkerSettings, import_path
 
+WORKERS_PER_DEVICE = 4
+"""How many workers share an accelerator. One small network leaves it idle most of the time: its kernels are shorter
+than the time that Python takes to start them. Each worker takes about half a gigabyte of the accelerator's memory
+before its first cell, and processes take turns on it, so that many more gain little."""
+
 
 class LocalEngine:
-    """Runs cells in worker processes of this machine; they stay for the next plan until :meth:`close`."""
+    """Runs cells in worker processes of this machine; they stay for the next plan until :meth:`close`.
+
+    Where there are several GPUs, each worker gets one of them, in turn.
+    """
 
     def __init__(self) -> None:
         self._workers: set[WorkerProcess] = set()
         self._idle: list[WorkerProcess] = []
         self._lock = threading.Lock()
         self._stopped = False
+        self._gpus: Iterator[str] | None = None
 
-    def cores(self) -> int:
-        """Number of processor cores that this process may use."""
-        return available_cores()
+    def kind_of(self, device: str) -> str:
+        """The kind of device that a name stands for on this machine."""
+        return devices.kind_of(device)
+
+    def workers(self, kind: str) -> int:
+        """One for each core, or four for each accelerator."""
+        return workers_here(kind)
 
     def run(self, queue: TaskQueue, timeout: float | None) -> None:
         """Run the queue's tasks.
@@ -30,6 +46,9 @@ class LocalEngine:
             OSError: a worker process cannot be started.
         """
         self._stopped = False
+        if any(cell.device == "cuda" for cell in queue.plan.new.values()):
+            gpus = devices.visible_gpus()
+            self._gpus = itertools.cycle(gpus) if len(gpus) > 1 else None
         side_by_side = min(queue.plan.workers, len(queue.plan.new))
         with concurrent.futures.ThreadPoolExecutor(side_by_side) as pool:
             try:
@@ -72,11 +91,23 @@ class LocalEngine:
                 if (worker := self._idle.pop()).alive:
                     return worker
                 self._workers.discard(worker)
-            worker = WorkerProcess(WorkerSettings(import_path()))
+            environment = {"CUDA_VISIBLE_DEVICES": next(self._gpus)} if self._gpus is not None else {}
+            worker = WorkerProcess(WorkerSettings(import_path(), environment))
             self._workers.add(worker)
             if self._stopped:
                 worker.stop()
             return worker
+
+
+def workers_here(kind: str) -> int:
+    """How many workers run side by side on a kind of device of this machine unless the user wants another number."""
+    cores = available_cores()
+    return cores if kind == "cpu" else shared_by(len(devices.models(kind)), cores)
+
+
+def shared_by(accelerators: int, cores: int) -> int:
+    """How many workers share some accelerators, at most one for each core."""
+    return max(1, min(cores, accelerators * WORKERS_PER_DEVICE))
 
 
 def available_cores() -> int:

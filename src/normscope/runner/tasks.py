@@ -97,6 +97,7 @@ class TaskQueue:
             "module": task.cell.module,
             "version": task.cell.version,
             "config": canonical_config(task.cell.config),
+            "device": task.cell.device,
             "store": str(self.store.folder.absolute()),
         }
 

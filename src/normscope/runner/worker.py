@@ -22,10 +22,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from normscope import devices
 from normscope.errors import InputError, NormscopeError
 from normscope.protocol import CellFunction, known_cell
 from normscope.store import Store, StoreError
 from normscope.store.provenance import current_provenance
+
+_OUT_OF_MEMORY = "out of memory: fewer workers leave more for each."
+_LOST = "CUDA error"
 
 
 def main() -> None:
@@ -43,11 +47,7 @@ def main() -> None:
         if path not in sys.path:
             sys.path.append(path)
     while True:
-        try:
-            answer = _answer(requests.get())
-        except MemoryError:
-            answer = {"error": "out of memory: fewer workers leave more for each."}
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(_answer(requests.get())) + "\n")
         answers.flush()
 
 
@@ -63,6 +63,17 @@ def _read(driver: IO[bytes], requests: queue.SimpleQueue[dict[str, Any]]) -> Non
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     """Run a cell; the answer is described in :meth:`normscope.runner.worker_process.WorkerProcess.run`.
 
+    It has an entry ``lost`` when this process can use its accelerator no more: once a kernel has failed, all others do.
+    """
+    try:
+        return _answer_if_memory_lasts(request)
+    except MemoryError:
+        return {"error": _OUT_OF_MEMORY}
+
+
+def _answer_if_memory_lasts(request: dict[str, Any]) -> dict[str, Any]:
+    """As :func:`_answer`.
+
     Raises:
         MemoryError: the cell, or what is done about its rows or its error, takes more memory than there is.
     """
@@ -72,7 +83,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         config = function.config_from(request["config"])
         store = Store(Path(request["store"]))
         metadata = {"version": request["version"], "config": request["config"]}
-        return {"seconds": run_and_store(function, config, request["key"], store, metadata)}
+        device = request["device"]
+        return {"seconds": run_and_store(function, config, request["key"], store, metadata, device)}
     except StoreError as error:
         return {"fatal": str(error)}
     except NormscopeError as error:
@@ -81,7 +93,10 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         raise
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
-        return {"error": "".join(traceback.format_exception_only(error)).strip()}
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, of an accelerator
+            raise MemoryError from error
+        said = "".join(traceback.format_exception_only(error)).strip()
+        return {"error": said, "lost": True} if _LOST in said else {"error": said}
 
 
 def _import(module: str, function: str) -> None:
@@ -94,13 +109,24 @@ def _import(module: str, function: str) -> None:
 
 
 def run_and_store(
-    function: CellFunction[Any], config: Any, key: str, store: Store, metadata: Mapping[str, Any]
+    function: CellFunction[Any],
+    config: Any,
+    key: str,
+    store: Store,
+    metadata: Mapping[str, Any],
+    device: str = "cpu",
 ) -> float:
-    """Run one cell in this process and keep its rows; returns the seconds it took."""
+    """Run one cell in this process, on a kind of device, and keep its rows; returns the seconds it took.
+
+    Raises:
+        InputError: this machine has no such device.
+    """
+    devices.kind_of(device)
     started = time.perf_counter()
-    rows = function(config)
+    with devices.running_on(device):
+        rows = function(config)
     seconds = time.perf_counter() - started
-    about = {**current_provenance(), **metadata, "function": function.name, "seconds": seconds}
+    about = {**current_provenance(device), **metadata, "function": function.name, "seconds": seconds}
     store.write(key, rows, about)
     return seconds
 

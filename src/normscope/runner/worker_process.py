@@ -92,6 +92,8 @@ class WorkerProcess:
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         if (line := self._read_line(deadline)) is not None:
             answer: dict[str, Any] = json.loads(line)
+            if answer.pop("lost", False):
+                self.stop()
             return answer
         too_late = not self._ended() and time.monotonic() >= deadline
         self.stop()

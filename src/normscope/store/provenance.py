@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
+from normscope import devices
 from normscope.errors import DamagedError
 
 _UNKNOWN = "unknown"
@@ -25,6 +26,8 @@ class Provenance(NamedTuple):
     python: str
     threads: int | None
     """Number of torch's threads; ``None`` for a cell that ran without torch."""
+    accelerator: str | None = None
+    """The maker's name of the device; ``None`` for a cell that ran on the CPU."""
 
 
 def provenance_of(metadata: Mapping[str, Any]) -> Provenance:
@@ -36,17 +39,25 @@ def provenance_of(metadata: Mapping[str, Any]) -> Provenance:
     read = metadata.get
     try:
         return _shared(
-            read("normscope", _UNKNOWN), read("torch", _UNKNOWN), read("python", _UNKNOWN), read("threads")
+            read("normscope", _UNKNOWN),
+            read("torch", _UNKNOWN),
+            read("python", _UNKNOWN),
+            read("threads"),
+            read("accelerator"),
         )
     except TypeError:  # a list or a mapping, which no hash can be made of
         raise DamagedError(_NO_PROVENANCE) from None
 
 
 @functools.lru_cache(maxsize=None, typed=True)
-def _shared(normscope: object, torch: object, python: object, threads: object) -> Provenance:
+def _shared(
+    normscope: object, torch: object, python: object, threads: object, accelerator: object
+) -> Provenance:
     if not (_is_version(normscope) and _is_version(torch) and _is_version(python) and _is_number(threads)):
         raise DamagedError(_NO_PROVENANCE)
-    return Provenance(normscope, torch, python, threads)
+    if not (accelerator is None or _is_version(accelerator)):
+        raise DamagedError(_NO_PROVENANCE)
+    return Provenance(normscope, torch, python, threads, accelerator)
 
 
 def _is_version(value: object) -> TypeGuard[str]:
@@ -62,10 +73,16 @@ def _version(package: str) -> str:
     return importlib.metadata.version(package)
 
 
-def current_provenance() -> dict[str, Any]:
-    """The provenance of this process, as metadata. torch is asked for its threads only when it has been imported."""
+def current_provenance(device: str = "cpu") -> dict[str, Any]:
+    """The provenance of this process, as metadata. torch is asked for its threads only when it has been imported.
+
+    Args:
+        device: the kind of device of the cell that this process has run.
+    """
     torch = sys.modules.get("torch")
+    accelerator = {} if device == "cpu" else {"accelerator": devices.models(device)[0]}
     return {
+        **accelerator,
         "normscope": _version("normscope"),
         "torch": _version("torch"),
         "python": platform.python_version(),

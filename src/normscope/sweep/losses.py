@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from normscope import data, training
+from normscope import data, devices, training
 from normscope.data.batches import Split
 from normscope.data.facts import Facts
 from normscope.errors import InputError, said
@@ -140,4 +140,4 @@ def _own(loss: str, target: Any, arguments: dict[str, Any]) -> training.LossFunc
         raise
     except BaseException as error:  # a user's class may raise anything
         raise InputError(f"loss {loss!r} cannot be made: {said(error)}") from error
-    return made
+    return made.to(devices.current()) if isinstance(made, nn.Module) else made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from normscope.nn import specs
-from normscope.protocol import Rows, cell
+from normscope.protocol import EVERY_DEVICE, WITH_FLOAT64, Rows, cell
 from normscope.sweep.parsing import loss_spec, network_spec
 from normscope.sweep.settings import Run
 from normscope.targets import own_files
@@ -51,6 +51,7 @@ def _files(run: Run) -> tuple[str, ...]:
     data=lambda run: (run.data,),
     files=_files,
     images=lambda run: run.images or run.batch,
+    devices=lambda run: WITH_FLOAT64 if run.probes else EVERY_DEVICE,
 )
 def train_network(run: Run) -> pa.Table:
     """Train a run's network, validate it after every epoch, and read the probes.
@@ -64,27 +65,29 @@ def train_network(run: Run) -> pa.Table:
     Probes see the first batch of training examples in their order, in training mode, at the start (step 0), after 5
     steps and at the end. They do not change the run. A run that diverges keeps what was read until then. Validation is
     on every validation example. The seed determines the weights, the order of batches, and whatever the network draws:
-    runs with the same seed see the same batches at every rate and with every norm.
+    runs with the same seed see the same batches at every rate and with every norm. Weights are drawn on the CPU and are
+    the same on every device; what a network draws while it runs is drawn there.
     """
     import torch
 
-    from normscope import data, training
+    from normscope import data, devices, training
     from normscope.data.batches import Split, seeded_epochs
     from normscope.sweep import losses
     from normscope.sweep.building import build, facts_of, import_own, make_optimizer
 
-    dataset = data.load(run.data)
+    dataset, device = data.load(run.data), devices.current()
     train_split = Split.of(dataset, "train", run.padding)
     if run.images is not None:
         train_split = train_split.first(run.images)
-    test_split = Split.of(dataset, "test", run.padding)
+    train_split = train_split.to(device)
+    test_split = Split.of(dataset, "test", run.padding).to(device)
     fixed_batch, _ = train_split.batch(torch.arange(run.batch))
     last = run.epochs * (len(train_split) // run.batch)
     rows = Rows()
     with training.seeded(run.seed):
         import_own(run)
     with training.seeded(run.seed):
-        model = build(run).train()
+        model = build(run).train().to(device)
         optimizer = make_optimizer(model, run)
         objective = losses.objective(run.loss, facts_of(run))
 

@@ -41,6 +41,6 @@ def test_where_nothing_or_something_else_listens_the_wait_is_bounded(monkeypatch
         with pytest.raises(
             InputError, match=rf"no Ray cluster to join at {address} \(no answer within 1 s\)"
         ):
-            runner.make_engine("ray", address).cores()
+            runner.make_engine("ray", address).workers("cpu")
     with pytest.raises(InputError, match=rf"no Ray cluster to join at {address} \(.*refused"):
-        runner.make_engine("ray", address).cores()
+        runner.make_engine("ray", address).workers("cpu")

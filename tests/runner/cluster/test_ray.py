@@ -171,7 +171,7 @@ def test_once_ended_ray_leaves_nothing_behind(usual_handler, usual_environment, 
 
 def test_no_more_cells_run_than_workers_were_asked_for(joined, store, tmp_path):
     cells = [behave.cell(Behaviour("fine", str(tmp_path), seconds=0.01 * index)) for index in range(6)]
-    assert joined.cores() == 2
+    assert joined.workers("cpu") == 2
     under_way, most = set(), []
 
     def begin(cell):
@@ -240,7 +240,7 @@ def test_with_one_of_two_nodes_killed_half_way_every_cell_is_finished_once(clust
     listener = Listener()
     killing = threading.Thread(target=kill)
     killing.start()
-    assert joined.cores() == 3
+    assert joined.workers("cpu") == 3
     assert run(cells, store, joined, workers=3, observer=listener) == {}
     killing.join()
     assert listener.retries

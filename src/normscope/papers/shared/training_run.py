@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from normscope import data, training
+from normscope import data, devices, training
 from normscope.data.batches import Split, seeded_epochs
 from normscope.papers.shared.images import facts_of
 from normscope.papers.shared.tables import PAPERS_CLASSES
@@ -23,12 +23,12 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class TrainingRun(Generic[Network]):
-    """A network on the first training images of a data set.
+    """A network on the first training images of a data set, which are on the device of the cell.
 
     Args:
         settings: the cell's configuration, with the fields ``data``, ``images``, ``batch`` and ``seed``; the seed
             decides the order of the batches.
-        model: the network, its weights already drawn from the seed.
+        model: the network on that device, its weights already drawn from the seed.
         optimizer: holds the parameters to train.
         size: height and width to which images are zero-padded before standardisation.
 
@@ -41,10 +41,10 @@ class TrainingRun(Generic[Network]):
     def __init__(
         self, settings: Any, model: Network, optimizer: torch.optim.Optimizer, size: int | None = None
     ) -> None:
-        dataset = data.load(settings.data)
+        dataset, device = data.load(settings.data), devices.current()
         self.model, self.optimizer = model, optimizer
-        self.images = Split.of(dataset, "train", size).first(settings.images)
-        self._test_images = Split.of(dataset, "test", size)
+        self.images = Split.of(dataset, "train", size).first(settings.images).to(device)
+        self._test_images = Split.of(dataset, "test", size).to(device)
         self.classes = facts_of(settings.data).outputs
         self._settings = settings
 
@@ -94,6 +94,6 @@ class TrainingRun(Generic[Network]):
 
 
 def drawn_images(name: str, count: int, size: int, generator: torch.Generator) -> Tensor:
-    """``count`` training images drawn without replacement, standardised, (count, C, size, size)."""
+    """Standardised training images, drawn without replacement: (count, C, size, size), on the device of the cell."""
     split = Split.of(data.load(name), "train", size)
-    return split.batch(torch.randperm(len(split), generator=generator)[:count])[0]
+    return split.batch(torch.randperm(len(split), generator=generator)[:count])[0].to(devices.current())

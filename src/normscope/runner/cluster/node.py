@@ -58,6 +58,9 @@ class Job:
         return WorkerSettings((directory, *self.path), environment, directory)
 
 
+_GPUS = "CUDA_VISIBLE_DEVICES"
+"""The variable by which Ray says which GPUs a task may use; a worker process has them for its life."""
+
 _worker: tuple[WorkerProcess, tuple[object, ...]] | None = None
 """The worker process of this Ray worker, kept between its tasks, and what it depends on. The process ends with the Ray
 worker at the latest."""
@@ -74,9 +77,10 @@ def _end_with_node() -> None:
 
 def _worker_for(job: Job) -> WorkerProcess:
     global _worker
+    needed = (os.environ.get(_GPUS), *job.process)
     if _worker is not None:
         process, depends_on = _worker
-        if process.alive and depends_on == job.process:
+        if process.alive and depends_on == needed:
             return process
         process.stop()
         _worker = None
@@ -84,7 +88,7 @@ def _worker_for(job: Job) -> WorkerProcess:
     if job.directory is None:
         tidy_node_folder()
     process = WorkerProcess(job.worker_settings())
-    _worker = process, job.process
+    _worker = process, needed
     return process
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from normscope import devices
 from normscope.errors import InputError
 from normscope.protocol import Cell
 from normscope.protocol.cells import torch_minor_version
@@ -20,7 +21,7 @@ from normscope.runner.cluster.interrupts import signals_held
 from normscope.runner.cluster.node import Job, run_cell
 from normscope.runner.cluster.session import Environment, Session, import_ray
 from normscope.runner.cluster.transfer import DataFiles, Uploaded, own_modules, upload
-from normscope.runner.local import available_cores
+from normscope.runner.local import shared_by, workers_here
 from normscope.runner.tasks import Task, TaskQueue
 from normscope.runner.worker_process import import_path
 from normscope.store import Store
@@ -52,30 +53,58 @@ class RayEngine:
         self._on_termination: Any = None
         self._uploaded: dict[str, Uploaded] = {}
 
-    def cores(self) -> int:
-        """Number of the cluster's processor cores; of this machine's when Ray is to be started here.
+    def kind_of(self, device: str) -> str:
+        """The kind of device that a name stands for in the cluster; on this machine when Ray is to be started here.
+
+        Raises:
+            InputError: there is no such device, or no cluster can be reached at the address.
+        """
+        if device == "cpu" or self._is_here():
+            return devices.kind_of(device)
+        is_found = self._resource("GPU") > 0
+        if device == devices.AUTO:
+            return "cuda" if is_found else "cpu"
+        if device != "cuda" or not is_found:
+            raise InputError(
+                f"the Ray cluster offers no {device} device: it has cpu{' and cuda' * is_found}."
+            )
+        return device
+
+    def workers(self, kind: str) -> int:
+        """One for each of the cluster's cores, or four for each GPU; of this machine's when Ray is to be started here.
 
         Raises:
             InputError: no cluster can be reached at the address.
         """
-        if self._address is None and not self._ray.is_initialized():
-            return available_cores()
+        if self._is_here():
+            return workers_here(kind)
+        cores = max(1, int(self._resource("CPU")))
+        return cores if kind == "cpu" else shared_by(int(self._resource("GPU")), cores)
+
+    def _is_here(self) -> bool:
+        """Whether Ray is to be started on this machine."""
+        return self._address is None and not self._ray.is_initialized()
+
+    def _resource(self, name: str) -> float:
+        """How much the cluster has of a resource."""
         self._connect(0)
-        return max(1, int(self._ray.cluster_resources().get("CPU", 0)))
+        return float(self._ray.cluster_resources().get(name, 0))
 
     def run(self, queue: TaskQueue, timeout: float | None) -> None:
         """Run the queue's tasks; the number of Ray tasks submitted at any time is bounded."""
         self._connect(queue.plan.workers)
         job = self._job(queue.plan.new.values(), timeout)
-        limit = _TaskLimit(self.cores, queue.plan.workers)
-        remote = self._ray.remote(num_cpus=1, max_retries=0)(run_cell)
+        kinds = {cell.device for cell in queue.plan.new.values()}
+        busiest = max(kinds, key=lambda kind: kind != "cpu")
+        limit = _TaskLimit(lambda: self.workers(busiest), queue.plan.workers)
+        remotes = {kind: self._remote(kind, queue.plan.workers) for kind in kinds}
         running: dict[Any, Task] = {}
         with signals_held() as signals:
             try:
                 while True:
                     signals.deliver()
                     while len(running) < limit.current() and (task := queue.take()) is not None:
-                        running[remote.remote(queue.request(task), job)] = task
+                        running[remotes[task.cell.device].remote(queue.request(task), job)] = task
                     if not running:
                         if not queue.waiting:
                             return
@@ -102,6 +131,18 @@ class RayEngine:
                 self._environment.restore()
             self._connected, self._session, self._environment = False, None, None
             self._uploaded.clear()
+
+    def _remote(self, kind: str, workers: int) -> Any:
+        """The Ray task for cells on a kind of device: one core, and the share of a GPU that each worker has.
+
+        Raises:
+            InputError: Ray finds no GPU, so that the task would wait for ever.
+        """
+        share = 0.0
+        if kind == "cuda":
+            self.kind_of(kind)
+            share = 1 / math.ceil(workers / self._resource("GPU"))
+        return self._ray.remote(num_cpus=1, num_gpus=share, max_retries=0)(run_cell)
 
     def _cancel(self, running: Iterable[Any]) -> None:
         """Stop the tasks under way. Ray does so itself when this process leaves the cluster.
@@ -215,17 +256,17 @@ class RayEngine:
 class _TaskLimit:
     """How many tasks may be submitted at a time.
 
-    That is the number of workers the user asked for if it is below the cluster's cores. Otherwise it is two per core,
-    however the cluster grows or shrinks: the second task waits in Ray's queue, so that no core waits for the driver.
+    That is the number of workers the user asked for if it is below the cluster's own. Otherwise it is twice that,
+    however the cluster grows or shrinks: the second task waits in Ray's queue, so that no worker waits for the driver.
     """
 
-    def __init__(self, cores: Callable[[], int], workers: int) -> None:
-        self._cores = cores
-        self._follows_cluster = workers >= cores()
+    def __init__(self, most: Callable[[], int], workers: int) -> None:
+        self._most = most
+        self._follows_cluster = workers >= most()
         self._read_at = -math.inf
         self._current = workers
 
     def current(self) -> int:
         if self._follows_cluster and time.monotonic() - self._read_at > _POLL_SECONDS:
-            self._current, self._read_at = 2 * self._cores(), time.monotonic()
+            self._current, self._read_at = 2 * self._most(), time.monotonic()
         return self._current

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from normscope.papers.chai2020.cells.lenet import EarlySpectrum
 from normscope.papers.chai2020.cells.powers import LAYERS
-from normscope.protocol import Rows, cell
+from normscope.protocol import EVERY_DEVICE, Rows, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,12 @@ THRESHOLD = 1.0
 """The power above which Amplify leaves a channel alone and Suppress normalizes it."""
 
 
-@cell(name="chai2020.gate_activity", version=1, cost=lambda run: 0.3 + 0.01 * run.steps)
+@cell(
+    name="chai2020.gate_activity",
+    version=1,
+    cost=lambda run: 0.3 + 0.01 * run.steps,
+    devices=lambda run: EVERY_DEVICE,
+)
 def gate_activity(config: EarlySpectrum) -> pa.Table:
     """Train for ``steps`` steps as :func:`normscope.papers.chai2020.cells.lenet.train_lenet` does.
 

@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from normscope.papers.shared.images import facts_of
-from normscope.protocol import Rows, cell
+from normscope.protocol import EVERY_DEVICE, Rows, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,6 +58,7 @@ def training_seconds(data: str, images: int, epochs: int, per_image: float = 1.4
     name="normscope.papers.chai2020.lenet:train_lenet",
     version=1,
     cost=lambda run: training_seconds(run.data, run.images, run.epochs),
+    devices=lambda run: EVERY_DEVICE,
 )
 def train_lenet(config: LeNetTraining) -> pa.Table:
     """Train and validate after every epoch.

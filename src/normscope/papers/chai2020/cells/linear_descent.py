@@ -60,16 +60,17 @@ def descend(config: LinearDescent) -> pa.Table:
     from normscope.theory.adaptive_filter import natural_modes, wiener_solution
 
     images, desired, layer = _start(config)
-    autocorrelation, cross_correlation = _moments(images, desired, config.kernel)
+    moments = _moments(images, desired, config.kernel)
+    autocorrelation, cross_correlation = (moment.numpy(force=True) for moment in moments)
     positions = desired[0].numel()
     modes = natural_modes(autocorrelation, positions)
     best = wiener_solution(autocorrelation, cross_correlation)
-    minimum = positions * (desired.square().mean().item() - float(cross_correlation.numpy() @ best)) / 2
+    minimum = positions * (desired.square().mean().item() - float(cross_correlation @ best)) / 2
     rate = config.share * modes.stability_bound
     recorded = in_equal_ratios(config.steps, count=40)
 
     def amplitudes() -> NDArray[np.float64]:
-        return modes.amplitudes(best - layer.weight.detach().flatten().numpy())
+        return modes.amplitudes(best - layer.weight.flatten().numpy(force=True))
 
     start = amplitudes()
     weights, losses = {0: start}, {}
@@ -120,10 +121,10 @@ def _start(config: LinearDescent) -> tuple[Tensor, Tensor, nn.Conv2d]:
     images = drawn_images(config.data, config.images, IMAGE, generator).double()
     channels = images.shape[1]
     wanted = torch.randn(1, channels, config.kernel, config.kernel, generator=generator, dtype=torch.float64)
-    clean = nn.functional.conv2d(images, wanted)
-    noise = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
+    clean = nn.functional.conv2d(images, wanted.to(images))
+    noise = torch.randn(clean.shape, generator=generator, dtype=torch.float64).to(images)
     with training.seeded(config.seed):
-        layer = nn.Conv2d(channels, 1, config.kernel, bias=False).double()
+        layer = nn.Conv2d(channels, 1, config.kernel, bias=False).to(images)
     return images, clean + config.noise * clean.std() * noise, layer
 
 
@@ -133,7 +134,7 @@ def _moments(images: Tensor, desired: Tensor, kernel: int) -> tuple[Tensor, Tens
 
     from normscope import probes
 
-    total = torch.zeros(images.shape[1] * kernel**2, dtype=torch.float64)
+    total = images.new_zeros(images.shape[1] * kernel**2)
     parts = (torch.split(values, _IMAGES_AT_ONCE) for values in (images, desired))
     for part, responses in zip(*parts, strict=True):
         patches = torch.nn.functional.unfold(part, kernel)

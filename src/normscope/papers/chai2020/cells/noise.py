@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from normscope.data.facts import guess_error
 from normscope.papers.chai2020.cells.arrangements import ARRANGEMENTS, FIXED_RATE, NOISE_SEED, start
 from normscope.papers.chai2020.cells.lenet import training_seconds
-from normscope.protocol import Rows, cell
+from normscope.protocol import EVERY_DEVICE, Rows, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,7 +101,12 @@ def _amplification_cost(config: NoiseAmplification) -> float:
     return training_seconds(config.data, config.images, config.epochs, per_image) + branches * branch
 
 
-@cell(name="normscope.papers.chai2020.noise:train_arrangement", version=1, cost=_training_cost)
+@cell(
+    name="normscope.papers.chai2020.noise:train_arrangement",
+    version=1,
+    cost=_training_cost,
+    devices=lambda run: EVERY_DEVICE,
+)
 def train_arrangement(config: NoiseTraining) -> pa.Table:
     """Train and validate after every epoch.
 

@@ -14,13 +14,15 @@ from typing import Any
 
 import torch
 
-from normscope import networks, training
+from normscope import devices, networks, training
 from normscope.papers.shared.images import IMAGE, channels_and_classes
 from normscope.papers.shared.training_run import TrainingRun
 
 
 def lenet(seed: int, data: str = "mnist", **network: Any) -> networks.LeNet:
-    """The LeNet with the weights of a seed; two convolutions and poolings leave 400 = 16·5·5 features of its input.
+    """The LeNet with the weights of a seed, on the device of the cell.
+
+    Two convolutions and poolings leave 400 = 16·5·5 features of its input. The weights are drawn on the CPU.
 
     Args:
         seed: of the weights.
@@ -29,7 +31,8 @@ def lenet(seed: int, data: str = "mnist", **network: Any) -> networks.LeNet:
     """
     channels, classes = channels_and_classes(data)
     with training.seeded(seed):
-        return networks.lenet(image=IMAGE, in_channels=channels, classes=classes, **network)
+        model = networks.lenet(image=IMAGE, in_channels=channels, classes=classes, **network)
+    return model.to(devices.current())
 
 
 def start(

@@ -57,7 +57,7 @@ def scale_channels(config: ScaledChannels) -> pa.Table:
     activations, kernel = _second_input(config)
     batch = _with_correlation(activations, config.correlation)
     channels = batch.shape[1]
-    factors = 2.0 ** (torch.arange(channels, dtype=torch.float64) - channels // 2)
+    factors = 2.0 ** (torch.arange(channels, dtype=torch.float64, device=batch.device) - channels // 2)
     if config.scaling == "unit_power":
         factors = (activations.square().mean((0, 2, 3)) + 1e-5).rsqrt()  # a norm's ε
     before = probes.autocorrelation(batch, kernel)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from normscope.papers.chai2020.cells.arrangements import FIXED_RATE, start
 from normscope.papers.shared.steps import ever_rarer
-from normscope.protocol import Rows, cell
+from normscope.protocol import EVERY_DEVICE, Rows, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +40,7 @@ class StepComparison:
     name="normscope.papers.chai2020.noise:compare_steps",
     version=2,
     cost=lambda run: 0.3 + 1.4e-4 * run.images + 0.03 * len(compared_steps(run.images // run.batch)),
+    devices=lambda run: EVERY_DEVICE,
 )
 def compare_steps(config: StepComparison) -> pa.Table:
     """How close each plain step of the second convolution is to NLMS's from the same input and local error.
@@ -114,9 +115,9 @@ def balanced_step(config: BalancedStep) -> pa.Table:
     generator = torch.Generator().manual_seed(config.seed)
     weight = network.get_parameter("conv2.weight")
     outputs, channels, height, width = weight.shape
-    x = _balanced_input(config, channels, generator)
-    labels = torch.randint(network.fc.out_features, (len(x),), generator=generator)
-    norm = BatchNorm(channels, eps=_EPS, gain=False, bias=False, dtype=torch.float64)
+    x = _balanced_input(config, channels, generator).to(weight)
+    labels = torch.randint(network.fc.out_features, (len(x),), generator=generator).to(x.device)
+    norm = BatchNorm(channels, eps=_EPS, gain=False, bias=False, dtype=torch.float64).to(x.device)
 
     out = network.conv2(norm(x))
     logits = network.fc(network.pool(torch.relu(out)).flatten(1))
@@ -124,7 +125,7 @@ def balanced_step(config: BalancedStep) -> pa.Table:
     gradient, error = torch.autograd.grad(loss, (weight, out))
     plain = gradient / x.std((0, 2, 3), correction=0).view(1, -1, 1, 1)
     with training.seeded(0):  # its weights do not matter: NLMS's step depends on input and error alone
-        nlms = NLMS(channels, outputs, (height, width), eps=_EPS, power="mean", dtype=torch.float64)
+        nlms = NLMS(channels, outputs, (height, width), eps=_EPS, power="mean", dtype=torch.float64).to(x)
     (update,) = torch.autograd.grad(nlms(x), nlms.weight, error)
 
     rows = Rows()

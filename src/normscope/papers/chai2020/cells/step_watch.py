@@ -57,7 +57,8 @@ class StepWatch:
         self._norms = [norm for norm in (model.before2, model.norm2) if isinstance(norm, BatchNorm)]
         self._prior = isinstance(model.before2, BatchNorm)
         with training.seeded(0):  # their weights do not matter: NLMS's step depends on input and error alone
-            self._adaptive = {power: NLMS(*shape, power=power) for power in get_args(Power)}
+            adaptive = {power: NLMS(*shape, power=power) for power in get_args(Power)}
+        self._adaptive = {power: layer.to(conv.weight.device) for power, layer in adaptive.items()}
         model.before2.register_forward_pre_hook(self._keep_raw)
         conv.register_forward_hook(self._keep_point)
 
