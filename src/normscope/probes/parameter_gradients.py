@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,5 +92,5 @@ class Statistics:
         )
 
 
-NO_STATISTICS = Statistics(0, *[float("nan")] * 6, 0)
+NO_STATISTICS = Statistics(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, 0)
 """The statistics of no numbers."""
