@@ -39,6 +39,7 @@ class Block(nn.Module):
         super().__init__()
         self.first, self.second = first, second
         self.stride, self.more_channels = stride, more_channels
+        self.sum = nn.Identity()  # Its output is the sum before the ReLU, where instruments can read it by name.
 
     def forward(self, x: Tensor) -> Tensor:
         """``ReLU(shortcut(x) + second(ReLU(first(x))))``."""
@@ -46,7 +47,7 @@ class Block(nn.Module):
         shortcut = x[:, :, :: self.stride, :: self.stride]
         if self.more_channels:
             shortcut = nn.functional.pad(shortcut, (0, 0, 0, 0, 0, self.more_channels))
-        return torch.relu(branch + shortcut)
+        return torch.relu(self.sum(branch + shortcut))
 
 
 class ResNet(nn.Module):

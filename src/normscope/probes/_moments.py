@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -72,10 +72,12 @@ def moments(model: nn.Module, x: Any, layers: Iterable[str] | None = None) -> pd
 
 
 class _Outputs:
-    """The sums over the outputs of each layer of a pass."""
+    """The sums over the outputs of each layer of a pass; ``output`` makes what collects them, from a layer's kind."""
 
-    def __init__(self, model: nn.Module, layers: Iterable[str] | None) -> None:
-        self.model = model
+    def __init__(
+        self, model: nn.Module, layers: Iterable[str] | None, output: Callable[[str], _Output] | None = None
+    ) -> None:
+        self.model, self.output = model, output or _Output
         self.names = None if layers is None else checked_names(layers)
         self.modules = _modules(model, self.names)
         self.found: dict[str, _Output] = {}
@@ -113,14 +115,14 @@ class _Outputs:
             found.why = f"its weights are used in {operation}, an operation that is not read"
 
     def _of(self, name: str, kind: str) -> _Output:
-        return self.found.setdefault(name, _Output(kind))
+        return self.found.setdefault(name, self.output(kind))
 
     def table(self) -> pd.DataFrame:
         """One row per layer and channel."""
         tables = []
         for name in self.names or dict.fromkeys((*self.found, *self.modules)):
             module = self.modules.get(name)
-            unseen = _Output("linear" if module is None else type(module).__name__.lower())
+            unseen = self.output("linear" if module is None else type(module).__name__.lower())
             tables.append(self.found.get(name, unseen).table(name))
         return pd.concat(tables, ignore_index=True) if tables else Table(columns=list(COLUMNS))
 
