@@ -4,7 +4,7 @@ import pytest
 from hostile import NUMBERS, row_of_number
 
 from normscope.protocol import Verdict
-from normscope.report.scorecard import as_number, measured_numbers, tally, verdict
+from normscope.report.scorecard import as_number, deciding_number, measured_numbers, tally, verdict, wanted
 
 HOLDS, FAILS, UNDECIDED, NOT_JUDGED = Verdict
 
@@ -89,6 +89,43 @@ def test_the_sources_own_number_is_beside_the_measured_one_of_the_same_name_in_t
 def test_what_the_source_has_and_this_run_has_not_measured_is_shown_without_a_value():
     found = measured_numbers({"measured": {"a": 1.5}, "published": {"b": 3.0}})
     assert found == [("a", "1.5", "", ""), ("b", "–", "", "3")]
+
+
+class TestDecidingNumber:
+    def test_is_the_one_that_decided_with_the_range_that_the_claim_wants(self):
+        row = {
+            "measured": {"a": 7.0, "x / y": 0.7495}, "interval": {"a": [6, 8], "x / y": [0.5601, 1.0034]},
+            "bounds": {"x / y": {"below": 1.0}}, "deciding": "x / y", "reason": "",
+        }  # fmt: skip
+        number = deciding_number(row)
+        assert number is not None
+        assert (number.name, number.words) == ("x / y", "0.7495 [0.5601, 1.003] < 1")
+        identical = deciding_number(row | {"reason": "holds by identity: no channel passes"})
+        assert identical is not None
+        assert identical.words == "by identity"
+
+    @pytest.mark.parametrize("newer", [{}, {"deciding": ""}, {"deciding": "gone"}, {"deciding": "b"}])
+    def test_is_the_first_where_no_interval_decides_or_an_older_version_wrote_the_row(self, newer):
+        number = deciding_number({"measured": {"a": 7.0, "b": 1.0}, "reason": ""} | newer)
+        assert number == ("a", "7", "", "")
+
+    def test_is_none_where_nothing_was_measured(self):
+        assert deciding_number({"measured": {}, "reason": "too early"}) is None
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"least": 2.0}, "≥ 2"),
+        ({"above": 2.0}, "> 2"),
+        ({"most": 1.25}, "≤ 1.25"),
+        ({"below": 1.25}, "< 1.25"),
+        ({"least": 0.8, "most": 1.25}, "in 0.8…1.25"),
+        ({}, ""),
+    ],
+)
+def test_the_wanted_range_is_written_in_signs(bounds, words):
+    assert wanted("a / b", bounds) == words
 
 
 @pytest.mark.parametrize(

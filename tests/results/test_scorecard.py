@@ -173,7 +173,7 @@ def test_no_other_file_is_left_behind(scorecard):
         {"measured": [1]}, {"measured": {"a": None}}, {"experiment": 7}, {"reason": None}, {"experiment": ["a"]},
         {"measured": {"a": 10**400}}, {"measured": {"a": float("nan")}}, {"measured": {"a": "12"}},
         {"interval": {"a": [1, 10**400]}}, {"seeds": "3"}, {"seeds": True}, {"seeds": -1}, {"scale": 7}, {"more": 1},
-        {"bounds": [1]}, {"bounds": {"x": [1, 2]}}, {"bounds": {"x": {"least": None}}}, {"deciding": None},
+        {"bounds": [1]}, {"bounds": {"x": [1, 2]}}, {"bounds": {"x": {"least": None}}}, {"bounds": {"x": {"more": 1.0}}}, {"deciding": None},
         {"published": [1]}, {"published": {"x": "12"}}, {"published": None},
         {"holds": 1}, {"verdict": ["holds"]}, {"source": None}, {"expected": {}}, {"claim": {}},
     ],

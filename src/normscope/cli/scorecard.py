@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import sys
 import textwrap
 from collections import Counter, defaultdict
@@ -24,13 +23,14 @@ from normscope.report.scorecard import (
     in_words,
     measured_numbers,
     tally,
+    wanted,
     with_interval,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from normscope.protocol import Claim, Comparison, Result
+    from normscope.protocol import Claim, Result
 
 _COLORS = {
     Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNDECIDED: "yellow", Verdict.NOT_JUDGED: "cyan",
@@ -135,7 +135,7 @@ class _Line:
         name, number = "", ""
         if (one := claim.deciding) is not None:
             number = with_interval(one.name, one.value, one.low, one.high, one.least, one.most).words
-            name, number = one.name, f"{number} {_wanted(one)}"
+            name, number = one.name, f"{number} {wanted(one.name, one.bounds)}"
             if claim.reason.startswith(IDENTITY):
                 number = "by identity"
         elif claim.measured and claim.verdict is not Verdict.NOT_JUDGED:
@@ -147,16 +147,6 @@ class _Line:
         """The number, with its name where the two fit into ``room`` columns."""
         named = f"{self.number_name}{' ' * _GAP}{self.number}"
         return named if self.number and cell_len(named) <= room else self.number
-
-
-def _wanted(one: Comparison) -> str:
-    """The range that a claim wants, in signs: ``≤ 1.25``."""
-    least, most = (in_words(one.name, bound, _DIGITS) for bound in (one.least, one.most))
-    if one.least == -math.inf:
-        return f"{'<' if one.strict else '≤'} {most}"
-    if one.most == math.inf:
-        return f"{'>' if one.strict else '≥'} {least}"
-    return f"in {least}…{most}"
 
 
 def _claim_lines(results: Sequence[Result], names: Mapping[str, str], width: int) -> list[Text]:

@@ -59,6 +59,16 @@ class Comparison:
     strict: bool = False
 
     @property
+    def bounds(self) -> Mapping[str, float]:
+        """The ends of the range: ``least`` and ``most``, or ``above`` and ``below`` where they are outside it.
+
+        A side on which the range has no end is left out.
+        """
+        least, most = ("above", "below") if self.strict else ("least", "most")
+        ends = {least: self.least, most: self.most}
+        return {name: float(end) for name, end in ends.items() if math.isfinite(end)}
+
+    @property
     def margin(self) -> float:
         """How far the interval is inside the range, in units of the interval's width; it may be infinite."""
         inside = min(self.low - self.least, self.most - self.high)
@@ -124,7 +134,7 @@ class Claim:
             "interval": {
                 one.name: [_json_number(one.low), _json_number(one.high)] for one in self.comparisons
             },
-            "bounds": {one.name: _json_bounds(one) for one in self.comparisons},
+            "bounds": {one.name: dict(one.bounds) for one in self.comparisons},
             "deciding": "" if self.deciding is None else self.deciding.name,
             "published": _json_numbers(self.published),
             "reason": self.reason,
@@ -134,13 +144,6 @@ class Claim:
 
 def _json_numbers(numbers: Mapping[str, float]) -> dict[str, float | str]:
     return {name: _json_number(value) for name, value in numbers.items()}
-
-
-def _json_bounds(comparison: Comparison) -> dict[str, float | str]:
-    """The ends of the range that the claim wants; an end that is not in the range is called ``above`` or ``below``."""
-    least, most = ("above", "below") if comparison.strict else ("least", "most")
-    ends = {least: comparison.least, most: comparison.most}
-    return {name: float(end) for name, end in ends.items() if math.isfinite(end)}
 
 
 def _json_number(value: float) -> float | str:

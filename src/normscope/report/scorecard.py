@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from normscope.protocol import Verdict
+from normscope.protocol import IDENTITY, Verdict
 
 MARKS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.UNDECIDED: "?", Verdict.NOT_JUDGED: "–"}
 """The sign of each verdict, in the order in which verdicts are listed."""
@@ -16,6 +16,8 @@ _SHARES = ("error", "accuracy")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DIGITS = 4
 _INTERVAL_DIGITS = range(3, 7)
+_BOUND_DIGITS = 3
+_SIGNS = {"least": "≥", "above": ">", "most": "≤", "below": "<"}
 
 
 class MeasuredNumber(NamedTuple):
@@ -80,6 +82,33 @@ def measured_numbers(row: Mapping[str, Any]) -> list[MeasuredNumber]:
     ]
     missing = [MeasuredNumber(name, "–") for name in sources if name not in row["measured"]]
     return [number._replace(published=sources.get(number.name, "")) for number in (*numbers, *missing)]
+
+
+def deciding_number(row: Mapping[str, Any]) -> MeasuredNumber | None:
+    """The number that decided a row's claim, followed by the range that the claim wants; ``None`` without numbers.
+
+    A claim that no interval decides, such as a law, shows its first number; so does a row of an older version. A claim
+    that holds by identity says so in place of a number.
+    """
+    if not row["measured"]:
+        return None
+    name = row.get("deciding", "")
+    if name not in row["measured"] or name not in row.get("interval", {}):
+        return measured_numbers(row)[0]
+    if row["reason"].startswith(IDENTITY):
+        return MeasuredNumber(name, "by identity")
+    bounds = {side: as_number(end) for side, end in row.get("bounds", {}).get(name, {}).items()}
+    ends = map(as_number, row["interval"][name])
+    number = with_interval(name, as_number(row["measured"][name]), *ends, *bounds.values())
+    return number._replace(interval=f"{number.interval} {wanted(name, bounds)}".rstrip())
+
+
+def wanted(name: str, bounds: Mapping[str, float]) -> str:
+    """The range of that name's number, given as :attr:`Comparison.bounds`, in signs: ``≤ 1.25``, ``in 0.8…1.25``."""
+    words = {side: in_words(name, end, _BOUND_DIGITS) for side, end in bounds.items()}
+    if len(words) > 1:
+        return f"in {'…'.join(words.values())}"
+    return " ".join(f"{_SIGNS[side]} {end}" for side, end in words.items())
 
 
 def as_number(value: Any) -> float:

@@ -136,7 +136,7 @@ def _problem(row: Mapping[str, Any]) -> str:
     intervals, bounds = row.get("interval", {}), row.get("bounds", {})
     if not all(map(_is_json_numbers, (row["measured"], row.get("published", {})))):
         return "has something else in a number's place"
-    if not isinstance(bounds, dict) or not all(map(_is_json_numbers, bounds.values())):
+    if not isinstance(bounds, dict) or not all(map(_is_range, bounds.values())):
         return "has something else in a bound's place"
     if not isinstance(intervals, dict) or not all(map(_is_interval, intervals.values())):
         return "has something else in an interval's place"
@@ -155,6 +155,11 @@ def _is_verdict(row: Mapping[str, Any]) -> bool:
 
 def _is_json_numbers(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_json_number, value.values()))
+
+
+def _is_range(value: Any) -> bool:
+    """Whether it is a range, as :attr:`normscope.protocol.Comparison.bounds` is one."""
+    return _is_json_numbers(value) and value.keys() <= {"least", "above", "most", "below"}
 
 
 def _is_json_number(value: Any) -> bool:
