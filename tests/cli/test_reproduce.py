@@ -1,5 +1,6 @@
 """The main job as a user types it, on real digits."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -157,6 +158,19 @@ def test_strict_exits_with_three_only_when_a_claim_does_not_hold(
     out = shutil.copytree(finished, tmp_path / "runs")
     assert command(*FIG6, "--out", out, "--strict")[0] == expected
     assert command(*FIG6, "--out", out)[0] == 0
+
+
+def test_an_alias_runs_the_experiment_that_shows_it_and_says_so(command, tmp_path, monkeypatch):
+    entries = [
+        dataclasses.replace(entry, aliases=("chai2020.table4",)) if entry.id == "chai2020.fig6" else entry
+        for entry in catalogue.ENTRIES
+    ]
+    monkeypatch.setattr(catalogue, "ENTRIES", entries)
+    status, out, words = command("reproduce", "chai2020.table4", "--dry-run", "--out", tmp_path)
+    assert status == 0
+    assert words == "chai2020.table4 is shown by chai2020.fig6 (Fig. 6).\n"
+    assert out.startswith("chai2020.fig6 ")
+    assert command("reproduce", "chai2020.fig6", "--dry-run", "--out", tmp_path) == (0, out, "")
 
 
 def test_python_names_the_experiments_of_a_paper():

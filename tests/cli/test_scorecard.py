@@ -170,14 +170,23 @@ def test_a_wide_screen_shows_the_numbers_name_where_it_fits(shown):
     assert all(line.endswith(" 1.46 [1.31, 1.63] ≤ 2") for line in lines)
 
 
-def test_experiments_of_one_paper_have_short_names_and_those_of_several_their_own(shown):
+def test_experiments_have_short_names_below_their_papers_where_they_are_of_several(shown):
     one = [result("p.fig1", claim(text="A.")), result("p.fig2", claim(text="B.")), result("sweep")]
     assert [line[:8] for line in shown(*one)[1:3]] == ["✓ fig1  ", "✓ fig2  "]
-    assert [line[:10] for line in shown(*one, result("q.fig1", claim()))[1:4]] == [
-        "✓ p.fig1  ",
-        "✓ p.fig2  ",
-        "✓ q.fig1  ",
-    ]
+    lines = shown(*one, result("q.fig12", claim()))[1:6]
+    assert [line[:9].rstrip() for line in lines] == ["p", "✓ fig1", "✓ fig2", "q", "✓ fig12"]
+
+
+def test_an_interval_is_left_out_where_the_sentence_would_be_cut_too_short(shown):
+    wide = comparison(value=1.2345e-12, low=-1.2345e-11, high=1.2345e-11)
+    narrow, broad = (
+        shown(result("p.fig1", claim(comparisons=[wide])), columns=columns)[1] for columns in (70, 80)
+    )
+    assert narrow.endswith("  1.23×10⁻¹² ≤ 2")
+    assert broad.endswith("  1.23×10⁻¹² [−1.23×10⁻¹¹, 1.23×10⁻¹¹] ≤ 2")
+    assert all(line.startswith("✓ fig1  Where the channels are") for line in (narrow, broad))
+    short = shown(result("p.fig1", claim(text="A short one.", comparisons=[wide])), columns=70)[1]
+    assert short == "✓ fig1  A short one.  1.23×10⁻¹² [−1.23×10⁻¹¹, 1.23×10⁻¹¹] ≤ 2"
 
 
 def test_an_error_and_a_note_of_several_experiments_are_printed_once(shown):

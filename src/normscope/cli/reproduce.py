@@ -57,6 +57,7 @@ def command(
     With --data, the results are those of ID@NAME, next to the paper's own, and say so.
     """
     from normscope.cli import display, working_directory
+    from normscope.cli.catalogue import show_aliases
     from normscope.cli.scorecard import show_scorecard
     from normscope.options import RunOptions
     from normscope.papers import catalogue, other_data
@@ -78,6 +79,7 @@ def command(
         device=device,
     )
     experiments = other_data.on(catalogue.load(patterns), data, options.scale)
+    show_aliases(patterns)
     reproduction = Reproduction(experiments, options)
     results = run_or_list(reproduction, dry_run=dry_run, verbose=verbose)
     show_scorecard(results, verbose=verbose)

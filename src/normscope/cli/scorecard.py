@@ -41,6 +41,8 @@ _GAP = 2
 _WIDE_COLUMNS = 120
 _LEAST_TEXT_COLUMNS = 48
 """A wide terminal shows the name of a claim's number where it leaves the claim's sentence this much."""
+_LEAST_SENTENCE_COLUMNS = 30
+"""Where a number with its interval would leave the claim's sentence less, the interval is left out."""
 _MOST_LINES = 43
 """A scorecard is at most this long, so that with the paths of its files it fits 45 lines, unless it has more claims."""
 _LEAST_REMARK_LINES = 4
@@ -60,17 +62,16 @@ def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
     screen = console()
     results = [printable_result(result) for result in results]
     names = _names([result.id for result in results])
+    lines = _claim_lines(results, names, screen.width)
     summary = _summary([claim.verdict for result in results for claim in result.claims])
     screen.print(summary, style="bold")
     data_note = _shared_data_note(results)
     head = _wrapped(data_note, screen.width)
     for words in head:
         screen.print(Text(words), soft_wrap=True)
-    for line in _claim_lines(results, names, screen.width):
+    for line in lines:
         screen.print(line, no_wrap=True, overflow="ellipsis")
-    room = max(
-        _MOST_LINES - 3 - len(head) - sum(len(result.claims) for result in results), _LEAST_REMARK_LINES
-    )
+    room = max(_MOST_LINES - 3 - len(head) - len(lines), _LEAST_REMARK_LINES)
     if verbose:
         room = sys.maxsize
         for row in (row for result in results for row in result.scorecard()):
@@ -84,11 +85,16 @@ def show_scorecard(results: Sequence[Result], *, verbose: bool = False) -> None:
 
 
 def _names(ids: Sequence[str]) -> dict[str, str]:
-    """The names to show: those of one paper without the paper's name, those of one data set without the data's."""
-    papers = {paper for paper, dot, _ in (id.partition(".") for id in ids) if dot}
-    names = {id: id.partition(".")[2] or id if len(papers) == 1 else id for id in ids}
+    """The names to show: without the paper's name, and those of one data set without the data's."""
+    names = {id: id.removeprefix(f"{_paper(id)}.") for id in ids}
     one_data_set = len({id.removeprefix(base_of(id)) for id in ids}) == 1
     return {id: base_of(name) if one_data_set else name for id, name in names.items()}
+
+
+def _paper(id: str) -> str:
+    """The name of an experiment's paper; empty for a user's sweep."""
+    paper, dot, _ = id.partition(".")
+    return paper if dot else ""
 
 
 def _shared_data_note(results: Sequence[Result]) -> str:
@@ -120,7 +126,10 @@ def _hint(results: Sequence[Result]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """A claim's line: mark and experiment, the sentence, and the number that decided it, with its name."""
+    """A claim's line: mark and experiment, the sentence, and the number that decided it, with its name.
+
+    ``short`` is the number without its interval.
+    """
 
     verdict: Verdict
     experiment: str
@@ -128,55 +137,78 @@ class _Line:
     sentence: str
     number_name: str
     number: str
+    short: str
 
     @classmethod
     def of(cls, claim: Claim, experiment: str, *, is_first: bool) -> _Line:
         """The line of a claim; without a deciding comparison its first number is shown, unless nothing was judged."""
-        name, number = "", ""
+        name, number, short = "", "", ""
         if (one := claim.deciding) is not None:
-            number = with_interval(one.name, one.value, one.low, one.high, one.least, one.most).words
-            name, number = one.name, f"{number} {wanted(one.name, one.bounds)}"
+            measured = with_interval(one.name, one.value, one.low, one.high, one.least, one.most)
+            name, bounds = one.name, wanted(one.name, one.bounds)
+            number, short = f"{measured.words} {bounds}", f"{measured.value} {bounds}"
             if claim.reason.startswith(IDENTITY):
-                number = "by identity"
+                number = short = "by identity"
         elif claim.measured and claim.verdict is not Verdict.NOT_JUDGED:
             name, value = next(iter(claim.measured.items()))
-            number = in_words(name, value, _DIGITS)
-        return cls(claim.verdict, experiment, is_first, claim.text, name, number)
+            number = short = in_words(name, value, _DIGITS)
+        return cls(claim.verdict, experiment, is_first, claim.text, name, number, short)
 
-    def right(self, room: int) -> str:
-        """The number, with its name where the two fit into ``room`` columns."""
-        named = f"{self.number_name}{' ' * _GAP}{self.number}"
-        return named if self.number and cell_len(named) <= room else self.number
+    def right(self, room: int, name_room: int) -> tuple[str, str]:
+        """The number's name, if the two fit into ``name_room`` columns, and the number.
+
+        Its interval is left out where too little of the ``room`` columns would be left to the sentence.
+        """
+        label = f"{self.number_name}{' ' * _GAP}"
+        if self.number and cell_len(label + self.number) <= name_room:
+            return label, self.number
+        most = room - _GAP - min(cell_len(self.sentence), _LEAST_SENTENCE_COLUMNS)
+        return "", self.number if cell_len(self.number) <= most else self.short
 
 
 def _claim_lines(results: Sequence[Result], names: Mapping[str, str], width: int) -> list[Text]:
-    """The lines of all claims, none wider than ``width``, with the numbers at the right edge."""
-    lines = [
-        _Line.of(claim, names[result.id], is_first=number == 0)
+    """The lines of all claims, none wider than ``width``, with the numbers at the right edge.
+
+    Where they are of several papers, the paper's name is above the lines of each.
+    """
+    lines = {
+        result.id: [
+            _Line.of(claim, names[result.id], is_first=number == 0)
+            for number, claim in enumerate(result.claims)
+        ]
         for result in results
-        for number, claim in enumerate(result.claims)
-    ]
-    name_columns = max((cell_len(line.experiment) for line in lines), default=0)
+    }
+    every = [line for group in lines.values() for line in group]
+    name_columns = max((cell_len(line.experiment) for line in every), default=0)
     room = width - name_columns - 2 * _GAP
     name_room = room - _LEAST_TEXT_COLUMNS - _GAP if width >= _WIDE_COLUMNS else 0
-    rights = [line.right(name_room) for line in lines]
-    wanted = [
-        cell_len(line.sentence) + _GAP + cell_len(right) for line, right in zip(lines, rights, strict=True)
-    ]
-    edge = min(room, max(wanted, default=0))
-    return [_text(line, right, name_columns, edge) for line, right in zip(lines, rights, strict=True)]
+    wanted_columns = (
+        cell_len(line.sentence) + _GAP + cell_len("".join(line.right(room, name_room))) for line in every
+    )
+    edge = min(room, max(wanted_columns, default=0))
+    papers = dict.fromkeys(_paper(id) for id, group in lines.items() if group)
+    shown = []
+    for paper in papers:
+        if len(papers) > 1:
+            shown.append(Text(paper or "sweeps", "bold"))
+        shown += [
+            _text(line, *line.right(room, name_room), name_columns, edge)
+            for id, group in lines.items()
+            if _paper(id) == paper
+            for line in group
+        ]
+    return shown
 
 
-def _text(line: _Line, right: str, name_columns: int, edge: int) -> Text:
+def _text(line: _Line, label: str, number: str, name_columns: int, edge: int) -> Text:
     """A line whose sentence and number take ``edge`` columns."""
-    room = edge - cell_len(right) - (_GAP if right else 0)
-    sentence = _shortened(line.sentence, room)
-    label, number = right.removesuffix(line.number), line.number
+    right = cell_len(label + number)
+    sentence = _shortened(line.sentence, edge - right - (_GAP if right else 0))
     return Text.assemble(
         (MARKS[line.verdict], _COLORS[line.verdict]),
         (f" {line.experiment:{name_columns}}", "bold" if line.is_first else "dim"),
         f"{'':{_GAP}}{sentence}",
-        " " * (edge - cell_len(sentence) - cell_len(right)) if right else "",
+        " " * (edge - cell_len(sentence) - right) if right else "",
         (label, "dim"),
         number,
     )
