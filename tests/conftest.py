@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from normscope.data import CATALOGUE
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--fault-seed`` repeats the choices of a fault campaign."""
@@ -20,7 +22,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         root = os.environ.get("NORMSCOPE_DATA", "")
         if not root:
             pytest.skip(f"needs the official files of {name}, and NORMSCOPE_DATA is not set")
-        if not (Path(root) / name).is_dir():
+        if not (Path(root) / CATALOGUE[name].folder).is_dir():
             pytest.skip(f"needs the official files of {name}, and NORMSCOPE_DATA holds none")
 
 

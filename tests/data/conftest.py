@@ -1,4 +1,4 @@
-"""Small IDX files instead of MNIST's, and an empty cache for the tests that look into it."""
+"""Small files instead of MNIST's and CIFAR-10's, and an empty cache for the tests that look into it."""
 
 import gzip
 import struct
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_cifar import Cifar
 
 MAGIC = {"images": 0x00000803, "labels": 0x00000801}
 
@@ -39,6 +40,12 @@ class Folder:
             arrays[f"{split}_images"] = images[:, None]
             arrays[f"{split}_labels"] = labels
         return arrays
+
+
+@pytest.fixture
+def cifar(tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("NORMSCOPE_DATA", str(tmp_path / "data"))
+    return Cifar(tmp_path / "data", monkeypatch)
 
 
 @pytest.fixture

@@ -86,9 +86,10 @@ class Failing:
 
 
 @pytest.fixture
-def names(folder, cache, tmp_path, monkeypatch):
-    """A name of each kind of data: the catalogue's, IDX files, pictures, a function."""
+def names(folder, cifar, cache, tmp_path, monkeypatch):
+    """A name of each kind of data: the catalogue's, of files or an archive, IDX files, pictures, a function."""
     folder.fill()
+    (cifar.root / "cifar-10-binary.tar.gz").write_bytes(cifar.archive)
     for place in ("train/a/0", "train/b/0", "val/a/0", "val/b/0"):
         path = tmp_path / "pictures" / f"{place}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,8 +100,8 @@ def names(folder, cache, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return {
-        "catalogue": "mnist", "idx": f"idx:{folder.mnist}", "images": f"images:{tmp_path / 'pictures'}",
-        "function": "cannotnow:load",
+        "catalogue": "mnist", "archive": "cifar10", "idx": f"idx:{folder.mnist}",
+        "images": f"images:{tmp_path / 'pictures'}", "function": "cannotnow:load",
     }  # fmt: skip
 
 
@@ -110,7 +111,8 @@ LONG = [pytest.mark.long, pytest.mark.faults]
 @pytest.mark.parametrize("is_kept", [False, True], ids=["first load", "from the cache"])
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize(
-    "what", ["catalogue", *(pytest.param(what, marks=LONG) for what in ("idx", "images", "function"))]
+    "what",
+    ["catalogue", *(pytest.param(what, marks=LONG) for what in ("archive", "idx", "images", "function"))],
 )
 def test_a_call_that_fails_is_one_sentence_and_the_next_load_is_right(
     names, cache, tmp_path, monkeypatch, what, kind, is_kept

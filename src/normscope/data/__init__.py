@@ -15,7 +15,8 @@ format.
 """
 
 from normscope.data.cache import GIVEN_VARIABLE
-from normscope.data.catalogue import CATALOGUE, Entry, OfficialFile
+from normscope.data.catalogue import CATALOGUE
+from normscope.data.entry import Download, Entry, OfficialFile
 from normscope.data.facts import Facts
 from normscope.data.loading import DataSet, available, digest, facts_of, fetch, load, pinned, portable
 from normscope.data.names import unpinned
@@ -24,6 +25,7 @@ __all__ = [
     "CATALOGUE",
     "GIVEN_VARIABLE",
     "DataSet",
+    "Download",
     "Entry",
     "Facts",
     "OfficialFile",

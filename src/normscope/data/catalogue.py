@@ -2,73 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from normscope.data.entry import Download, Entry, OfficialFile
 from normscope.errors import UnknownNameError
-
-
-@dataclasses.dataclass(frozen=True)
-class OfficialFile:
-    """One file of a data set, as its authors publish it.
-
-    Attributes:
-        name: the official name, without ``.gz``.
-        size_gz: bytes of the published ``.gz``.
-        sha256_gz: SHA-256 of the published ``.gz``, which a download must have.
-        sha256: SHA-256 of the uncompressed file, for copies that were unpacked or compressed again; empty where it is
-            not known.
-    """
-
-    name: str
-    size_gz: int
-    sha256_gz: str
-    sha256: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One data set.
-
-    Attributes:
-        name: its name for ``load`` and ``--data``.
-        title: its name for people.
-        shape: shape of one image, (channels, height, width).
-        classes: number of classes; labels are 0 … classes − 1.
-        train: number of training images.
-        test: number of test images.
-        source: where it was published.
-        licence: its terms of use.
-        mean: mean of each channel over the training images, with pixels scaled to 0 … 1.
-        std: standard deviation of each channel over the training images, with pixels scaled to 0 … 1.
-        reader: import path ``module:function`` of its reader, which is called with the entry and the paths of its files
-            and returns the four arrays by name.
-        digest: digest of the published images and labels, as by :func:`normscope.data.digest`; empty where it is not
-            known, so that only the published ``.gz`` files can be told from others.
-        folder: folder of its files in ``NORMSCOPE_DATA``; empty if a package ships the data set.
-        package: the package that ships it; empty for a data set of files.
-        files: its files, in the order that the reader expects; empty if a package ships the data set.
-        urls: where to download the files; an address followed by ``<file name>.gz``, tried in turn.
-    """
-
-    name: str
-    title: str
-    shape: tuple[int, int, int]
-    classes: int
-    train: int
-    test: int
-    source: str
-    licence: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    reader: str
-    digest: str
-    folder: str = ""
-    package: str = ""
-    files: tuple[OfficialFile, ...] = ()
-    urls: tuple[str, ...] = ()
-
 
 _ENTRIES = (
     Entry(
@@ -225,7 +163,7 @@ _ENTRIES = (
         train=50_000,
         test=10_000,
         source="Krizhevsky 2009, www.cs.toronto.edu/~kriz/cifar.html",
-        licence="no licence stated; free for research with the citation",
+        licence="no licence stated; its author asks to be cited",
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2616),
         reader="normscope.data.cifar:read",
@@ -233,24 +171,46 @@ _ENTRIES = (
         folder="cifar-10-batches-bin",
         files=(
             OfficialFile(
-                "data_batch_1.bin", 0, "", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"
+                "data_batch_1.bin",
+                sha256="cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+                size=30_730_000,
             ),
             OfficialFile(
-                "data_batch_2.bin", 0, "", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"
+                "data_batch_2.bin",
+                sha256="a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+                size=30_730_000,
+                optional=True,
             ),
             OfficialFile(
-                "data_batch_3.bin", 0, "", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"
+                "data_batch_3.bin",
+                sha256="bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+                size=30_730_000,
+                optional=True,
             ),
             OfficialFile(
-                "data_batch_4.bin", 0, "", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"
+                "data_batch_4.bin",
+                sha256="014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+                size=30_730_000,
+                optional=True,
             ),
             OfficialFile(
-                "data_batch_5.bin", 0, "", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"
+                "data_batch_5.bin",
+                sha256="755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+                size=30_730_000,
+                optional=True,
             ),
             OfficialFile(
-                "test_batch.bin", 0, "", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"
+                "test_batch.bin",
+                sha256="8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+                size=30_730_000,
             ),
         ),
+        archive=Download(
+            "cifar-10-binary.tar.gz",
+            170_052_171,
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
+        urls=("https://www.cs.toronto.edu/~kriz/",),
     ),
 )
 

@@ -1,4 +1,8 @@
-"""Downloads of the official files, verified by their checksums."""
+"""Downloads of the official files, verified by their checksums.
+
+The ``.gz`` files of a data set stay as they were published. An archive is unpacked and removed; one that lies in
+``NORMSCOPE_DATA`` takes the place of the download.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from normscope.data.catalogue import Entry, OfficialFile
-from normscope.data.locations import data_root, downloads_folder, writable_cache, writing
+from normscope.data.archives import unpack
+from normscope.data.entry import Download, Entry
+from normscope.data.locations import (
+    data_root,
+    downloads_folder,
+    given_archive,
+    variant,
+    writable_cache,
+    writing,
+)
 from normscope.data.published import checksums
 from normscope.disk.aside import set_aside
 from normscope.disk.atomic import make_folder, sync_folder
@@ -36,16 +48,19 @@ def download(entry: Entry, progress: Progress | None = None) -> Path:
     Processes that download the same data set at the same time wait for one another.
 
     Raises:
-        DataError: if no address has a file of the right checksum; the message says which files to put where.
+        DataError: if no address has a file of the right checksum; the message says which files to put where. If an
+            archive in ``NORMSCOPE_DATA`` is not the published one.
     """
     folder = downloads_folder(writable_cache(), entry)
     with writing(f"the downloads of {entry.name}", folder):
         make_folder(folder)
         with WaitingLock(folder.with_name(f"{folder.name}.lock")), _quiet_pooch():
-            for file in entry.files:
-                _make_way(folder / f"{file.name}.gz")
-                _download(entry, file, folder, progress)
-            _flush(folder, entry)
+            if entry.archive:
+                _unpack_missing(entry, entry.archive, folder, progress)
+            else:
+                for one in entry.downloads:
+                    _download(entry, one, folder, progress)
+                _flush(folder, entry)
     return folder
 
 
@@ -69,6 +84,21 @@ def verify(entry: Entry, paths: Sequence[Path]) -> None:
         raise DownloadDamaged(f"a downloaded file of {entry.name} was damaged.")
 
 
+def _unpack_missing(entry: Entry, archive: Download, folder: Path, progress: Progress | None) -> None:
+    """Unpack the files that are missing in ``folder`` from the archive in ``NORMSCOPE_DATA``, else from a download."""
+    missing = [file for file in entry.files if not variant(folder, file.name)]
+    if not missing:  # another process has unpacked them while this one waited for the lock
+        return
+    for file in missing:
+        _make_way(folder / file.name)
+    given = given_archive(entry)
+    if given is None:
+        _download(entry, archive, folder, progress)
+    unpack(given or folder / archive.name, archive, entry.folder, missing, folder)
+    if given is None:
+        (folder / archive.name).unlink()
+
+
 def _make_way(path: Path) -> None:
     """Move away what is no file, such as a pipe, on which a download would wait."""
     if os.path.lexists(path) and not path.is_file():
@@ -86,24 +116,25 @@ def _move_away(path: Path, why: str) -> None:
 
 def _flush(folder: Path, entry: Entry) -> None:
     """Have the files survive a power cut."""
-    for file in entry.files:
-        with (folder / f"{file.name}.gz").open("rb") as content:
+    for one in entry.downloads:
+        with (folder / one.name).open("rb") as content:
             os.fsync(content.fileno())
     sync_folder(folder)
 
 
-def _download(entry: Entry, file: OfficialFile, folder: Path, progress: Progress | None) -> None:
+def _download(entry: Entry, one: Download, folder: Path, progress: Progress | None) -> None:
     import pooch
     import requests
 
+    _make_way(folder / one.name)
     failures: list[str] = []
     for address in entry.urls:
-        bar = _Bar(f"{file.name}.gz", file.size_gz, progress) if progress else False
+        bar = _Bar(one.name, one.size, progress) if progress else False
         try:
             pooch.retrieve(
-                url=f"{address}{file.name}.gz",
-                known_hash=f"sha256:{file.sha256_gz}",
-                fname=f"{file.name}.gz",
+                url=f"{address}{one.name}",
+                known_hash=f"sha256:{one.sha256}",
+                fname=one.name,
                 path=folder,
                 downloader=pooch.HTTPDownloader(progressbar=bar, timeout=_TIMEOUT),
             )
@@ -113,20 +144,22 @@ def _download(entry: Entry, file: OfficialFile, folder: Path, progress: Progress
         except ValueError:
             failures.append("a file with another checksum than the official one")
     raise DataError(
-        f"cannot download {file.name}.gz ({', then '.join(dict.fromkeys(failures))}): " + where_to_put(entry)
+        f"cannot download {one.name} ({', then '.join(dict.fromkeys(failures))}): {where_to_put(entry)}"
     )
 
 
 def where_to_put(entry: Entry) -> str:
     """Advice for a machine without a network: which files to get, from where, and where to put them."""
-    root = data_root()
-    place = (
-        f"{root / entry.folder}"
-        if root
-        else f"a folder {entry.folder}/ in the folder that NORMSCOPE_DATA names"
-    )
-    names = ", ".join(f"{file.name}.gz" for file in entry.files)
-    return f"get {names} from {' or '.join(entry.urls)} and put them into {place}."
+    root, inner = data_root(), "" if entry.archive else entry.folder
+    if root:
+        place = str(root / inner)
+    elif inner:
+        place = f"a folder {inner}/ in the folder that NORMSCOPE_DATA names"
+    else:
+        place = "the folder that NORMSCOPE_DATA names"
+    names = ", ".join(one.name for one in entry.downloads)
+    them = "it" if entry.archive else "them"
+    return f"get {names} from {' or '.join(entry.urls)} and put {them} into {place}."
 
 
 class _Bar:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from normscope.data.catalogue import Entry
+from normscope.data.entry import Entry
 from normscope.disk.values import is_count, is_text, is_whole
 
 _SHOWN_DIGITS = 12
@@ -28,7 +28,7 @@ class Facts:
         classes: number of classes, whose labels are 0 … classes − 1; ``None`` for a regression target of floats.
         train: number of training examples.
         test: number of validation examples.
-        digest: SHA-256 of the contents; of the published ones for a data set of the catalogue.
+        digest: SHA-256 of the contents; of the published ones, where known, for a data set of the catalogue.
         standardized: whether each channel is standardized by the training split's moments.
         vocabulary: for tokens, one more than the largest; else ``None``.
         nonfinite: number of inputs and targets that are not finite.
@@ -91,10 +91,10 @@ class Facts:
         elif self.target_shape:
             target += f" for each of {'×'.join(map(str, self.target_shape))} positions"
         odd = f", {self.nonfinite:,} values not finite" if self.nonfinite else ""
+        content = f"; content {self.digest[:_SHOWN_DIGITS]}" if self.digest else ""
         return (
             f"inputs of {size} ({self._input_words()}), {target}, "
-            f"{self.train:,} training and {self.test:,} validation examples{odd}; "
-            f"content {self.digest[:_SHOWN_DIGITS]}"
+            f"{self.train:,} training and {self.test:,} validation examples{odd}{content}"
         )
 
     def _input_words(self) -> str:

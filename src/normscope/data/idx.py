@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from normscope.data.catalogue import Entry
+from normscope.data.entry import Entry
 from normscope.data.published import refuse_foreign
 from normscope.data.users_files import open_file
 from normscope.errors import DataError

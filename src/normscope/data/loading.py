@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from normscope.data import cache, own
 from normscope.data.array_files import Prepared
-from normscope.data.catalogue import CATALOGUE, Entry, entry_of
+from normscope.data.catalogue import CATALOGUE, entry_of
 from normscope.data.downloads import DownloadDamaged, Progress, download, verify
+from normscope.data.entry import Entry
 from normscope.data.facts import Facts
 from normscope.data.failures import cannot_read, in_words
-from normscope.data.locations import Source, find
+from normscope.data.locations import Source, find, given_archive
 from normscope.data.names import OwnName, own_name
 from normscope.data.published import is_official
 from normscope.errors import DataError, UnknownNameError
@@ -200,7 +201,9 @@ def available(name: str) -> tuple[bool, str]:
 def _available_entry(entry: Entry) -> tuple[bool, str]:
     if source := find(entry):
         return True, source.sentence
-    megabytes = sum(file.size_gz for file in entry.files) / 1e6
+    if archive := given_archive(entry):
+        return True, f"in {archive}"
+    megabytes = sum(one.size for one in entry.downloads) / 1e6
     return False, f"not here: `normscope data fetch {entry.name}` downloads its {megabytes:.0f} MB"
 
 
@@ -211,7 +214,7 @@ def _is_here(entry: Entry) -> bool:
         OSError: that cannot be seen now, which is no answer: what is kept goes by it.
     """
     try:
-        return find(entry) is not None
+        return find(entry) is not None or given_archive(entry) is not None
     except DataError:
         return False
 
@@ -231,7 +234,7 @@ def _find_or_download(entry: Entry, progress: Progress | None) -> Source:
     folder = download(entry, progress)
     if source := find(entry):
         return source
-    raise DataError(f"the files of {entry.name} vanished from {folder} after their download: load it again.")
+    raise DataError(f"the files of {entry.name} cannot be seen in {folder} after their download: try again.")
 
 
 def _present(entry: Entry, progress: Progress | None) -> Prepared:
@@ -248,12 +251,14 @@ def _prepared(entry: Entry, source: Source, progress: Progress | None) -> Prepar
 
 
 def _read(entry: Entry, source: Source) -> Prepared:
+    here = dataclasses.replace(entry, files=source.files)
+
     def read() -> Mapping[str, np.ndarray]:
         if source.is_download:
-            verify(entry, source.paths)
+            verify(here, source.paths)
         module, _, function = entry.reader.partition(":")
         arrays: Mapping[str, np.ndarray] = getattr(importlib.import_module(module), function)(
-            entry, source.paths
+            here, source.paths
         )
         return arrays
 

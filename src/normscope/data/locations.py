@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import stat
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from normscope.data.catalogue import Entry
+from normscope.data.entry import Entry, OfficialFile
 from normscope.errors import DataError, NormscopeWarning
 
 
@@ -23,12 +24,14 @@ class Source:
         place: the folder, or the package and its version.
         paths: the paths of the files, in the entry's order; empty for a package.
         sentence: where the data come from, for people.
+        files: what each path is; all files of the entry, but for optional ones that a subset lacks.
         is_download: whether :mod:`normscope.data.downloads` put the files there.
     """
 
     place: str
     paths: tuple[Path, ...]
     sentence: str
+    files: tuple[OfficialFile, ...] = ()
     is_download: bool = False
 
     def stamps(self) -> list[str]:
@@ -47,29 +50,36 @@ def find(entry: Entry) -> Source | None:
     It is, in this order, the package that ships the data set, ``$NORMSCOPE_DATA``, or the downloads.
 
     Raises:
-        DataError: if ``NORMSCOPE_DATA`` names no folder or one with only some of the files, or if the package is
-            missing.
+        DataError: if ``NORMSCOPE_DATA`` names no folder or one that lacks a file, or if the package is missing.
         OSError: if that folder cannot be read now.
     """
     if entry.package:
         return Source(_version(entry.package), (), f"shipped by {_version(entry.package)}")
     if root := data_root():
         folder = root / entry.folder
-        paths = [variant(folder, file.name) for file in entry.files]
-        if all(paths):
-            return _files(folder, paths, "in")
-        if any(paths):
-            missing = next(file.name for file, path in zip(entry.files, paths, strict=True) if not path)
-            raise DataError(
-                f"{folder} holds no {missing} (nor {missing}.gz): "
-                f"a folder of {entry.name} holds all {len(entry.files)} files or none."
-            )
+        if found := _found(entry, folder):
+            _check_complete(entry, folder, found)
+            return Source(str(folder), tuple(found.values()), f"in {folder}", tuple(found))
     for folder in (downloads_folder(cache, entry) for cache in cache_folders()):
         with suppress(OSError):  # a cache that cannot be read now may have a substitute
-            paths = [variant(folder, file.name) for file in entry.files]
-            if all(paths):
-                return _files(folder, paths, "downloaded to", is_download=True)
+            found = _found(entry, folder)
+            if len(found) == len(entry.files):
+                sentence = f"{'unpacked' if entry.archive else 'downloaded'} to {folder}"
+                return Source(str(folder), tuple(found.values()), sentence, entry.files, is_download=True)
     return None
+
+
+def given_archive(entry: Entry) -> Path | None:
+    """The archive of a data set in ``$NORMSCOPE_DATA``, which is unpacked like a download; None if there is none.
+
+    Raises:
+        DataError: if ``NORMSCOPE_DATA`` names no folder.
+        OSError: if it cannot be seen now.
+    """
+    root = data_root()
+    if root is None or entry.archive is None or not _is_file(root / entry.archive.name):
+        return None
+    return root / entry.archive.name
 
 
 def data_root() -> Path | None:
@@ -194,8 +204,28 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _files(folder: Path, paths: Iterable[Path | None], where: str, *, is_download: bool = False) -> Source:
-    return Source(str(folder), tuple(path for path in paths if path), f"{where} {folder}", is_download)
+def _found(entry: Entry, folder: Path) -> dict[OfficialFile, Path]:
+    """The files of a data set that a folder holds."""
+    return {file: path for file in entry.files if (path := variant(folder, file.name))}
+
+
+def _check_complete(entry: Entry, folder: Path, found: Container[OfficialFile]) -> None:
+    """Refuse a folder that lacks a file, unless it is a subset: the last optional files may be left out."""
+    needed = [file.name for file in entry.files if not file.optional]
+    everything = f"all {len(needed)} files or none"
+    if len(needed) < len(entry.files):
+        everything = f"at least {' and '.join(needed)}"
+    for file in entry.files:
+        if not file.optional and file not in found:
+            raise DataError(
+                f"{folder} holds no {file.name} (nor {file.name}.gz): a folder of {entry.name} holds {everything}."
+            )
+    for before, file in itertools.pairwise(file for file in entry.files if file.optional):
+        if file in found and before not in found:
+            raise DataError(
+                f"{folder} holds {file.name} but no {before.name}: a subset of {entry.name} leaves out the "
+                "last files, not one in between."
+            )
 
 
 def _version(package: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normscope.data.catalogue import Entry
+from normscope.data.entry import Entry
 from normscope.errors import DataError
 
 if TYPE_CHECKING:

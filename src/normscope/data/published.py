@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from normscope.data import catalogue
-from normscope.data.catalogue import Entry, OfficialFile
+from normscope.data.entry import Entry, OfficialFile
 from normscope.data.locations import find
 from normscope.data.users_files import open_file
 from normscope.errors import DataError
@@ -58,8 +58,9 @@ def refuse_foreign(entry: Entry, paths: Sequence[Path]) -> None:
 def is_official(entry: Entry, digest: str, train: int, test: int) -> bool | None:
     """Whether a data set is exactly the published one, complete and in order; ``None`` where it cannot be told.
 
-    The digest of the content decides. Where the catalogue does not know it (KMNIST), the SHA-256 of the ``.gz`` files
-    on this machine does; unpacked files of the right number of images are then neither confirmed nor excluded.
+    The digest of the content decides. Where the catalogue does not know it, the SHA-256 of the files on this machine
+    does. Files whose checksum is not known either (KMNIST's, unpacked) are neither confirmed nor excluded if they hold
+    the right number of images.
 
     Args:
         entry: the data set.
@@ -72,8 +73,11 @@ def is_official(entry: Entry, digest: str, train: int, test: int) -> bool | None
     if (train, test) != (entry.train, entry.test):
         return False
     source = find(entry)
-    is_published = source is not None and _are_published(entry.files, source.paths, tuple(source.stamps()))
-    return True if is_published else None
+    if source is None:
+        return None
+    if _are_published(source.files, source.paths, tuple(source.stamps())):
+        return True
+    return False if _are_known(entry) else None
 
 
 def remark(name: str, digest: str, official: bool | None) -> str:
@@ -82,15 +86,24 @@ def remark(name: str, digest: str, official: bool | None) -> str:
         return ""
     content = f"content digest {digest[:_SHOWN_DIGITS]}"
     if official is None:
-        why = "only its .gz files have known checksums"
+        is_known = _are_known(catalogue.CATALOGUE[name])
+        why = "its files are not here" if is_known else "only its .gz files have known checksums"
         return f"the images of {name} may not be the published ones, since {why} ({content})"
     return f"the images of {name} are not the published ones ({content})"
 
 
 @functools.lru_cache(maxsize=16)
 def _are_published(files: tuple[OfficialFile, ...], paths: tuple[Path, ...], stamps: tuple[str, ...]) -> bool:
-    """Whether every path is the published ``.gz``; ``stamps`` change when a path's content may have."""
-    return all(file.sha256_gz in checksums(path) for file, path in zip(files, paths, strict=True))
+    """Whether every path is the published file; ``stamps`` change when a path's content may have."""
+    return all(
+        any(checksum in (file.sha256_gz, file.sha256) for checksum in checksums(path))
+        for file, path in zip(files, paths, strict=True)
+    )
+
+
+def _are_known(entry: Entry) -> bool:
+    """Whether every file has a checksum of its content, so that whatever differs is not the published one."""
+    return all(file.sha256 for file in entry.files)
 
 
 def checksums(path: Path) -> Iterator[str]:
