@@ -14,6 +14,7 @@ from normscope.papers.bjorck2018.readings.gradients import (
     first_share,
     of_pairs,
     pair_gradients,
+    singular_shares,
     variation_of_inputs,
     variation_of_outputs,
 )
@@ -63,9 +64,8 @@ def _singular_shares(table: pd.DataFrame) -> pd.DataFrame:
     runs = []
     for norm in NETWORKS:
         for seed, matrix in pair_gradients(table, norm, LAYER).items():
-            values = np.linalg.svd(np.nan_to_num(matrix), compute_uv=False)
-            numbers = range(1, len(values) + 1)
-            run = {"norm": norm, "seed": seed, "number": numbers, "value": values / values.sum()}
+            shares = singular_shares(matrix)
+            run = {"norm": norm, "seed": seed, "number": range(1, len(shares) + 1), "value": shares}
             runs.append(pd.DataFrame(run))
     return pd.concat(runs)
 
@@ -76,7 +76,8 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     low, high = _COLOURS
     for letter, axes, norm in (("a", left, "none"), ("b", middle, "batch")):
         _, matrix = min(pair_gradients(table, norm, LAYER).items())
-        shown = np.clip(matrix / np.nanmean(matrix), low, high)
+        with np.errstate(invalid="ignore"):
+            shown = np.clip(matrix / matrix.mean(), low, high)
         image = axes.imshow(shown, cmap="viridis", norm=LogNorm(low, high), rasterized=True)
         axes.grid(visible=False)
         axes.set(

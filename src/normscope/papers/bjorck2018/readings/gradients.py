@@ -97,12 +97,18 @@ def variation_of_outputs(matrix: NDArray[Any]) -> float:
     return variation(matrix.mean(axis=1))
 
 
-def first_share(matrix: NDArray[Any]) -> float:
-    """The share of the largest singular value in the sum of all, the nuclear norm; NaN if a number is not finite."""
-    if not np.isfinite(matrix).all():
-        return math.nan
+def singular_shares(matrix: NDArray[Any]) -> NDArray[Any]:
+    """Each singular value's share in the sum of all, the nuclear norm, from the largest; NaN where they have none."""
+    if not np.isfinite(matrix).all() or not matrix.any():
+        return np.full(min(matrix.shape), np.nan)
     values = np.linalg.svd(matrix, compute_uv=False)
-    return float(values[0] / values.sum())
+    shares: NDArray[Any] = values / values.sum()
+    return shares
+
+
+def first_share(matrix: NDArray[Any]) -> float:
+    """The share of the largest singular value in the sum of all."""
+    return float(singular_shares(matrix)[0])
 
 
 def input_channels(table: pd.DataFrame, layer: int) -> pd.DataFrame:
