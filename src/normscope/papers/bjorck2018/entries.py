@@ -17,10 +17,52 @@ ENTRIES: tuple[Entry, ...] = (
         "Fig. 2",
     ),
     Entry(
+        "bjorck2018.fig5",
+        "loss along the update that makes an unnormalized network diverge",
+        BJORCK2018,
+        "Fig. 5",
+    ),
+    Entry(
+        "bjorck2018.fig6",
+        "channel means and variances by layer along the update that makes an unnormalized network diverge",
+        BJORCK2018,
+        "Fig. 6",
+    ),
+    Entry(
         "bjorck2018.fig7",
         "size of the gradients between each input and output channel of a convolution at initialisation",
         BJORCK2018,
         "Fig. 7",
+    ),
+    Entry(
+        "bjorck2018.fig8",
+        "singular values of products of random matrices: their tails by number of factors",
+        BJORCK2018,
+        "Fig. 8",
+    ),
+    Entry(
+        "bjorck2018.fig9",
+        "squared singular values of products of random matrices against the angle of their law",
+        BJORCK2018,
+        "Fig. 9, App. D",
+    ),
+    Entry(
+        "bjorck2018.fig10",
+        "squared singular values of products of random matrices against their law, for five kinds of entries",
+        BJORCK2018,
+        "Theorem 1, Fig. 10",
+    ),
+    Entry(
+        "bjorck2018.fig11",
+        "condition number of products of random matrices, by number of factors",
+        BJORCK2018,
+        "Fig. 11, App. E",
+    ),
+    Entry(
+        "bjorck2018.fig12",
+        "largest singular value of products of random matrices, by number of factors",
+        BJORCK2018,
+        "Fig. 12, App. E",
     ),
     Entry(
         "bjorck2018.fig15",
@@ -37,6 +79,12 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("bjorck2018.fig19", "gradients of the channels by depth at initialisation", BJORCK2018, "Fig. 19"),
     Entry(
+        "bjorck2018.fig24",
+        "loss of the first and the fifth batch along its own gradient, with and without BN",
+        BJORCK2018,
+        "App. N, Fig. 24",
+    ),
+    Entry(
         "bjorck2018.table2",
         "highest stable learning rate and training loss with parts of batch normalization",
         BJORCK2018,
@@ -48,5 +96,17 @@ ENTRIES: tuple[Entry, ...] = (
         "highest stable learning rate by depth, after a warm start, and with alternating moments",
         BJORCK2018,
         "Table 3",
+    ),
+    Entry(
+        "bjorck2018.eq2",
+        "noise of stochastic gradient steps by batch size and learning rate, against its law",
+        BJORCK2018,
+        "§2, eq. 2",
+    ),
+    Entry(
+        "bjorck2018.linear_network",
+        "one layer of a deep linear network against least squares: trajectories, stable rate, steps to converge",
+        BJORCK2018,
+        "§4, App. C",
     ),
 )

@@ -36,7 +36,7 @@ def add_outcomes(axes: plots.Panel, ended: pd.DataFrame, column: str, names: Map
     counts = ended.groupby([column, "rate", "outcome"]).size().rename("seeds").reset_index()
     for shift, (outcome, look) in zip((-0.2, 0.0, 0.2), _LOOKS.items(), strict=True):
         found = counts[counts["outcome"] == outcome]
-        heights = found[column].map(rows) + shift
+        heights = [rows[name] + shift for name in found[column]]
         if not found.empty:
             filled = outcome is Outcome.SURVIVED
             plots.markers(axes, found["rate"], heights, look, str(outcome), hollow=not filled)

@@ -5,7 +5,6 @@ The variance matters most, the mean less, and the affine transformation least.
 
 import pandas as pd
 
-from normscope.papers.bjorck2018.cells.rate_trial import RateTrial
 from normscope.papers.bjorck2018.cells.training import ResNetTraining, train_resnet
 from normscope.papers.bjorck2018.parts import (
     ALL,
@@ -87,7 +86,9 @@ def order(table: pd.DataFrame) -> Judgement:
 )
 def affine_worth(table: pd.DataFrame) -> Judgement:
     _refuse_shallow(table)
-    errors = Samples.of("error", _final(table), {BOTH: PARTS[BOTH], ALL: PARTS[ALL]})
+    ends = at_end(table, "validation_error")
+    ends = ends.assign(norm=ends["variant"].str.rpartition(" ")[0])
+    errors = Samples.of("error", ends, {BOTH: PARTS[BOTH], ALL: PARTS[ALL]})
     found = Findings(errors.named())
     name = f"error {PARTS[BOTH]} − {PARTS[ALL]}"
     found.compare(
@@ -96,24 +97,12 @@ def affine_worth(table: pd.DataFrame) -> Judgement:
     return found.judgement()
 
 
-def _final(table: pd.DataFrame) -> pd.DataFrame:
-    """The final test error of every part and seed."""
-    ends = at_end(table, "validation_error")
-    return ends.assign(norm=ends["variant"].str.rpartition(" ")[0])
-
-
 def more_cells(profile: RateProfile, table: pd.DataFrame) -> list[Cell]:
     """The searches, and then, if the profile has epochs, training to the end at the median highest stable rate."""
     (depth,) = profile.depths
 
-    def search(norm: str, seed: int) -> Search:
-        rate, data, images = profile.rates[0], profile.data, profile.images
-        return Search(
-            RateTrial(norm, rate, seed, data, images, depth, profile.steps, batch=profile.batch),
-            profile.rates,
-        )
-
-    searches = [search(norm, seed) for norm in profile.variants for seed in range(profile.seeds)]
+    seeds = range(profile.seeds)
+    searches = [Search.of(profile, norm, depth, seed) for norm in profile.variants for seed in seeds]
     cells = search_cells(table, searches)
     if not profile.epochs or not is_over(table, cells):
         return cells
@@ -126,7 +115,7 @@ def more_cells(profile: RateProfile, table: pd.DataFrame) -> list[Cell]:
             )
         )
         for norm in profile.variants
-        for seed in range(profile.seeds)
+        for seed in seeds
         if best[norm] > 0
     ]  # fmt: skip
 

@@ -4,7 +4,6 @@ import itertools
 
 import pandas as pd
 
-from normscope.papers.bjorck2018.cells.rate_trial import RateTrial
 from normscope.papers.bjorck2018.profiles.initial import DEPTH
 from normscope.papers.bjorck2018.profiles.training import TABLE3, RateProfile
 from normscope.papers.bjorck2018.rate_drawing import draw_outcomes
@@ -88,20 +87,13 @@ def bn_limit(table: pd.DataFrame) -> Judgement:
 
 def more_cells(profile: RateProfile, table: pd.DataFrame) -> list[Cell]:
     """The searches: unnormalized networks of every depth, and the other settings at the largest."""
-
-    def search(norm: str, depth: int, seed: int, warm_steps: int = 0) -> Search:
-        rates = tuple(rate for rate in profile.rates if rate >= profile.lowest.get(depth, 0))
-        trial = RateTrial(
-            norm, rates[0], seed, profile.data, profile.images, depth, profile.steps, batch=profile.batch,
-            warm_steps=warm_steps,
-        )  # fmt: skip
-        return Search(trial, rates)
-
     seeds, deepest = range(profile.seeds), max(profile.depths)
-    searches = [search("none", depth, seed) for depth in profile.depths for seed in seeds]
+    searches = [Search.of(profile, "none", depth, seed) for depth in profile.depths for seed in seeds]
     if profile.others:
-        searches += [search(norm, deepest, seed) for norm in (ALTERNATING, "batch") for seed in seeds]
-        searches += [search("none", deepest, seed, _EPOCH) for seed in seeds]
+        searches += [
+            Search.of(profile, norm, deepest, seed) for norm in (ALTERNATING, "batch") for seed in seeds
+        ]
+        searches += [Search.of(profile, "none", deepest, seed, _EPOCH) for seed in seeds]
     return search_cells(table, searches)
 
 

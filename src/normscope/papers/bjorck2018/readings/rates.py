@@ -10,6 +10,7 @@ import pandas as pd
 
 from normscope import stability
 from normscope.papers.bjorck2018.cells.rate_trial import RateTrial, try_rate
+from normscope.papers.bjorck2018.profiles.training import RateProfile
 from normscope.protocol import Cell, select
 from normscope.stability import Outcome
 
@@ -31,6 +32,14 @@ class Search:
     trial: RateTrial
     rates: tuple[float, ...]
 
+    @classmethod
+    def of(cls, profile: RateProfile, norm: str, depth: int, seed: int, warm_steps: int = 0) -> Search:
+        """The search of a profile, down to its lowest rate for that depth."""
+        rates = tuple(rate for rate in profile.rates if rate >= profile.lowest.get(depth, 0))
+        data, images, steps = profile.data, profile.images, profile.steps
+        trial = RateTrial(norm, rates[0], seed, data, images, depth, steps, "after", profile.batch)
+        return cls(dataclasses.replace(trial, warm_steps=warm_steps), rates)
+
     def cells(self, outcomes: Mapping[float, Outcome]) -> list[Cell]:
         """The trials so far, and the next one if the search goes on."""
         tried = [rate for rate in self.rates if rate in outcomes]
@@ -47,7 +56,9 @@ def trials(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = try_rate.rows(table)
     ended = rows[rows["measure"].isin(OUTCOMES) & (rows["value"] == 1)]
-    return ended.assign(outcome=ended["measure"].map(OUTCOMES))[[*_SETTING, "rate", "outcome"]]
+    return ended.assign(outcome=ended["measure"].map({name: one.value for name, one in OUTCOMES.items()}))[
+        [*_SETTING, "rate", "outcome"]
+    ]
 
 
 def highest_stable(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,6 +100,6 @@ def losses_at_highest(table: pd.DataFrame, window: int) -> pd.DataFrame:
 def _outcomes(table: pd.DataFrame) -> dict[Any, dict[float, Outcome]]:
     """By setting and seed: how the trial at each rate ended."""
     return {
-        setting: dict(zip(group["rate"], group["outcome"], strict=True))
+        setting: dict(zip(group["rate"], map(Outcome, group["outcome"]), strict=True))
         for setting, group in trials(table).groupby(_SETTING)
     }
