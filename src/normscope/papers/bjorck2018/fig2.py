@@ -61,6 +61,7 @@ def draw(table: pd.DataFrame) -> plots.Figure:
             title=f"({letter}) {NETWORKS[norm]}, layer {LAYER}",
             xlabel="gradient of the loss with respect to a weight",
         )
+        axes.locator_params(axis="x", nbins=6)
         plots.label_edges(axes, left=letter == "a", bottom=True)
     panels[0].set_ylim(0.7)
     plots.legend_below(figure)
