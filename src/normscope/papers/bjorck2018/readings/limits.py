@@ -1,0 +1,57 @@
+"""What Fig. 24 reads from the table: up to which rate the loss falls, and whether the unnormalized run is alive."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from normscope.papers.bjorck2018.cells.landscapes import STEM, loss_along_gradient
+from normscope.papers.bjorck2018.readings.landscapes import NORM, points_of
+from normscope.protocol import NotJudgedError, select
+
+_VANISHED = 1e-6
+"""The norm of the first convolution's gradient below which nothing is learned."""
+
+
+def limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
+    """The highest rate up to which the loss is below that at the start: norm, seed, value, distance, is_last.
+
+    Every lower rate that was measured decreases the loss, too: where an unnormalized network has died, its loss is that
+    of a guess, which may again be lower. The rate is 0 where even the lowest does not decrease the loss; for the
+    unnormalized network, whose rates are wanted low, it is then the lowest that was measured. ``distance`` is α‖g‖, and
+    ``is_last`` says that the highest rate that was measured decreases the loss.
+
+    Raises:
+        NotJudgedError: when that step was not looked at.
+    """
+    rows = loss_along_gradient.rows(table)
+    if not (rows["at_step"] == step).any():
+        raise NotJudgedError(f"the batch of step {step} was not looked at")
+    points = select(points_of(loss_along_gradient, table), at_step=step)
+    gradients = rows[(rows["measure"] == "gradient_norm") & rows["layer"].isna() & (rows["at_step"] == step)]
+    found = []
+    for norm, seed, length in gradients[["norm", "seed", "value"]].itertuples(index=False):
+        line = points[(points["norm"] == norm) & (points["seed"] == seed)]
+        start, values, alphas = line["value"].iloc[0], line["value"].iloc[1:], line["alpha"].iloc[1:]
+        falls = (values < start).cumprod().astype(bool)
+        limit = float(alphas[falls].max()) if falls.any() else float(alphas.iloc[0]) if norm == NORM else 0.0
+        found.append((norm, seed, limit, limit * length, bool(falls.all())))
+    return pd.DataFrame(found, columns=["norm", "seed", "value", "distance", "is_last"])
+
+
+def alive_seeds(table: pd.DataFrame, step: int) -> tuple[list[int], int]:
+    """The seeds whose unnormalized run is alive before a step, and the number of all seeds.
+
+    Alive is a run whose loss is finite and above that of a guess, and whose gradient has not vanished.
+    """
+    rows = loss_along_gradient.rows(table, norm=NORM, at_step=step)
+    alive = []
+    for seed in rows["seed"].unique():
+        run = rows[rows["seed"] == seed]
+        losses = run.loc[(run["measure"] == "loss") & (run["index"] == 0), "value"]
+        stem = run.loc[(run["measure"] == "gradient_norm") & (run["layer"] == STEM), "value"]
+        classes = run.loc[run["measure"] == "classes", "value"]
+        if len(losses) and math.log(classes.iloc[0]) < losses.iloc[0] < math.inf and stem.iloc[0] > _VANISHED:
+            alive.append(int(seed))
+    return alive, rows["seed"].nunique()
