@@ -68,12 +68,7 @@ class OnOtherData:
         """The scale's settings on this data set, with no more training images than it has."""
         usual, facts = self.experiment.profile(scale), facts_here(self.data)
         described = _literal(f"{self.note(scale)}: {facts.describe()}")
-        return dataclasses.replace(
-            usual,
-            data=self.data,
-            images=min(usual.images, facts.train),
-            words={**usual.words, "run on": described},
-        )
+        return dataclasses.replace(usual.on(facts), words={**usual.words, "run on": described})
 
     def note(self, scale: Scale) -> str:
         """What everything that shows a verdict says of the data, in a clause."""
@@ -107,7 +102,7 @@ class OnOtherData:
 
 
 def on(experiments: Iterable[Experiment], name: str | None, scale: Scale) -> list[Experiment]:
-    """The experiments on a data set; where it is the scale's own, an experiment stays the paper's.
+    """The experiments on a data set; an experiment stays the paper's where that is the scale's own, or it reads none.
 
     Args:
         experiments: experiments of papers.
@@ -145,7 +140,7 @@ def moved(experiment: Experiment, name: str) -> OnOtherData:
 
 def _moved(experiment: Experiment, name: str, scale: Scale) -> Experiment:
     other = moved(experiment, name)
-    return experiment if other.experiment.profile(scale).data == name else other
+    return experiment if other.experiment.profile(scale).data in ("", name) else other
 
 
 def _label(name: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from normscope.protocol import Scale
+
+if TYPE_CHECKING:
+    from normscope.data import Facts
 
 P = TypeVar("P", bound="Profile")
 
@@ -34,6 +37,14 @@ class Profile:
     rates: tuple[float, ...] = ()
     noises: tuple[float, ...] = ()
     words: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+
+    def on(self, facts: Facts) -> Self:
+        """The settings on another data set, with no more images than it has.
+
+        Raises:
+            InputError: when the experiment's networks cannot take its images.
+        """
+        return dataclasses.replace(self, data=facts.name, images=min(self.images, facts.train))
 
     def describe(self) -> dict[str, str]:
         """The settings in words."""

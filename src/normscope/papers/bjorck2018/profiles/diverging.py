@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from normscope.papers.bjorck2018.profiles.initial import DEPTH
-from normscope.papers.shared import Profile, at_scales
+from normscope.papers.bjorck2018.profiles.initial import DEPTH, ResNetProfile
+from normscope.papers.shared import at_scales
 
 _IMAGES = (
     "{data}: the first {images:,} training images, in batches of {batch} that are cropped and mirrored at random; "
@@ -12,7 +12,7 @@ _IMAGES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class DivergingProfile(Profile):
+class DivergingProfile(ResNetProfile):
     """The settings of Figs. 5 and 6. ``rates`` are tried from the highest down, for ``steps`` steps each.
 
     Attributes:
@@ -72,7 +72,7 @@ DIVERGING = at_scales(
 
 
 @dataclasses.dataclass(frozen=True)
-class LandscapeProfile(Profile):
+class LandscapeProfile(ResNetProfile):
     """The settings of Fig. 24.
 
     Attributes:
@@ -126,7 +126,7 @@ LANDSCAPES = at_scales(
 
 
 @dataclasses.dataclass(frozen=True)
-class NoiseProfile(Profile):
+class NoiseProfile(ResNetProfile):
     """The settings of eq. 2.
 
     Attributes:

@@ -1,15 +1,40 @@
 """What is measured at initialisation: the paper's depth and batch at every scale, since minutes suffice."""
 
-import dataclasses
+from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING, Self
+
+from normscope.data import unpinned
+from normscope.errors import InputError
 from normscope.papers.shared import Profile, at_scales
+
+if TYPE_CHECKING:
+    from normscope.data import Facts
 
 DEPTH = 110
 """The paper's network."""
 
 
+class ResNetProfile(Profile):
+    """The settings of an experiment with the paper's network, which takes images of three channels."""
+
+    def on(self, facts: Facts) -> Self:
+        """The settings on another data set.
+
+        Raises:
+            InputError: when its images have neither three channels nor one, which is repeated.
+        """
+        if facts.shape[0] not in (1, 3):
+            raise InputError(
+                f"{unpinned(facts.name)} has images of {facts.shape[0]} channels: the networks of Bjorck et al. take "
+                "three, or one, which is repeated."
+            )
+        return super().on(facts)
+
+
 @dataclasses.dataclass(frozen=True)
-class InitialProfile(Profile):
+class InitialProfile(ResNetProfile):
     """The settings of a measurement at initialisation.
 
     Attributes:

@@ -1,11 +1,17 @@
 """How large the training experiments are: Figs. 1, 15, 16 and 17, Tables 2 and 3."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
 
 from normscope.papers.bjorck2018.parts import ALL, BOTH, MEAN, NONE, PARTS, VARIANCE
-from normscope.papers.bjorck2018.profiles.initial import DEPTH
-from normscope.papers.shared import Profile, at_scales, listed
+from normscope.papers.bjorck2018.profiles.initial import DEPTH, ResNetProfile
+from normscope.papers.shared import at_scales, listed
+
+if TYPE_CHECKING:
+    from normscope.data import Facts
 
 RATES = (0.1, 0.003, 0.0001)
 """The learning rates at which Fig. 1 trains the network with BN; the lowest is the one without norms' own."""
@@ -21,7 +27,7 @@ _DATA = "{data}, first {images:,} training images; smaller ones are padded to 32
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingProfile(Profile):
+class TrainingProfile(ResNetProfile):
     """The settings of networks trained to the end.
 
     Attributes:
@@ -39,6 +45,11 @@ class TrainingProfile(Profile):
     long: Mapping[float, int] = dataclasses.field(default_factory=dict)
     initial_depth: int = DEPTH
     initial_images: int = 10_000
+
+    def on(self, facts: Facts) -> Self:
+        """The settings on another data set."""
+        images, tests = min(self.initial_images, facts.train), min(self.test_images, facts.test)
+        return dataclasses.replace(super().on(facts), initial_images=images, test_images=tests)
 
     def epochs_at(self, rate: float) -> int:
         """Epochs of a run that starts at a rate."""
@@ -71,7 +82,7 @@ TRAINING = at_scales(
 
 
 @dataclasses.dataclass(frozen=True)
-class RateProfile(Profile):
+class RateProfile(ResNetProfile):
     """The settings of a search for the highest stable rate.
 
     Attributes:
@@ -89,6 +100,10 @@ class RateProfile(Profile):
     others: bool = True
     variants: tuple[str, ...] = ()
     test_images: int = 10_000
+
+    def on(self, facts: Facts) -> Self:
+        """The settings on another data set."""
+        return dataclasses.replace(super().on(facts), test_images=min(self.test_images, facts.test))
 
     def shown(self) -> dict[str, object]:
         """The fields that the words may name, and where the search ends early."""
