@@ -32,6 +32,12 @@ def test_a_verdict_is_a_plain_boolean_also_from_numpy():
     assert larger(table(np.float64(2), np.float64(1))).holds is True
 
 
+def test_a_table_without_any_value_decides_nothing():
+    judged = larger(table(math.nan, math.nan))
+    assert (judged.verdict, judged.reason) == (Verdict.NOT_JUDGED, "no row of its cells has a value")
+    assert larger(table(math.nan, 1.0)).verdict is Verdict.FAILS
+
+
 def test_a_claim_without_rows_is_not_judged_and_says_why():
     judged = unseen(empty_table())
     assert (judged.holds, judged.verdict) == (None, "not judged")

@@ -208,8 +208,10 @@ class ClaimRule:
     judge: Callable[[pd.DataFrame], Judgement]
 
     def __call__(self, table: pd.DataFrame) -> Claim:
-        """The claim, judged on a table."""
+        """The claim, judged on a table. A table of which every value is null decides nothing."""
         try:
+            if len(table) and table["value"].isna().all():
+                raise NotJudgedError("no row of its cells has a value")
             found = self.judge(table)
         except NotJudgedError as missing:
             found = Judgement(

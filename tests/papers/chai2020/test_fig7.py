@@ -49,6 +49,12 @@ def test_on_data_so_easy_that_nobody_errs_no_claim_is_judged_and_none_fails():
     assert all("both runs of every seed have 0" in claim.reason for claim in claims)
 
 
+def test_errors_that_are_null_are_not_judged():
+    table = curves()
+    unknown = table.assign(value=table["value"].where(table["measure"] != "validation_error"))
+    assert [claim.verdict for claim in EXPERIMENT.claims(unknown)] == [Verdict.NOT_JUDGED] * 4
+
+
 def test_where_batchnorm_alone_makes_no_error_the_medians_ratio_is_infinite():
     claim = baseline_catches_up(curves({}, {"batch": 0.0}, end={**SLOW, "batch": 0.0}))
     assert claim.verdict is Verdict.FAILS

@@ -34,6 +34,13 @@ def sweep(broken=None, largest=None, best=None, rates=(0.01, 4.0, 10.0), **optio
     return join(*tables)
 
 
+def test_errors_that_are_null_are_not_judged():
+    table = sweep()
+    for norms in (["batch"], ["none", "batch", "amplify", "suppress"]):
+        is_unknown = (table["measure"] == "validation_error") & table["norm"].isin(norms)
+        assert stability(table.assign(value=table["value"].mask(is_unknown))).verdict is Verdict.NOT_JUDGED
+
+
 def test_every_claim_holds_on_the_papers_numbers():
     claims = EXPERIMENT.claims(sweep())
     assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 2

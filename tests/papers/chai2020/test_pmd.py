@@ -112,7 +112,7 @@ class TestExact:
         claim = exact_at_first_step(steps({"prior": (0.6, 0.97)}, scatter=0.0))
         for words in ("coefficient of variation of 0.8", "cosine is 0.6", "0.97 times as long as NLMS's"):
             assert words in claim.reason
-        assert claim.measured["cosine on digits"] == 0.6
+        assert claim.measured["cosine on real images"] == 0.6
         other = exact_at_first_step(steps({"prior": (0.7, 1.2)}, scatter=0.0)).reason
         assert "cosine is 0.7 and the step 1.2 times" in other
 

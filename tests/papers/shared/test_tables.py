@@ -31,6 +31,13 @@ def test_a_run_that_did_not_get_there_counts_as_what_is_said():
     assert found.set_index("seed")["value"].to_dict() == {0: math.inf, 1: 3.0}
 
 
+def test_a_value_that_is_null_is_not_that_of_a_run_which_did_not_get_there():
+    rows = measured(("loss", 0, 0, 1.0), ("loss", 1, 0, 2.0), ("end", 1, 5, math.nan))
+    found = filled(rows, rows[rows["measure"] == "end"], ["seed"], math.inf).set_index("seed")["value"]
+    assert found[0] == math.inf
+    assert math.isnan(found[1])
+
+
 def test_a_run_is_at_chance_from_its_divergence_on():
     rows = pd.DataFrame(
         [

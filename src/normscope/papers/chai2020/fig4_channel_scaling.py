@@ -122,7 +122,7 @@ EXPERIMENT = FixedExperiment(
     ),
     method=(
         "The exact autocorrelation of the second convolution's input is measured before and after its channels are "
-        "scaled. The input is the LeNet's own on real digits; its channels are decorrelated, wholly or in part, by "
+        "scaled. The input is the LeNet's own on real images; its channels are decorrelated, wholly or in part, by "
         "showing each image with its channels' signs flipped in every balanced pattern, which leaves each channel's "
         "block as it was."
     ),

@@ -70,6 +70,8 @@ def stability(table: pd.DataFrame) -> Judgement:
         return found.judgement()
     for norm in ("batch", "suppress"):
         medians = runs[runs["norm"] == norm].groupby("rate")["value"].median()
+        if medians.isna().all():
+            raise found.not_judged(f"no error of {VARIANTS[norm]} is a number")
         best_rate = float(medians.index.to_numpy()[medians.argmin()])
         best = select(runs, norm=norm, rate=best_rate).set_index("seed")["value"]
         name = f"error {VARIANTS[norm]} / its best, at rate {best_rate:g}"

@@ -134,7 +134,7 @@ EXPERIMENT = FixedExperiment(
         "the largest eigenvalue of the input's autocorrelation set the stable rate?"
     ),
     method=(
-        "One 5×5 convolution without nonlinearity learns a known noisy response to real digits by full-batch descent "
+        "One 5×5 convolution without nonlinearity learns a known noisy response to real images by full-batch descent "
         "through the framework's own gradient, in float64. Its weight error is read in the eigenbasis of the input's "
         "exact autocorrelation and compared with the closed form."
     ),

@@ -64,20 +64,18 @@ def exact_at_first_step(table: pd.DataFrame) -> Judgement:
     distances = balanced_step.rows(table, measure="distance", variation=0.0)
     worst = float(distances["value"].max(skipna=False))
     names = {
-        "cosine_mean": "cosine on digits",
-        "length": "length on digits / NLMS's",
-        "power_variation": "variation of the patches' power on digits",
+        "cosine_mean": "cosine on real images",
+        "length": "length on real images / NLMS's",
+        "power_variation": "variation of the patches' power on real images",
     }
-    digits = {
-        name: _first_step(table, "", measure, "prior").median("prior") for measure, name in names.items()
-    }
-    cosine, length, variation = (in_words("", value) for value in digits.values())
+    real = {name: _first_step(table, "", measure, "prior").median("prior") for measure, name in names.items()}
+    cosine, length, variation = (in_words("", value) for value in real.values())
     reason = (
-        f"digits miss the assumption: their patches' power has a coefficient of variation of {variation}, and there "
-        f"the cosine is {cosine} and the step {length} times as long as NLMS's"
+        f"real images miss the assumption: their patches' power has a coefficient of variation of {variation}, and "
+        f"there the cosine is {cosine} and the step {length} times as long as NLMS's"
     )
     return Judgement(
-        {"largest distance": worst, **digits}, worst <= EXACT, seed_count(distances, "variation"), reason
+        {"largest distance": worst, **real}, worst <= EXACT, seed_count(distances, "variation"), reason
     )
 
 
@@ -111,7 +109,7 @@ def stays_close(table: pd.DataFrame) -> Judgement:
 
 
 def list_cells(profile: Profile) -> list[Cell]:
-    """The steps of one epoch on digits, and first steps on balanced inputs."""
+    """The steps of one epoch on real images, and first steps on balanced inputs."""
     steps = combinations(compare_steps, profile, arrangement=PLAIN, rate=profile.rates)
     return [*steps, *combinations(balanced_step, profile, variation=VARIATIONS)]
 
@@ -133,7 +131,7 @@ EXPERIMENT = FixedExperiment(
         "Cosine similarity of the plain weight step and NLMS's (its power a mean over each channel's block of the "
         "patch), the ratio of their lengths, and how far γ and β have moved from 1 and 0, with a line where they stop "
         f"counting as near; {MEDIAN_BAND}. Bottom: the first step on balanced inputs, by how much the patches' power "
-        "varies, and where digits are."
+        "varies, and where real images are."
     ),
     profiles=STEP_COMPARISON,
     list_cells=list_cells,

@@ -20,7 +20,7 @@ _DASHES = {
     "bias_distance": ("β", {"batch": ":", "prior": "--"}),
 }
 _CURVES = {name: dataclasses.replace(LOOKS[name], marker="") for name in PLAIN}
-_BALANCED, _DIGITS = plots.Look(plots.BLUE, "v"), plots.Look(plots.VERMILION, "s")
+_BALANCED, _REAL = plots.Look(plots.BLUE, "v"), plots.Look(plots.VERMILION, "s")
 _FIRST_STEP = {"cosine": "cosine, first step", "distance": "|ΔW/σ − NLMS| / |NLMS|, first step"}
 
 
@@ -68,7 +68,7 @@ def _draw_distances(axes: plots.Panel, rows: pd.DataFrame) -> None:
 
 
 def _draw_assumption(axes: plots.Panel, table: pd.DataFrame, measure: str) -> None:
-    """A measure of balanced inputs' first step against how much their patches' power varies; digits as markers."""
+    """A measure of balanced inputs' first step against how much their patches' power varies; real images as markers."""
     steps = side_by_side(balanced_step.rows(table), (measure, "power_variation"), ["variation", "seed"])
     line = steps.groupby("variation").median()
     axes.set(xlabel="coefficient of variation of the patches' power", ylabel=_FIRST_STEP[measure])
@@ -77,12 +77,12 @@ def _draw_assumption(axes: plots.Panel, table: pd.DataFrame, measure: str) -> No
     plots.curve(axes, line["power_variation"], line[measure], plots.BLUE)
     plots.markers(axes, steps["power_variation"], steps[measure], _BALANCED, "balanced ±a pixels")
     if measure == "cosine":
-        digits = side_by_side(
+        real = side_by_side(
             compare_steps.rows(table, arrangement="prior", step=0),
             ("cosine_mean", "power_variation"),
             ["rate", "seed"],
         )
-        plots.markers(axes, digits["power_variation"], digits["cosine_mean"], _DIGITS, "digits")
+        plots.markers(axes, real["power_variation"], real["cosine_mean"], _REAL, "real images")
         plots.legend_inside(axes, "lower left")
         axes.set_ylim(0, 1.05)
     else:

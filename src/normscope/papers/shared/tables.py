@@ -38,14 +38,17 @@ def side_by_side(rows: pd.DataFrame, measures: tuple[str, ...], keys: list[str])
 def filled(runs: pd.DataFrame, measured: pd.DataFrame, keys: list[str], missing: float) -> pd.DataFrame:
     """The measured value of every run, and ``missing`` for a run that diverged before it was measured.
 
+    A run that was measured has a row; if the row's value is null, nobody knows what it was, and it stays null.
+
     Args:
         runs: any rows of all runs.
         measured: one row for each run that was measured, with the column ``value``.
         keys: the columns that tell runs apart.
         missing: what a run without a row counts as.
     """
-    found = runs[keys].drop_duplicates().merge(measured[[*keys, "value"]], how="left")
-    return found.assign(value=found["value"].fillna(missing))
+    found = runs[keys].drop_duplicates().merge(measured[[*keys, "value"]], how="left", indicator=True)
+    is_missing = found.pop("_merge") == "left_only"
+    return found.assign(value=found["value"].mask(is_missing, missing))
 
 
 def errors_by_epoch(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
