@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class DeepLinear(nn.Module):
     @property
     def linear_layers(self) -> list[nn.Linear]:
         """The layers A_1 … A_t in the order in which they are applied."""
-        return [*(unit.linear for unit in self.hidden), self.fc]
+        return [*(cast(LinearUnit, unit).linear for unit in self.hidden), self.fc]
 
     def forward(self, x: Tensor) -> Tensor:
         """``A_t … A_2 A_1 x`` of every row x of the batch, with the norms between; images are flattened."""
