@@ -68,7 +68,7 @@ def test_the_first_cells_are_gradients_runs_and_the_highest_rates():
     assert {(one.norm, one.place, one.rate) for one in by_name["bjorck2018.try_rate"]} == {
         ("none", "after", 10.0), ("batch", "top", 10.0),
     }  # fmt: skip
-    assert len(by_name["bjorck2018.train_resnet"]) == 5 * 3
+    assert len(by_name["bjorck2018.train_resnet"]) == 3 * 3
 
 
 def test_the_figure_has_a_line_a_network_in_each_panel():

@@ -16,7 +16,6 @@ from normscope.papers.bjorck2018.readings.rates import Search, highest_stable, s
 from normscope.papers.bjorck2018.readings.top_norm import (
     NAMES,
     NETWORKS,
-    RATES,
     best_curves,
     best_errors,
     weight_gradients,
@@ -90,7 +89,9 @@ def list_cells(profile: TrainingProfile) -> list[Cell]:
                 norm, seed, profile.data, profile.initial_images, profile.initial_depth, place
             )
             cells.append(layer_gradients.cell(start))
-        cells += [run(profile, norm, rate, seed, place) for rate in RATES[network] for seed in seeds]
+        cells += [
+            run(profile, norm, rate, seed, place) for rate in profile.rates_of[network] for seed in seeds
+        ]
     return cells
 
 

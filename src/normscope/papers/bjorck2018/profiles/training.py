@@ -35,6 +35,7 @@ class TrainingProfile(ResNetProfile):
         batch: images in a batch.
         test_images: how many test images they are validated on.
         long: epochs at rates below the paper's 0.1, by the rate; by default ``epochs``.
+        rates_of: the learning rates at which each network of Fig. 15 is trained; the best of each counts.
         initial_depth: depth of the network whose gradients are measured at initialisation (Fig. 15).
         initial_images: training images that its batch is drawn from.
     """
@@ -43,6 +44,7 @@ class TrainingProfile(ResNetProfile):
     batch: int = 128
     test_images: int = 10_000
     long: Mapping[float, int] = dataclasses.field(default_factory=dict)
+    rates_of: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     initial_depth: int = DEPTH
     initial_images: int = 10_000
 
@@ -58,8 +60,13 @@ class TrainingProfile(ResNetProfile):
     def shown(self) -> dict[str, object]:
         """The fields that the words may name, and the epochs of long runs."""
         longer = "".join(f"; {epochs:,} at rate {rate:g}" for rate, epochs in self.long.items())
-        return {**super().shown(), "all_epochs": f"{self.epochs}{longer}"}
+        others = "; ".join(f"{name}: {listed(rates)}" for name, rates in self.rates_of.items())
+        all_rates = f"{listed(self.rates)} (Fig. 1); {others} (Fig. 15)"
+        return {**super().shown(), "all_epochs": f"{self.epochs}{longer}", "all_rates": all_rates}
 
+
+_OF_FIG15 = {"none": (0.03,), "top": (0.03,), "batch": (0.1,)}
+"""The paper's rates with a norm at the top and with norms everywhere; the network without norms has the former."""
 
 TRAINING = at_scales(
     {
@@ -67,15 +74,33 @@ TRAINING = at_scales(
         "network": "the CIFAR ResNet of {depth} layers",
         "training": _PROTOCOL,
         "epochs": "{all_epochs}",
-        "learning rates": "{rates}",
+        "learning rates": "{all_rates}",
         "seeds": "{seeds}",
     },
     quick=TrainingProfile(
-        "mnist5k", 512, 3, 4, rates=RATES, depth=8, batch=32, test_images=250, initial_images=4_000
+        "mnist5k",
+        512,
+        3,
+        4,
+        rates=RATES,
+        depth=8,
+        batch=32,
+        test_images=250,
+        rates_of=_OF_FIG15,
+        initial_images=4_000,
     ),
-    laptop=TrainingProfile("cifar10", 2_560, 3, 15, rates=RATES, depth=20, test_images=1_000),
+    laptop=TrainingProfile(
+        "cifar10", 2_560, 3, 15, rates=RATES, depth=20, test_images=1_000, rates_of=_OF_FIG15
+    ),
     paper=TrainingProfile(
-        "cifar10", 50_000, 5, 165, rates=RATES, long={0.003: 1_320, 0.0001: 2_400}, initial_images=50_000
+        "cifar10",
+        50_000,
+        5,
+        165,
+        rates=RATES,
+        long={0.003: 1_320, 0.0001: 2_400},
+        initial_images=50_000,
+        rates_of={"none": (0.0001,), "top": (0.03, 0.1), "batch": (0.1,)},
     ),
 )
 """Figs. 1, 15 and 16."""

@@ -21,8 +21,6 @@ NETWORKS: Mapping[str, tuple[str, Place]] = {
 """The three networks: the norm's spec and its place."""
 
 NAMES = {"none": "unnormalized", "top": "BN at the top", "batch": "BN"}
-RATES = {"none": (0.1, 0.03), "top": (0.1, 0.03), "batch": (0.1,)}
-"""The learning rates at which each network is trained to the end; the best of each counts."""
 
 
 def with_network(rows: pd.DataFrame) -> pd.DataFrame:
@@ -68,8 +66,8 @@ def best_curves(table: pd.DataFrame, measure: str) -> pd.DataFrame:
 def _best_variants(table: pd.DataFrame) -> dict[str, str]:
     medians = at_end(table, "validation_error").groupby("variant")["value"].median()
     best = {}
-    for name, rates in RATES.items():
-        finished = medians[medians.index.isin([f"{name} {rate:g}" for rate in rates])]
+    for name in NETWORKS:
+        finished = medians[medians.index.str.startswith(f"{name} ")]
         if not finished.empty:
             best[name] = str(finished.idxmin())
     return best
