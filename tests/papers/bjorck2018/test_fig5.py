@@ -31,7 +31,7 @@ def test_the_claim_holds_on_numbers_like_the_papers():
     assert (claim.verdict, claim.seeds) == (Verdict.HOLDS, 3)
     assert claim.measured["rate"] == 3e-4
     assert claim.measured["loss at the end / lowest on the way"] == pytest.approx(1000)
-    assert "0.0003 in update 1 (seed 0)" in claim.reason
+    assert claim.reason == "the smallest diverging rates are 0.0003 (3) (number of seeds), in update 1"
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,21 @@ class TestTheSearch:
         profile = EXPERIMENT.profile(scale)
         return [cell.config for cell in EXPERIMENT.cells_of(profile, table)]
 
-    def test_begins_at_the_highest_rate(self):
-        assert {(one.seed, one.rate) for one in self.cells(empty_table())} == {(s, 0.003) for s in range(8)}
+    def test_begins_with_the_highest_rates_of_every_seed(self):
+        wanted = {(seed, rate) for seed in range(8) for rate in (0.003, 0.001, 3e-4, 1e-4)}
+        assert {(one.seed, one.rate) for one in self.cells(empty_table())} == wanted
 
     def test_goes_down_until_a_rate_does_not_diverge(self):
-        cells = self.cells(search_rows({0.003: 2, 0.001: 3}, seed=1))
-        assert {one.rate for one in cells if one.seed == 1} == {0.003, 0.001, 3e-4}
-        assert {one.rate for one in cells if one.seed == 0} == {0.003}
+        cells = self.cells(search_rows({0.003: 2, 0.001: 3, 3e-4: 2, 1e-4: 4}, seed=1))
+        assert {one.rate for one in cells if one.seed == 1} == {0.003, 0.001, 3e-4, 1e-4, 3e-5}
+        assert {one.rate for one in cells if one.seed == 0} == {0.003, 0.001, 3e-4, 1e-4}
 
     def test_ends_with_the_line_along_the_update_before_the_loss_that_was_too_large(self):
-        cells = [one for one in self.cells(search_rows({0.003: 2, 0.001: 5, 3e-4: None})) if one.seed == 0]
+        cells = [
+            one
+            for one in self.cells(search_rows({0.003: 2, 0.001: 5, 3e-4: None, 1e-4: None}))
+            if one.seed == 0
+        ]
         runs, (line,) = cells[:-1], cells[-1:]
         assert all(isinstance(run, FirstSteps) for run in runs)
         assert (line.rate, line.at_step, line.norm) == (0.001, 4, "none")
@@ -96,13 +101,14 @@ class TestTheSearch:
         assert cells[-1].rate == min(rates)
         losses = line_rows(loss_along_gradient, [500, 499, 100, 1e5], POINTS, rate=min(rates))
         assert (
-            "seed 0 diverged at every rate that was tried"
+            "; 1 diverged at every rate that was tried"
             in explodes(join(found, losses, table(seeds=3)[lambda rows: rows["seed"] > 0])).reason
         )
 
     def test_asks_for_no_line_where_nothing_diverged_or_no_update_was_made(self):
-        for found in ({0.003: None}, {0.003: 1, 0.001: 1, 3e-4: None}):
-            cells = [one for one in self.cells(search_rows(found)) if one.seed == 0]
+        for steps in ((None, None, None, None), (1, 1, None, None)):
+            found = search_rows(dict(zip((0.003, 0.001, 3e-4, 1e-4), steps, strict=True)))
+            cells = [one for one in self.cells(found) if one.seed == 0]
             assert all(isinstance(one, FirstSteps) for one in cells)
 
     def test_reads_the_lowest_diverging_rate_and_its_update(self):
@@ -111,11 +117,10 @@ class TestTheSearch:
 
 
 def test_the_figure_has_a_line_a_seed_that_ends_where_the_loss_is_not_finite():
-    shown = join(
-        table(seeds=1), search_rows(FOUND, 1), line_rows(loss_along_gradient, [5, 4, 3, math.nan], POINTS, 1)
-    )
-    (axes,) = EXPERIMENT.figure(shown).axes
-    lines = [line for line in axes.lines if line.get_label().startswith("seed")]
-    assert [line.get_label() for line in lines] == [f"seed {s}: rate 0.0003, update 1" for s in (0, 1)]
+    slower = line_rows(loss_along_gradient, [5, 4, 3, math.nan], POINTS, 2, rate=1e-4)
+    (axes,) = EXPERIMENT.figure(join(table(seeds=2), search_rows(FOUND, 2), slower)).axes
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 4]
+    assert [line.get_label() for line in lines][::2] == ["α = 0.0003", "α = 0.0001"]
+    assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
     assert lines[0].get_xdata().tolist() == pytest.approx([0, 0.001, 1 / 3, 1])
-    assert math.isnan(lines[1].get_ydata()[-1])
+    assert math.isnan(lines[2].get_ydata()[-1])

@@ -4,6 +4,8 @@ The loss falls where the gradient is computed, and explodes towards the end of t
 gradient's: momentum's own direction may point up after the first step.
 """
 
+import itertools
+
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.landscapes import loss_along_gradient
@@ -15,16 +17,13 @@ from normscope.report import plots
 
 claim = Claims("Bjorck et al. 2018, §3.4, Fig. 5")
 _GROWS = 10.0
-_LINES = (
-    plots.Look(plots.BLACK, "o", "--"),
+_LOOKS = (
     plots.Look(plots.VERMILION, "s", "-"),
+    plots.Look(plots.BLACK, "o", "--"),
     plots.Look(plots.BLUE, "^", "-."),
     plots.Look(plots.ORANGE, "v", ":"),
-    plots.Look(plots.GREEN, "D", "-"),
-    plots.Look(plots.PURPLE, "<", "--"),
-    plots.Look(plots.SKY, ">", "-."),
-    plots.Look(plots.GREY, "x", ":"),
 )
+"""One for each rate, from the highest down."""
 
 
 @claim(
@@ -54,13 +53,15 @@ def more_cells(profile: DivergingProfile, table: pd.DataFrame) -> list[Cell]:
 
 
 def draw(table: pd.DataFrame) -> plots.Figure:
-    """Loss against the share of the update, a line a seed."""
+    """Loss against the share of the update, a line a seed, whose look tells its rate."""
     figure, (axes,) = plots.new_figure(1)
     plots.log_y(axes, "loss of the batch")
     points = points_of(loss_along_gradient, table)
-    lines = points.groupby(["seed", "rate", "at_step"])
-    for ((seed, rate, step), line), look in zip(lines, _LINES, strict=False):
-        plots.median_band(axes, line, "share", look, f"seed {seed}: rate {rate:g}, update {step:g}")
+    rates = sorted(points["rate"].unique(), reverse=True)
+    for rate, look in zip(rates, itertools.cycle(_LOOKS)):
+        lines = points[points["rate"] == rate].groupby("seed")
+        for place, (_, line) in enumerate(lines):
+            plots.median_band(axes, line, "share", look, "" if place else f"α = {rate:g}")
     axes.set_xlabel("share of the update −α∇L that has been made")
     plots.legend_below(figure)
     return figure
@@ -75,8 +76,8 @@ EXPERIMENT = GrowingExperiment(
     ),
     caption=(
         "Loss of the responsible batch along the diverging update, from where its gradient is computed (0) to where "
-        "the update ends (1), at each seed's smallest diverging rate. A loss that is not finite is a hollow marker at "
-        "the upper edge, and the line stops."
+        "the update ends (1): a line a seed, at its smallest diverging rate α. A loss that is not finite is a hollow "
+        "marker at the upper edge, and the line stops."
     ),
     profiles=DIVERGING,
     list_cells=lambda profile: more_cells(profile, empty_table()),

@@ -23,14 +23,14 @@ from normscope.report.captions import MEDIAN_BAND
 claim = Claims("Bjorck et al. 2018, §3.4, Fig. 6")
 _TIMES = 3.0
 _LEAST = {"variance": 10.0, "mean": 3.0}
-_SHARES = {
+_SHOWN = {
     0.0: plots.Look(plots.BLACK, "", "--"),
-    0.1: plots.Look(plots.SKY, "", "-"),
-    0.3: plots.Look(plots.BLUE, "", "-."),
-    0.6: plots.Look(plots.ORANGE, "", ":"),
-    1.0: plots.Look(plots.VERMILION, "", "-"),
+    0.3: plots.Look(plots.SKY, "", "-"),
+    1.0: plots.Look(plots.BLUE, "", "-."),
+    2.0: plots.Look(plots.ORANGE, "", ":"),
+    3.0: plots.Look(plots.VERMILION, "", "-"),
 }
-"""Points of the line that are drawn."""
+"""The points of the line that are drawn, in updates."""
 
 
 def _judge(table: pd.DataFrame, measure: str) -> Judgement:
@@ -79,11 +79,13 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     for axes, (measure, title) in zip(panels, titles.items(), strict=True):
         plots.log_y(axes)
         points = points_of(moments_along_gradient, table, measure)
-        points = points.assign(number=points["layer"].map(layer_number), share=points["share"].round(6))
-        for share, look in _SHARES.items():
-            here = points[points["share"] == share]
+        points = points.assign(
+            number=points["layer"].map(layer_number), updates=(_TIMES * points["share"]).round(6)
+        )
+        for updates, look in _SHOWN.items():
+            here = points[points["updates"] == updates]
             if not here.empty:
-                plots.median_band(axes, here, "number", look, f"{share * _TIMES:g} α")
+                plots.median_band(axes, here, "number", look, f"{updates:g} α")
         axes.set(title=title, xlabel="layer")
     plots.legend_below(figure)
     return figure

@@ -16,12 +16,14 @@ class DivergingProfile(ResNetProfile):
     """The settings of Figs. 5 and 6. ``rates`` are tried from the highest down, for ``steps`` steps each.
 
     Attributes:
+        at_once: how many rates are tried in any case, before it is known which of them diverge.
         loss_points: the points of the loss on the update, as shares of it.
         moment_points: the points of the moments on the update at three times the rate, as shares of that.
         depth: of the network.
         batch: images in a batch.
     """
 
+    at_once: int = 4
     loss_points: tuple[float, ...] = ()
     moment_points: tuple[float, ...] = ()
     depth: int = DEPTH
@@ -46,7 +48,7 @@ DIVERGING = at_scales(
         steps=6,
         rates=_RATES,
         loss_points=(0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1),
-        moment_points=(0, 0.1, 0.3, 0.6, 1),
+        moment_points=(0, 0.1, 1 / 3, 2 / 3, 1),
         batch=16,
     ),
     laptop=DivergingProfile(
@@ -56,7 +58,7 @@ DIVERGING = at_scales(
         steps=6,
         rates=_RATES,
         loss_points=(0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1),
-        moment_points=(0, 0.1, 0.3, 0.6, 1),
+        moment_points=(0, 0.1, 1 / 3, 2 / 3, 1),
     ),
     paper=DivergingProfile(
         "cifar10",
@@ -65,7 +67,7 @@ DIVERGING = at_scales(
         steps=200,
         rates=_RATES,
         loss_points=(0, *(10 ** (k / 10) for k in range(-40, -10)), *(k / 40 for k in range(4, 41))),
-        moment_points=(0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1),
+        moment_points=(0, 0.01, 0.03, 0.1, 0.2, 1 / 3, 0.4, 0.5, 0.6, 2 / 3, 0.8, 0.9, 1),
     ),
 )
 """Figs. 5 and 6."""

@@ -44,7 +44,7 @@ def search_cells(
     points: Iterable[float],
     times: float,
 ) -> list[Cell]:
-    """The runs so far of each seed and the next, from the highest rate down until one does not diverge; then a line.
+    """The first runs of each seed, and further ones down to a rate that does not diverge; then a line.
 
     Args:
         profile: the settings.
@@ -58,7 +58,8 @@ def search_cells(
         tried = known.get(seed, {})
         ended = {rate: Outcome.SURVIVED if tried[rate] is None else Outcome.EXCEEDED for rate in tried}
         following = stability.next_rate(ended, profile.rates)
-        wanted = [rate for rate in profile.rates if rate in tried or rate == following]
+        first = profile.rates[: profile.at_once]
+        wanted = [rate for rate in profile.rates if rate in tried or rate == following or rate in first]
         settings = (profile.data, profile.images, profile.depth)
         cells += [
             first_steps.cell(
@@ -67,7 +68,7 @@ def search_cells(
             for rate in wanted
         ]
         rate, step = _lowest_diverging(tried)
-        if following is None and step > 1:
+        if set(wanted) == set(tried) and step > 1:
             alphas = tuple(times * rate * share for share in points)
             config = GradientLine(NORM, rate, step - 1, seed, *settings, alphas, batch=profile.batch)
             cells.append(line.cell(config))
@@ -95,16 +96,14 @@ def updates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def search_remark(table: pd.DataFrame) -> str:
-    """At which rates and updates the seeds diverge, and which of them diverged at every rate that was tried."""
-    found = [
-        f"{rate:g} in update {update} (seed {seed})"
-        for seed, rate, update in updates(table).itertuples(index=False)
-    ]
-    open_ended = [str(seed) for seed, tried in outcomes(table).items() if None not in tried.values()]
-    remark = f"the lowest diverging rates are {', '.join(found)}"
-    if open_ended:
-        remark += f"; seed {' and '.join(open_ended)} diverged at every rate that was tried"
-    return remark
+    """How many seeds diverge at which lowest rate, in which update, and how many diverge at every rate tried."""
+    found = updates(table)
+    by_rate = found["rate"].value_counts().sort_index()
+    rates = ", ".join(f"{rate:g} ({count})" for rate, count in by_rate.items())
+    numbers = " or ".join(str(number) for number in sorted(found["update"].unique()))
+    remark = f"the smallest diverging rates are {rates} (number of seeds), in update {numbers}"
+    open_ended = [seed for seed, tried in outcomes(table).items() if None not in tried.values()]
+    return f"{remark}; {len(open_ended)} diverged at every rate that was tried" if open_ended else remark
 
 
 def points_of(function: CellFunction[Any], table: pd.DataFrame, measure: str = "loss") -> pd.DataFrame:
