@@ -17,6 +17,18 @@ ENTRIES: tuple[Entry, ...] = (
         "Fig. 2",
     ),
     Entry(
+        "bjorck2018.fig3",
+        "mean and variance of the convolutions' channels by depth at initialisation",
+        BJORCK2018,
+        "Fig. 3",
+    ),
+    Entry(
+        "bjorck2018.fig4",
+        "gradient of each image's loss with respect to each logit at initialisation",
+        BJORCK2018,
+        "Fig. 4",
+    ),
+    Entry(
         "bjorck2018.fig5",
         "loss along the update that makes an unnormalized network diverge",
         BJORCK2018,
@@ -65,6 +77,18 @@ ENTRIES: tuple[Entry, ...] = (
         "Fig. 12, App. E",
     ),
     Entry(
+        "bjorck2018.fig13",
+        "histograms of activations at initialisation without norms; channels that are always on or off",
+        BJORCK2018,
+        "Fig. 13, App. F",
+    ),
+    Entry(
+        "bjorck2018.fig14",
+        "histograms of activations at initialisation with BN; means of channels in units of their spread",
+        BJORCK2018,
+        "Fig. 14, App. F",
+    ),
+    Entry(
         "bjorck2018.fig15",
         "one norm at the top: gradients by layer, training and test error, highest stable learning rate",
         BJORCK2018,
@@ -79,10 +103,41 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("bjorck2018.fig19", "gradients of the channels by depth at initialisation", BJORCK2018, "Fig. 19"),
     Entry(
+        "bjorck2018.fig20",
+        "gradients of all weights of a kernel through one class at a time",
+        BJORCK2018,
+        "Fig. 20, App. L",
+    ),
+    Entry(
+        "bjorck2018.fig21",
+        "mean gradient of a kernel through one class at a time",
+        BJORCK2018,
+        "Fig. 21, App. L",
+    ),
+    Entry(
+        "bjorck2018.fig22",
+        "terms of the gradient of one weight: their distribution at initialisation",
+        BJORCK2018,
+        "App. M, Fig. 22",
+    ),
+    Entry(
+        "bjorck2018.fig23",
+        "size of each weight's gradient against the sum of its terms' sizes, with and without BN",
+        BJORCK2018,
+        "App. M, Fig. 23",
+    ),
+    Entry(
         "bjorck2018.fig24",
         "loss of the first and the fifth batch along its own gradient, with and without BN",
         BJORCK2018,
         "App. N, Fig. 24",
+    ),
+    Entry(
+        "bjorck2018.table1",
+        "how far the terms of a weight's gradient cancel over images and positions, beside the published table",
+        BJORCK2018,
+        "Tables 1 and 4",
+        aliases=("bjorck2018.table4",),
     ),
     Entry(
         "bjorck2018.table2",
