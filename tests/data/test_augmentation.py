@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from normscope import data
@@ -36,7 +36,7 @@ def windows(image: torch.Tensor, border: int) -> dict[bytes, tuple[int, int, boo
     return found
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     border=st.integers(0, 3),
     channels=st.integers(1, 3),
