@@ -29,8 +29,8 @@ _ROUNDING, _DISTANCE = 1e-9, 0.02
 @claim(
     "injective",
     "The parametrisation is strictly decreasing in φ, so that it maps x and φ one to one.",
-    "every squared singular value of every draw inside the support has an angle from which eq. 9 returns it to a "
-    "relative 1e-9, and a larger square always has a smaller angle",
+    "every squared singular value of every draw inside the support has an angle from which eq. 9 returns it to 1e-9 of "
+    "the support's width, and a larger square always has a smaller angle",
     at="eq. 9",
 )
 def injective(table: pd.DataFrame) -> Judgement:
@@ -40,11 +40,11 @@ def injective(table: pd.DataFrame) -> Judgement:
         law = ProductLaw(count)
         inside = values[~((values**2 >= law.edge) | (values <= 0))]
         angle = angles(inside, count)
-        worst = np.maximum(worst, np.max(np.abs(law.square_at(angle) / inside**2 - 1)))
+        worst = np.maximum(worst, np.max(np.abs(law.square_at(angle) - inside**2)) / law.edge)
         order = order and bool(np.all(np.diff(angle)[np.diff(inside) < 0] > 0))
         outside, total = outside + len(values) - len(inside), total + len(values)
     measured = {
-        "largest relative error": float(worst),
+        "largest error / width of the support": float(worst),
         "squares beyond the support": float(outside),
         "squares": float(total),
     }
