@@ -6,10 +6,11 @@ import pytest
 import trial
 
 from normscope import runner
-from normscope.errors import InputError, NormscopeWarning
+from normscope.errors import InputError, NormscopeWarning, UnknownNameError
 from normscope.options import RunOptions
+from normscope.papers import catalogue
 from normscope.protocol import known_cell
-from normscope.reproduction import Reproduction
+from normscope.reproduction import Reproduction, reproduce
 from normscope.results import ResultsFolder
 from normscope.runner.worker import run_and_store
 
@@ -205,3 +206,14 @@ def test_while_a_run_lasts_its_cells_are_noted_as_referred_to(ran, options, monk
     assert noted[:ROUNDS] == [1, 2, 3]
     assert not stored.unfinished.exists()
     assert len(stored.read().cells()) == ROUNDS
+
+
+def test_python_takes_an_alias_for_the_experiment_that_shows_it(ran, tmp_path, monkeypatch):
+    entry = dataclasses.replace(
+        catalogue.ENTRIES[0], id=trial.ID, module="trial", aliases=("trial.table4", "trial.fig12")
+    )
+    monkeypatch.setattr(catalogue, "ENTRIES", (entry,))
+    assert reproduce("trial.table4", out=tmp_path).id == trial.ID
+    assert len(ran) == trial.CELLS
+    with pytest.raises(UnknownNameError, match=r"did you mean trial\.fig12"):
+        reproduce("trial.fig1", out=tmp_path)

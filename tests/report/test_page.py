@@ -168,6 +168,36 @@ def test_a_large_drawing_is_replaced_by_its_bitmap():
     assert "data:image/svg+xml" in page(dataclasses.replace(drawn, bitmap=None))
 
 
+def test_of_many_figures_those_whose_bitmaps_save_most_are_replaced_until_the_page_is_light():
+    def figure(megabytes, bitmap):
+        head = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+        return {"figure": head.ljust(int(megabytes * 1e6)), "bitmap": bytes(int(bitmap * 1e6))}
+
+    saves = ((1.2, 0.2), (1.4, 1.3), (1.4, 0.1), (0.9, 1.0), (1.1, 0.2))
+    sections = [section(id=f"p.fig{number}", **figure(*sizes)) for number, sizes in enumerate(saves)]
+    kinds = [image["src"][:15] for image in Outline(page(*sections)).images]
+    assert kinds == [
+        "data:image/svg+",
+        "data:image/svg+",
+        "data:image/png;",
+        "data:image/svg+",
+        "data:image/svg+",
+    ]
+    assert len(page(*sections)) < 7e6
+    kinds = [image["src"][:15] for image in Outline(page(*sections[:3])).images]
+    assert kinds == ["data:image/svg+"] * 3
+
+
+def test_with_several_sources_the_top_lists_every_experiment_by_source():
+    chapters = [
+        Chapter(name, f"On {name}", "A. Author.", "", [section(id=f"{name}.fig1", place=f"Fig. {name}")])
+        for name in ("p", "q")
+    ]
+    outline = Outline(render(chapters, {}))
+    assert outline.text.index("On p Fig. p ✗ On q Fig. q ✗") < outline.text.index("A. Author.")
+    assert outline.links[:4] == ["#source:p", "#p.fig1", "#source:q", "#q.fig1"]
+
+
 def test_every_text_is_escaped():
     hostile = "<script>alert(1)</script>\" onload='x"
     text = page(
@@ -199,6 +229,8 @@ def test_an_absent_experiment_is_named_with_the_reason_and_a_papers_with_the_rem
     text = Outline(page(section(), absent=absent)).text
     assert "Not on this page: p.fig2 (cannot be read)" in text
     assert "normscope reproduce NAME adds one." in text
+    both = Outline(page(section(), absent={"p.fig2": "gone", "p.fig3": "slow", "p.fig4": "gone"})).text
+    assert "Not on this page: p.fig2 , p.fig4 (gone); p.fig3 (slow)" in both
     sweeps = Outline(page(section(), absent=absent, reference="")).text
     assert "Not on this page: p.fig2 (cannot be read)" in sweeps
     assert "normscope reproduce" not in sweeps

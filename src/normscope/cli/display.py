@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,10 +123,12 @@ def show_failures(failures: Mapping[str, str]) -> None:
 
 
 def show_absent(absent: Mapping[str, str]) -> None:
-    """Print the experiments that the page lacks, each with the reason."""
-    if absent:
-        named = ", ".join(f"{id} ({why})" for id, why in absent.items())
-        console().print(f"not on the page: {named}", markup=False)
+    """Print the experiments that the page lacks, a paragraph for each reason."""
+    names = defaultdict[str, list[str]](list)
+    for id, why in absent.items():
+        names[why].append(id)
+    for why, ids in names.items():
+        console().print(f"not on the page: {', '.join(ids)} ({why})", markup=False)
 
 
 def show_paths(*paths: Path) -> None:

@@ -25,6 +25,8 @@ _HEADINGS = {
     Verdict.NOT_JUDGED: "What was not judged",
 }
 _HEAVY_BYTES = 1_500_000
+_MOST_BYTES = 5_000_000
+"""Of all figures of a page: where their SVG files are larger, PNG files replace those that shrink the page most."""
 _SVG_HEAD_BYTES = 2048
 _SVG_WIDTH = re.compile(rb'<svg[^>]*\swidth="(\d{1,5}(?:\.\d+)?)pt"')
 _PIXELS_PER_POINT = 96 / 72
@@ -45,7 +47,7 @@ class Section:
         settings: its settings in words.
         claims: its rows of the scorecard.
         figure: the content of the figure's SVG file; ``None`` when it could not be drawn.
-        bitmap: the content of its PNG file, shown in place of more than 1.5 MB of SVG; ``None`` when there is none.
+        bitmap: the content of its PNG file, shown in place of SVG that makes the page heavy; ``None`` if there is none.
         failures: the cells that failed, each with its error.
         notes: sentences that a reader of the rows should know.
         names: the names in these texts that a user chose: they are shown letter by letter.
@@ -98,6 +100,14 @@ class Chapter:
     absent: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
+    def reasons(self) -> dict[str, list[str]]:
+        """The reasons for which experiments are absent, each with their names."""
+        names: dict[str, list[str]] = {}
+        for id, why in self.absent.items():
+            names.setdefault(why, []).append(id)
+        return names
+
+    @property
     def claims(self) -> list[Mapping[str, Any]]:
         """The claims of all its experiments."""
         return [row for section in self.sections for row in section.claims]
@@ -116,8 +126,12 @@ def render(chapters: Sequence[Chapter], environment: Mapping[str, str]) -> str:
     """
     chapters = [_copied(chapter) for chapter in chapters]
     anchors = _anchors(chapters)
+    bitmaps = _bitmaps([section for chapter in chapters for section in chapter.sections])
     page = _template().render(
-        chapters=chapters, environment=environment, anchor=lambda part: anchors[id(part)]
+        chapters=chapters,
+        environment=environment,
+        anchor=lambda part: anchors[id(part)],
+        image=lambda section: _image(section, as_bitmap=id(section) in bitmaps),
     )
     return printable(page, keep="\t\n\r")
 
@@ -134,7 +148,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        verdict=verdict, tally=tally, judged=_judged, measured=measured_numbers, image=_image, width=_width,
+        verdict=verdict, tally=tally, judged=_judged, measured=measured_numbers, width=_width,
         typeset=typeset,
     )  # fmt: skip
     templates.globals.update(marks=MARKS, headings=_HEADINGS, Verdict=Verdict)
@@ -169,12 +183,32 @@ def _judged(rows: Sequence[Mapping[str, Any]], wanted: Verdict) -> list[Mapping[
     return [row for row in rows if verdict(row) is wanted]
 
 
-def _image(section: Section) -> str:
-    """A section's figure as a ``data:`` address. A large SVG file would make scrolling slow: the PNG replaces it."""
-    image, kind = section.figure, "svg+xml"
+def _bitmaps(sections: Sequence[Section]) -> set[int]:
+    """The sections whose PNG files are shown, by the objects' ``id``.
+
+    A large SVG file makes scrolling slow, and many together make a page that is slow to open and to send.
+    """
+    saved = {
+        id(section): len(section.figure) - len(section.bitmap)
+        for section in sections
+        if section.figure is not None and section.bitmap is not None
+    }
+    chosen = {id(section) for section in sections if len(section.figure or b"") > _HEAVY_BYTES}
+    chosen &= saved.keys()
+    total = sum(len(section.figure or b"") for section in sections) - sum(saved[one] for one in chosen)
+    for one, bytes_saved in sorted(saved.items(), key=lambda item: item[1], reverse=True):
+        if total <= _MOST_BYTES or bytes_saved <= 0:
+            break
+        if one not in chosen:
+            chosen.add(one)
+            total -= bytes_saved
+    return chosen
+
+
+def _image(section: Section, *, as_bitmap: bool) -> str:
+    """A section's figure as a ``data:`` address."""
+    image, kind = (section.bitmap, "png") if as_bitmap else (section.figure, "svg+xml")
     assert image is not None
-    if section.bitmap is not None and len(image) > _HEAVY_BYTES:
-        image, kind = section.bitmap, "png"
     return f"data:image/{kind};base64," + base64.b64encode(image).decode()
 
 

@@ -70,7 +70,7 @@ def _paper_chapter(contents: Contents, paper: Paper, rows: _Rows) -> Chapter | N
     missing: dict[str, str] = {}
     for entry, ids in ours.items():
         if not ids:
-            missing[entry.id] = f"{entry.place}, not in this folder"
+            missing[entry.id] = "not in this folder"
         for id in ids:
             if id in contents.faults:
                 missing[id] = f"{entry.place}, {contents.faults[id].why}{_not_judged(id, contents, rows)}"

@@ -52,14 +52,14 @@ class Profile:
         return {name: text.format(**shown) for name, text in self.words.items()}
 
     def shown(self) -> dict[str, object]:
-        """The fields that the words may name, with tuples as lists of numbers."""
+        """The fields that the words may name, with tuples as lists."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: listed(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
-def listed(values: tuple[float, ...]) -> str:
-    """Numbers with commas between: ``"0.01, 0.1, 1"``."""
-    return ", ".join(f"{value:g}" for value in values)
+def listed(values: tuple[float | str, ...]) -> str:
+    """Numbers or names with commas between: ``"0.01, 0.1, 1"``."""
+    return ", ".join(value if isinstance(value, str) else f"{value:g}" for value in values)
 
 
 def at_scales(words: Mapping[str, str], quick: P, laptop: P, paper: P) -> dict[Scale, P]:
