@@ -286,3 +286,30 @@ def test_fetching_shipped_data_names_its_folder(command):
     status, output, _ = command("data", "fetch", "mnist5k")
     assert status == 0
     assert Path(output.strip()).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("cuda", "torch finds no cuda device on this machine: it has cpu."),
+        ("gpu", "unknown device 'gpu'"),
+        ("cudda", "did you mean cuda"),
+    ],
+)
+@pytest.mark.parametrize("what", [["reproduce", "chai2020.fig6"], ["sweep", "--network", "lenet"]])
+def test_a_device_that_is_not_there_is_one_line_and_nothing_runs(
+    command, tmp_path, monkeypatch, what, device, words
+):
+    monkeypatch.setattr("normscope.devices.is_here", lambda kind: kind == "cpu")
+    status, output, errors = command(*what, "--device", device, "--out", tmp_path / "runs")
+    assert (status, output) == (2, "")
+    assert words in errors
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_info_lists_the_devices_with_their_makers_names(command, monkeypatch):
+    monkeypatch.setattr("normscope.devices.is_here", lambda kind: kind != "mps")
+    monkeypatch.setattr("normscope.devices.models", lambda kind: ["NVIDIA X"] * 2 if kind == "cuda" else [])
+    (line,) = [line for line in command("info")[1].splitlines() if line.startswith("devices")]
+    assert line.split(maxsplit=1)[1] == "cpu, cuda (NVIDIA X, NVIDIA X)"

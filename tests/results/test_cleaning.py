@@ -63,6 +63,17 @@ def test_cells_stay_that_an_experiment_asks_for_in_any_round(folder):
     assert folder.store.keys() == set(wanted)
 
 
+def test_cells_of_an_accelerator_stay_like_those_of_the_cpu(folder):
+    keys = []
+    for start in (0, 1, 5):
+        rows = Rows()
+        rows.add("root", 1.0)
+        keys.append(trial.count_from.cell(trial.Number(start)).on("cuda").key(str))
+        folder.store.write(keys[-1], rows.table(), {"seconds": 1.0})
+    clean(folder)
+    assert folder.store.keys() == set(keys[:2])
+
+
 def test_cells_stay_that_a_stored_table_or_an_unfinished_run_names(folder):
     keep(folder, 3, 4, 5)
     folder.experiment("mine").write_table(table_of(folder, 4), METADATA)

@@ -9,8 +9,8 @@ import pytest
 from processes import alive, wait_until
 from sample_cells import Behaviour, Numbers, behave, numbers
 
-from normscope import runner
-from normscope.runner import Observer
+from normscope import devices, runner
+from normscope.runner import Observer, local
 from normscope.store import Store, StoreError
 
 
@@ -198,3 +198,51 @@ def test_a_cell_that_reads_the_standard_input_gets_an_end_and_not_the_drivers_re
     monkeypatch.setenv("PYTHONIOENCODING", "utf-16")
     cells = [behave.cell(Behaviour(kind, str(tmp_path))) for kind in ("read", "fine")]
     assert run(cells, store, workers=1, timeout=60) == {}
+
+
+def test_a_worker_whose_accelerator_is_broken_runs_no_other_cell(store, tmp_path):
+    broken = behave.cell(Behaviour("broken accelerator", str(tmp_path), seconds=1.0))
+    fine = behave.cell(Behaviour("fine", str(tmp_path)))
+    listener = Listener()
+    failures = run([broken, fine], store, workers=1, observer=listener)
+    assert failures == {broken.key(str): "RuntimeError: CUDA error: device-side assert triggered"}
+    first, second = (line.split()[-1] for line in (tmp_path / "traces").read_text().splitlines())
+    assert first != second
+    assert "retried" not in [event for event, _ in listener.heard]
+
+
+def test_an_accelerator_without_memory_left_is_told_like_a_machine_without(store):
+    cell = behave.cell(Behaviour("full accelerator"))
+    assert run([cell], store) == {cell.key(str): "out of memory: fewer workers leave more for each."}
+
+
+def test_a_cell_for_a_device_that_is_not_there_fails_with_the_reason(store):
+    cell = numbers.cell(Numbers(1.0)).on("cuda")
+    (failure,) = run([cell], store).values()
+    assert failure == "torch finds no cuda device on this machine: it has cpu."
+
+
+def test_workers_take_several_gpus_in_turn(store, monkeypatch):
+    given = []
+
+    class Recorded(local.WorkerProcess):
+        def __init__(self, settings):
+            given.append(settings.environment.get("CUDA_VISIBLE_DEVICES"))
+            super().__init__(settings)
+
+    monkeypatch.setattr(local, "WorkerProcess", Recorded)
+    monkeypatch.setattr(devices, "visible_gpus", lambda: ["4", "7"])
+    run(
+        [behave.cell(Behaviour("fine", seconds=0.1 * index)).on("cuda") for index in range(3)],
+        store,
+        workers=3,
+    )
+    assert sorted(given) == ["4", "4", "7"]
+
+
+@pytest.mark.parametrize(("gpus", "workers"), [(1, 4), (2, 8), (100, 12), (0, 1)])
+def test_four_workers_share_a_gpu_but_no_more_than_there_are_cores(monkeypatch, gpus, workers):
+    monkeypatch.setattr(devices, "models", lambda kind: ["GPU"] * gpus)
+    monkeypatch.setattr(local, "available_cores", lambda: 12)
+    assert local.LocalEngine().workers("cuda") == workers
+    assert local.LocalEngine().workers("cpu") == 12

@@ -48,6 +48,12 @@ def behave(config: Behaviour):
             traces.write(f"{config.kind} {os.getpid()}\n")
     if config.kind == "refuse":
         raise InputError("this was refused.")
+    if config.kind == "broken accelerator":
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    if config.kind == "full accelerator":
+        import torch
+
+        raise torch.OutOfMemoryError("CUDA out of memory.")
     if config.kind == "raise":
         raise RuntimeError("this went wrong")
     if config.kind == "print":
