@@ -80,7 +80,8 @@ def test_rates_that_differ_by_seed_leave_it_undecided():
 
 def test_a_flat_loss_does_not_fall():
     """With BN the loss stays as it is to the last digit."""
-    assert first_step(lines(batch=(2.5,) * 5)).verdict is Verdict.FAILS
+    flat = lines(batch=(2.5,) * 5, alphas=(0, 1e-5, 1e-3, 0.1, 1))
+    assert first_step(flat).verdict is Verdict.FAILS
 
 
 def test_a_loss_that_is_lower_again_behind_a_rise_does_not_count():
@@ -151,3 +152,12 @@ def test_the_figure_has_a_panel_a_batch_and_a_line_a_network():
         found = {line.get_label(): line for line in axes.lines if line.get_label() in ("unnormalized", "BN")}
         assert found["unnormalized"].get_xdata().tolist() == list(NONE[1:])
         assert found["unnormalized"].get_ydata().tolist() == pytest.approx([0.8, 0.4, 1.2, 2e6])
+
+
+def test_a_loss_that_falls_at_none_of_bns_rates_decides_only_if_they_begin_low_enough():
+    """The unnormalized limit is 1e-5: below 1e-4, BN's limit misses ten times that, above it may be anywhere."""
+    low, high = (lines(batch=(2.5, 2.6, 3.0), alphas=(0, lowest, 1)) for lowest in (0.9e-4, 1.1e-4))
+    assert first_step(low).verdict is Verdict.FAILS
+    claim = first_step(high)
+    assert claim.verdict is Verdict.NOT_JUDGED
+    assert "falls at none of the rates that were measured" in claim.reason

@@ -43,8 +43,11 @@ def _judge(table: pd.DataFrame, step: int) -> Judgement:
     open_ended = set(kept.loc[kept["is_last"], "norm"])
     if "none" in open_ended:
         raise found.not_judged(
-            "the unnormalized network's loss falls up to the highest rate that was measured"
+            "without norms, some seed's loss falls up to the highest rate that was measured"
         )
+    lowest = kept[kept["norm"] == "batch"].set_index("seed")["lowest"]
+    if lowest.where(rates["batch"] == 0).ge(_HIGHER * rates["none"]).any():
+        raise found.not_judged("with BN, some seed's loss falls at none of the rates that were measured")
     if open_ended:
         found.remark("with BN, some seed's loss falls up to the highest rate that was measured")
     return found.judgement()

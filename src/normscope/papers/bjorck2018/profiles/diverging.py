@@ -114,7 +114,7 @@ LANDSCAPES = at_scales(
         10_000,
         3,
         alphas=(0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
-        norm_alphas=(0, 1e-2, 3e-2, 0.1, 0.3, 1, 3),
+        norm_alphas=(0, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1),
     ),
     paper=LandscapeProfile(
         "cifar10",

@@ -15,12 +15,12 @@ _VANISHED = 1e-6
 
 
 def limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
-    """The highest rate up to which the loss is below that at the start: norm, seed, value, distance, is_last.
+    """The highest rate up to which the loss is below that at the start: norm, seed, value, distance, lowest, is_last.
 
     Every lower rate that was measured decreases the loss, too: where an unnormalized network has died, its loss is that
     of a guess, which may again be lower. The rate is 0 where even the lowest does not decrease the loss; for the
-    unnormalized network, whose rates are wanted low, it is then the lowest that was measured. ``distance`` is α‖g‖, and
-    ``is_last`` says that the highest rate that was measured decreases the loss.
+    unnormalized network, whose rates are wanted low, it is then the lowest that was measured. ``distance`` is α‖g‖,
+    ``lowest`` the lowest rate that was measured, and ``is_last`` says that the highest decreases the loss.
 
     Raises:
         NotJudgedError: when that step was not looked at.
@@ -36,8 +36,8 @@ def limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
         start, values, alphas = line["value"].iloc[0], line["value"].iloc[1:], line["alpha"].iloc[1:]
         falls = (values < start).cumprod().astype(bool)
         limit = float(alphas[falls].max()) if falls.any() else float(alphas.iloc[0]) if norm == NORM else 0.0
-        found.append((norm, seed, limit, limit * length, bool(falls.all())))
-    return pd.DataFrame(found, columns=["norm", "seed", "value", "distance", "is_last"])
+        found.append((norm, seed, limit, limit * length, float(alphas.iloc[0]), bool(falls.all())))
+    return pd.DataFrame(found, columns=["norm", "seed", "value", "distance", "lowest", "is_last"])
 
 
 def alive_seeds(table: pd.DataFrame, step: int) -> tuple[list[int], int]:
