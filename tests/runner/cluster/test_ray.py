@@ -14,6 +14,7 @@ from processes import descendants, parent, wait_until
 from sample_cells import Behaviour, Numbers, behave, numbers
 
 from normscope import data, runner
+from normscope.errors import InputError
 from normscope.papers.chai2020.cells.lenet import LeNetTraining, train_lenet
 from normscope.runner import Observer
 from normscope.store import Store, StoreError
@@ -257,3 +258,25 @@ def test_a_driver_that_cannot_write_ends_the_run_with_one_line(joined, store):
 
     with pytest.raises(StoreError, match="cannot write to"):
         run(cells, store, joined, observer=Listener(on_start=obstruct))
+
+
+def test_a_cluster_without_gpus_offers_none(joined):
+    assert joined.kind_of("auto") == "cpu"
+    with pytest.raises(InputError) as refused:
+        joined.kind_of("cuda")
+    assert str(refused.value) == "the Ray cluster offers no cuda device: it has cpu."
+
+
+def test_a_cell_for_a_gpu_goes_to_the_node_that_has_one_and_takes_its_share(cluster, joined, store):
+    node = cluster.add_node(num_cpus=8, num_gpus=1, object_store_memory=100_000_000)
+    try:
+        wait_until(lambda: joined.kind_of("auto") == "cuda")
+        assert joined.workers("cuda") == 4
+        cells = [numbers.cell(Numbers(1.0)).on("cuda"), numbers.cell(Numbers(1.0))]
+        failures = run(cells, store, joined)
+        # That node has a GPU in Ray's books only: its worker finds none.
+        assert failures == {
+            cells[0].key(str): "torch finds no cuda device on this machine: it has cpu.",
+        }
+    finally:
+        cluster.remove_node(node)
