@@ -16,7 +16,7 @@ from normscope.papers.bjorck2018.readings.landscapes import (
     search_remark,
 )
 from normscope.papers.shared import Findings, contrasts
-from normscope.protocol import Cell, Claims, GrowingExperiment, Judgement, empty_table
+from normscope.protocol import Cell, Claims, GrowingExperiment, Judgement
 from normscope.report import plots
 from normscope.report.captions import MEDIAN_BAND
 
@@ -104,7 +104,7 @@ EXPERIMENT = GrowingExperiment(
         f"diverging rate. {MEDIAN_BAND[0].upper()}{MEDIAN_BAND[1:]}."
     ),
     profiles=DIVERGING,
-    list_cells=lambda profile: more_cells(profile, empty_table()),
+    list_cells=lambda profile: (),
     rules=claim.rules,
     draw=draw,
     more_cells=more_cells,
