@@ -49,7 +49,7 @@ def standardize(
     # In units of pixel values, in which x is exact; one channel needs two numbers, not two tensors.
     if channels == 1:
         return values.sub_(255 * mean[0]).div_(255 * std[0])
-    per_channel = torch.tensor([mean, std], dtype=torch.float64, device=values.device).mul_(255).float()
+    per_channel = torch.tensor([mean, std], dtype=torch.float64).mul_(255).float().to(values.device)
     return values.sub_(per_channel[0].view(-1, 1, 1)).div_(per_channel[1].view(-1, 1, 1))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from normscope.papers.bjorck2018.cells.configuration import Place
 from normscope.papers.bjorck2018.cells.costs import step_seconds
-from normscope.protocol import Rows, cell
+from normscope.protocol import EVERY_DEVICE, Rows, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,7 @@ class RateTrial:
     name="bjorck2018.try_rate",
     version=1,
     cost=lambda run: 0.5 + (run.steps + run.warm_steps) * step_seconds(run.depth, run.batch),
+    devices=lambda run: EVERY_DEVICE,
 )
 def try_rate(config: RateTrial) -> pa.Table:
     """Train at a constant rate, and judge how the run ended as :mod:`normscope.stability` does.

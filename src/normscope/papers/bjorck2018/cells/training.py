@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from normscope.papers.bjorck2018.cells.configuration import Place
 from normscope.papers.bjorck2018.cells.costs import step_seconds
-from normscope.protocol import Rows, cell
+from normscope.protocol import EVERY_DEVICE, Rows, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ def _seconds(run: ResNetTraining) -> float:
     return 1 + run.epochs * steps * step_seconds(run.depth, run.batch)
 
 
-@cell(name="bjorck2018.train_resnet", version=1, cost=_seconds)
+@cell(name="bjorck2018.train_resnet", version=1, cost=_seconds, devices=lambda run: EVERY_DEVICE)
 def train_resnet(config: ResNetTraining) -> pa.Table:
     """Train with the paper's protocol: momentum 0.9, weight decay 5e-4, crops and flips, rate ÷ 10 at ½ and ¾.
 
