@@ -17,7 +17,6 @@ from normscope.papers.bjorck2018.parts import (
     PARTS,
     VARIANCE,
 )
-from normscope.papers.bjorck2018.profiles.initial import DEPTH
 from normscope.papers.bjorck2018.profiles.training import TABLE2, RateProfile
 from normscope.papers.bjorck2018.rate_drawing import add_outcomes
 from normscope.papers.bjorck2018.readings.rates import (
@@ -28,9 +27,10 @@ from normscope.papers.bjorck2018.readings.rates import (
     search_cells,
     trials,
 )
+from normscope.papers.bjorck2018.readings.settings import rates_of_parts, refuse_shallow
 from normscope.papers.bjorck2018.readings.training import at_end
 from normscope.papers.shared import Findings, Samples, contrasts, draw_lines
-from normscope.protocol import Cell, Claims, GrowingExperiment, Judgement, NotJudgedError
+from normscope.protocol import Cell, Claims, GrowingExperiment, Judgement
 from normscope.report import plots
 from normscope.report.captions import MEDIAN_BAND
 
@@ -39,27 +39,15 @@ _WORTH, _ABOUT = 0.006, 1.25
 _WINDOW = 10
 
 
-def _rates(table: pd.DataFrame) -> Samples:
-    """The highest stable rates of the parts that were tried."""
-    rates = highest_stable(table)
-    return Samples.of(
-        "highest stable rate", rates, {norm: PARTS[norm] for norm in PARTS if norm in set(rates["norm"])}
-    )
-
-
-def _refuse_shallow(table: pd.DataFrame) -> None:
-    if (found := int(trials(table)["depth"].max())) != DEPTH:
-        raise NotJudgedError(f"not judged at this scale: the network has {found} layers, the paper's {DEPTH}")
-
-
 @claim(
     "variance-matters",
     "Without the variance's normalization only lower learning rates are possible.",
     "highest stable rate: unnormalized and μ alone below σ² alone, μσ² and all of BN",
 )
 def variance_matters(table: pd.DataFrame) -> Judgement:
-    rates = _rates(table)
+    rates = rates_of_parts(table)
     found = Findings(rates.named())
+    found.remark(f"the highest rate tried is {trials(table)['rate'].max():g}")
     found.compare(*rates.order(*((low, high) for low in (NONE, MEAN) for high in (VARIANCE, BOTH, ALL))))
     return found.judgement()
 
@@ -70,8 +58,8 @@ def variance_matters(table: pd.DataFrame) -> Judgement:
     "highest stable rate at depth 110: unnormalized < μ < σ² < all that have both μ and σ²",
 )
 def order(table: pd.DataFrame) -> Judgement:
-    _refuse_shallow(table)
-    rates = _rates(table)
+    refuse_shallow(table)
+    rates = rates_of_parts(table)
     found = Findings(rates.named())
     found.compare(
         *rates.order((NONE, MEAN), (MEAN, VARIANCE), *((VARIANCE, other) for other in BOTH_AND_MORE))
@@ -85,7 +73,7 @@ def order(table: pd.DataFrame) -> Judgement:
     "test error at the end at depth 110: without γ and β minus with both, 0.6 points within a factor 1.25",
 )
 def affine_worth(table: pd.DataFrame) -> Judgement:
-    _refuse_shallow(table)
+    refuse_shallow(table)
     ends = at_end(table, "validation_error")
     ends = ends.assign(norm=ends["variant"].str.rpartition(" ")[0])
     errors = Samples.of("error", ends, {BOTH: PARTS[BOTH], ALL: PARTS[ALL]})

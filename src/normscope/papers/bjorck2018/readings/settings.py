@@ -1,9 +1,11 @@
-"""The settings of Table 3 by name, and their highest stable rates."""
+"""The settings of Tables 2 and 3 by name, and their highest stable rates."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from normscope.papers.bjorck2018.parts import PARTS
+from normscope.papers.bjorck2018.profiles.initial import DEPTH
 from normscope.papers.bjorck2018.readings.rates import highest_stable, trials
 from normscope.papers.shared import Samples
 from normscope.protocol import NotJudgedError
@@ -45,3 +47,22 @@ def end_of_search(table: pd.DataFrame) -> str:
     return "; ".join(
         f"0 stands for below {ended[one]:g}, the lowest rate tried, of {one}" for one in sorted(none)
     )
+
+
+def rates_of_parts(table: pd.DataFrame) -> Samples:
+    """The highest stable rates of the parts of BN that were tried."""
+    rates = highest_stable(table)
+    tried = set(rates["norm"])
+    return Samples.of(
+        "highest stable rate", rates, {norm: name for norm, name in PARTS.items() if norm in tried}
+    )
+
+
+def refuse_shallow(table: pd.DataFrame) -> None:
+    """Refuse to judge what the paper says of its own depth only.
+
+    Raises:
+        NotJudgedError: when the networks that were tried have another.
+    """
+    if (found := int(trials(table)["depth"].max())) != DEPTH:
+        raise NotJudgedError(f"not judged at this scale: the network has {found} layers, the paper's {DEPTH}")
