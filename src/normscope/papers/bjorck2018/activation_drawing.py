@@ -21,7 +21,7 @@ _CHANNELS = {
     1.0: "largest mean",
 }
 _LOOKS = (
-    (plots.BLACK, "-"), (plots.SKY, ":"), (plots.VERMILION, "-"), (plots.ORANGE, "--"), (plots.BLUE, "-."),
+    (plots.BLACK, "-"), (plots.BLUE, ":"), (plots.GREEN, "-"), (plots.VERMILION, "--"), (plots.BLACK, "-."),
 )  # fmt: skip
 _SHOWN = 0.001
 """The share of values on either side that may lie outside the panel."""
@@ -33,7 +33,7 @@ def draw_histograms(table: pd.DataFrame, norm: str) -> plots.Figure:
     for axes, layer in zip((top_left, top_right, below_right, below_left), LAYERS, strict=True):
         sums, own = first_histograms(table, norm, layer)
         axes.stairs(
-            _relative(own.shares.sum(axis=0)), own.edges, fill=True, color="0.8", label="layer's own output"
+            _relative(own.shares.sum(axis=0)), own.edges, fill=True, color="0.88", label="layer's own output"
         )
         ranked = sums.shares[np.argsort(sums.means)]
         for (place, words), (color, dashes) in zip(_CHANNELS.items(), _LOOKS, strict=True):
