@@ -161,3 +161,7 @@ def test_a_loss_that_falls_at_none_of_bns_rates_decides_only_if_they_begin_low_e
     claim = first_step(high)
     assert claim.verdict is Verdict.NOT_JUDGED
     assert "falls at none of the rates that were measured" in claim.reason
+
+
+def test_a_batch_that_was_not_looked_at_has_no_panel():
+    assert [axes.get_title() for axes in EXPERIMENT.figure(lines(steps=(1,))).axes] == ["first batch"]

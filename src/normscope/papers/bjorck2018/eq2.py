@@ -56,7 +56,7 @@ def list_cells(profile: NoiseProfile) -> list[Cell]:
 def draw(table: pd.DataFrame) -> plots.Figure:
     """The noise against the size of the batch: markers as sampled and a line by the law, for each rate."""
     figure, (axes,) = plots.new_figure(1)
-    plots.log_y(axes, "E‖α∇f − α∇_SGD‖²")
+    plots.log_y(axes, r"$E\Vert\alpha\nabla f - \alpha\nabla_{\mathrm{SGD}}\Vert^2$")
     axes.set(xscale="log", xlabel="examples in a batch, |B|")
     for rate, look in zip(rates(table), _LOOKS, strict=False):
         law = noises(table, rate, law=True).groupby("index")["value"].median()

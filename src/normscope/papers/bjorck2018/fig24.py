@@ -21,7 +21,7 @@ _RATES = {"none": 1e-4, "batch": 0.1}
 """The rates at which the paper trains the two."""
 
 _HIGHER = 10.0
-_STEPS = {1: "(a) first batch", 5: "(b) fifth batch"}
+_STEPS = {1: "first batch", 5: "fifth batch"}
 
 
 def _judge(table: pd.DataFrame, step: int) -> Judgement:
@@ -95,16 +95,18 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     start = points[points["alpha"] == 0].set_index(lines)["value"].rename("start")
     points = points.join(start, on=lines)
     points = points.assign(value=points["value"] / points["start"])[points["alpha"] > 0]
-    figure, panels = plots.new_figure(2, columns=2, share_y=True)
-    for axes, (step, title) in zip(panels, _STEPS.items(), strict=True):
+    shown = {step: title for step, title in _STEPS.items() if (points["at_step"] == step).any()}
+    figure, panels = plots.new_figure(len(shown), columns=len(shown), share_y=True)
+    for axes, (step, title) in zip(panels, shown.items(), strict=True):
         plots.log_y(axes)
         axes.set(xscale="log", title=title, xlabel="learning rate α of the step along −g")
         plots.mark_level(axes, 1.0, "as at the start")
         draw_lines(axes, points[points["at_step"] == step], "alpha", NETWORKS, LOOKS)
-        axes.set_ylim(1e-3, 1e3)
+        axes.set_ylim(1e-2, 1e2)
         plots.brief_numbers(axes.xaxis)
     panels[0].set_ylabel("loss / loss at the start")
-    plots.label_edges(panels[1], left=False, bottom=True)
+    for axes in panels[1:]:
+        plots.label_edges(axes, left=False, bottom=True)
     plots.legend_below(figure)
     return figure
 
@@ -117,8 +119,8 @@ EXPERIMENT = FixedExperiment(
         "step's batch is measured along its negative gradient, in float64."
     ),
     caption=(
-        "Loss of (a) the first and (b) the fifth training batch in units of the loss before the step, against the rate "
-        f"of a step along its negative gradient: {MEDIAN_BAND}. What is above 1,000 is not shown."
+        "Loss of the first and, if measured, of the fifth training batch in units of the loss before the step, against "
+        f"the rate of a step along its negative gradient: {MEDIAN_BAND}. What is above 100 is not shown."
     ),
     profiles=LANDSCAPES,
     list_cells=list_cells,
