@@ -25,6 +25,7 @@ IMAGES, BATCH, DEPTH = 48, 8, 8
 STEPS = FirstSteps("none", 0.001, 1, "mnist5k", IMAGES, DEPTH, steps=3, batch=BATCH)
 ALPHAS = (0.0, 0.01, 0.1)
 LINE = GradientLine("none", 0.001, 3, 1, "mnist5k", IMAGES, DEPTH, ALPHAS, batch=BATCH, double=True)
+NOISE = SampledNoise("none", 1, "mnist5k", IMAGES, DEPTH, batch=6, sizes=(1, 4), rates=(0.5,), draws=3)
 
 
 def network(norm="none", seed=1):
@@ -131,7 +132,6 @@ def test_a_run_that_diverges_before_the_step_has_no_line():
 
 
 def test_the_noise_has_the_spread_of_gradients_that_backward_computes_one_by_one():
-    config = SampledNoise("none", 1, "mnist5k", IMAGES, DEPTH, batch=6, sizes=(1, 4), rates=(0.5,), draws=3)
     images = Split.of(data.load("mnist5k"), "train", 32, 3).first(IMAGES)
     x, y = images.batch(torch.randperm(IMAGES, generator=torch.Generator().manual_seed(1))[:6])
     rows = []
@@ -142,7 +142,7 @@ def test_the_noise_has_the_spread_of_gradients_that_backward_computes_one_by_one
     gradients = torch.stack(rows)
     away = gradients - gradients.mean(0)
     spread = away.square().sum(1).mean().item()
-    table = sample_noise(config)
+    table = sample_noise(NOISE)
     np.testing.assert_allclose(values(table, law_at(0.5)), [spread / 4, spread / 16], rtol=1e-4)
     generator = torch.Generator().manual_seed(1)
     expected = [
@@ -165,3 +165,19 @@ def test_the_same_cell_gives_the_same_bits_and_leaves_the_global_generator_alone
     first = function(config)
     assert torch.equal(torch.rand(2), expected)
     assert function(config).equals(first)
+
+
+# Of version 1; a mismatch means that a cell's meaning has changed: bump its version and measure anew.
+FINGERPRINTS = {
+    first_steps: (STEPS, "batch_loss", [2.1792, 2.3130, 2.2093]),
+    loss_along_gradient: (LINE, "loss", [2.2093, 2.1960, 2.0761]),
+    moments_along_gradient: (LINE, "loss", [2.2093, 2.1960, 2.0761]),
+    sample_noise: (NOISE, noise_at(0.5), [5.1214, 1.1242]),
+}
+
+
+@pytest.mark.parametrize("function", FINGERPRINTS, ids=lambda function: function.name)
+def test_the_rows_of_this_version_have_not_moved(function):
+    config, measure, expected = FINGERPRINTS[function]
+    assert function.version == 1
+    np.testing.assert_allclose(values(function(config), measure), expected, rtol=2e-3)
