@@ -61,6 +61,8 @@ CHAI, BJORCK, SWEEP = (
 _LENET = {"rate": 0.1, "seed": 0, "images": 512}
 _EARLY = {**_LENET, "norm": "batch", "steps": 3}
 _RESNET = {"norm": "batch", "seed": 0, "images": 512, "depth": 8}
+_UNNORMALIZED = {**_RESNET, "norm": "none"}
+# Behind a batch norm a channel's mean is 0 but for rounding, and which weight has the median gradient is a near tie.
 _RUN = {
     "network": "lenet", "norm": "amplify", "place": "after", "rate": 0.1, "seed": 0, "epochs": 1, "image_size": 32,
     "images": 512,
@@ -134,14 +136,14 @@ CASES = (
     Case(
         f"{BJORCK}.gradients:channel_contributions",
         "ChannelContributions",
-        {**_RESNET, "layer_number": 3},
+        {**_UNNORMALIZED, "layer_number": 3},
         0.02,
     ),
     Case(f"{BJORCK}.activations:activation_histograms", "SomeLayers", {**_RESNET, "layers": (3, 5)}, 0.02),
     Case(f"{BJORCK}.classes:kernel_by_class", "OneKernel", {**_RESNET, "kernel": 3}, 0.02),
     Case(f"{BJORCK}.alignment:layer_alignment", "LayerAlignment", {**_RESNET, "layers": (2, 3)}, 0.02),
     Case(f"{BJORCK}.alignment:weight_alignment", "WeightAlignment", {**_RESNET, "layer_number": 3}, 0.02),
-    Case(f"{BJORCK}.alignment:weight_terms", "WeightAlignment", {**_RESNET, "layer_number": 3}, 0.02),
+    Case(f"{BJORCK}.alignment:weight_terms", "WeightAlignment", {**_UNNORMALIZED, "layer_number": 3}, 0.02),
     Case(f"{BJORCK}.landscapes:loss_along_gradient", "GradientLine", _LINE, 0.02),
     Case(f"{BJORCK}.landscapes:moments_along_gradient", "GradientLine", {**_LINE, "double": True}, 0.02),
     Case(f"{BJORCK}.noise:sample_noise", "SampledNoise", _SAMPLED, 0.02),

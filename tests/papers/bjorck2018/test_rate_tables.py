@@ -62,20 +62,34 @@ class TestSearch:
 class TestTable3:
     def test_every_claim_holds_on_the_papers_numbers(self):
         claims = table3.EXPERIMENT.claims(others())
-        assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 4
+        assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 5
 
-    @pytest.mark.parametrize(("shallow", "deep"), [(20, 32), (32, 56), (56, 110)])
+    @pytest.mark.parametrize(("shallow", "deep"), [(20, 32), (32, 56)])
     def test_depth_fails_when_a_deeper_network_bears_as_much(self, shallow, deep):
         assert table3.depth(depths({deep: DEPTHS[shallow]})).verdict is Verdict.FAILS
+
+    def test_the_deepest_network_must_bear_less_than_that_of_56_layers(self):
+        assert table3.deepest(depths({110: DEPTHS[56]})).verdict is Verdict.FAILS
+        assert table3.deepest(depths({56: DEPTHS[110]})).verdict is Verdict.FAILS
 
     def test_a_network_that_survives_no_rate_of_its_search_bears_less_than_one_that_survives(self):
         deepest = trial_rows("none", 1e-4, GRID, depth=110).query("rate >= 0.001")
         table = join(
             *(trial_rows("none", DEPTHS[depth], GRID, depth=depth) for depth in (20, 32, 56)), deepest
         )
-        claim = table3.depth(table)
+        claim = table3.deepest(table)
         assert claim.verdict is Verdict.HOLDS
         assert "below 0.001, the lowest rate tried, of unnormalized, 110" in claim.reason
+
+    def test_nothing_is_said_below_a_network_of_which_no_rate_is_known_to_be_stable(self):
+        unknown = trial_rows("none", 1e-4, GRID, depth=56).query("rate >= 0.01")
+        table = join(
+            *(trial_rows("none", DEPTHS[depth], GRID, depth=depth) for depth in (20, 32, 110)), unknown
+        )
+        assert table3.depth(table).verdict is Verdict.HOLDS
+        claim = table3.deepest(table)
+        assert claim.verdict is Verdict.NOT_JUDGED
+        assert "no rate that was tried is stable for unnormalized, 56" in claim.reason
 
     @pytest.mark.parametrize("rate", [1e-4, 3.0])
     def test_a_warm_start_must_lie_between(self, rate):

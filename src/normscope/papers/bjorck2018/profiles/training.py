@@ -180,7 +180,7 @@ TABLE3 = at_scales(
         steps=200,
         rates=GRID,
         depths=(20, 32, 56, DEPTH),
-        lowest={DEPTH: 0.001},
+        lowest={56: 0.01, DEPTH: 0.001},
         others=False,
     ),
     paper=RateProfile("cifar10", 50_000, 5, steps=2_000, rates=GRID, depths=(20, 32, 56, DEPTH)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from normscope.papers.bjorck2018.parts import PARTS
@@ -39,8 +41,8 @@ def rates_of(table: pd.DataFrame, *settings: str) -> Samples:
     return Samples.of("highest stable rate", rates, {one: one for one in settings}, "setting")
 
 
-def end_of_search(table: pd.DataFrame) -> str:
-    """What 0 means: at which rate the search of a setting without a survivor ended."""
+def end_of_search(table: pd.DataFrame, settings: Iterable[str]) -> str:
+    """What 0 means: at which rate the search of those of the settings ended that have a seed without a survivor."""
     rates = labelled(highest_stable(table))
     none = set(rates.loc[rates["value"] == 0, "setting"])
     ended = labelled(trials(table)).groupby("setting")["rate"].min()
