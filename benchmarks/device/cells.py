@@ -61,8 +61,8 @@ CHAI, BJORCK, SWEEP = (
 _LENET = {"rate": 0.1, "seed": 0, "images": 512}
 _EARLY = {**_LENET, "norm": "batch", "steps": 3}
 _RESNET = {"norm": "batch", "seed": 0, "images": 512, "depth": 8}
-_UNNORMALIZED = {**_RESNET, "norm": "none"}
 # Behind a batch norm a channel's mean is 0 but for rounding, and which weight has the median gradient is a near tie.
+_UNNORMALIZED = {**_RESNET, "norm": "none"}
 _RUN = {
     "network": "lenet", "norm": "amplify", "place": "after", "rate": 0.1, "seed": 0, "epochs": 1, "image_size": 32,
     "images": 512,

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import normscope as ns
-from normscope.probes._autocorrelation import plan, stacks, sums
+from normscope.probes._autocorrelation import blocks, plan, stacks
 from normscope.probes._autocorrelation.cost import cheapest_plan
 from normscope.probes._autocorrelation.geometry import Geometry
 from normscope.probes._autocorrelation.instrument import carry_out
@@ -98,7 +98,8 @@ def means(x, **arguments):
     channels, size = x.shape[1] // geometry.groups, tuple(x.shape[2:])
     count = math.prod(geometry.output_size(size)) * len(x)
     rows = channels * geometry.taps
-    for each in plan.plans(geometry, len(x), channels, size, x.element_size()):
+    shape = geometry, len(x), channels, size, x.element_size()
+    for each in (*plan.plans(*shape), plan.accelerated_plan(*shape)):
         total = x.new_zeros(geometry.groups, rows, rows)
         carry_out(each, x, total)
         yield total / count
@@ -137,7 +138,7 @@ def test_every_plan_gives_the_same_exact_sums(monkeypatch, case, wide, chunk, ke
     ):
         monkeypatch.setattr(plan, constant, value)
     monkeypatch.setattr(stacks, "FEW", few)
-    monkeypatch.setattr(sums, "STRIP", 5)
+    monkeypatch.setattr(blocks, "STRIP", 5)
     x, arguments = case
     truth = grouped(x, **arguments)
     for mean in means(x, **arguments):

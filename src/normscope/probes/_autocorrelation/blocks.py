@@ -75,9 +75,21 @@ def windowed(sums: Tensor, dim: int, pairs: Pairs) -> Tensor:
     return torch.cat([sums.narrow(dim, at, end - at).sum(dim, keepdim=True) for at, end in windows], dim)
 
 
-def mirror(total: Tensor, tile: int = 256) -> None:
+STRIP = 256
+"""Rows of R that are computed, or mirrored, at a time: they stay in the processor's cache."""
+
+ACCELERATED_STRIP = 2048
+"""The same on an accelerator."""
+
+
+def tile_of(total: Tensor) -> int:
+    """How many rows of R are computed, or mirrored, at a time where it lies."""
+    return STRIP if total.device.type == "cpu" else ACCELERATED_STRIP
+
+
+def mirror(total: Tensor) -> None:
     """Add their transposes to matrices (G, K, K): of two mirrored entries one is zero, or both are halves."""
-    rows = total.shape[-1]
+    rows, tile = total.shape[-1], tile_of(total)
     for i in range(0, rows, tile):
         square = total[:, i : i + tile, i : i + tile]
         square += square.mT.clone()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from normscope.probes._autocorrelation.blocks import STRIP
 from normscope.probes._autocorrelation.geometry import Geometry
-from normscope.probes._autocorrelation.plan import Plan, plans
-from normscope.probes._autocorrelation.sums import STRIP
+from normscope.probes._autocorrelation.plan import Plan, accelerated_plan, plans
 
 # Seconds, measured on one core of a server (AVX-512, MKL). Only their ratios matter: they say how many multiplications
 # a call, a copied value or a scattered sum is worth.
@@ -35,9 +35,11 @@ PUT = 3.5e-5
 
 @lru_cache(maxsize=1024)
 def cheapest_plan(
-    geometry: Geometry, batch: int, channels: int, size: tuple[int, ...], itemsize: int
+    geometry: Geometry, batch: int, channels: int, size: tuple[int, ...], itemsize: int, device: str = "cpu"
 ) -> Plan:
     """The plan with the least estimated time for an input (batch, channels, *size) of one group."""
+    if device != "cpu":
+        return accelerated_plan(geometry, batch, channels, size, itemsize)
     return min(plans(geometry, batch, channels, size, itemsize), key=seconds)
 
 

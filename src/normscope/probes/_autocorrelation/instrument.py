@@ -74,7 +74,7 @@ def patch_sum(x: Tensor, geometry: Geometry, dtype: torch.dtype | None = None) -
     with torch.inference_mode(), exact:  # total was made before, so it stays an ordinary tensor
         if geometry.padding_mode != "zeros":
             x, geometry = geometry.pad(x), geometry.unpadded()
-        plan = cheapest_plan(geometry, len(x), channels, tuple(x.shape[2:]), total.element_size())
+        plan = cheapest_plan(geometry, len(x), channels, tuple(x.shape[2:]), total.element_size(), device)
         carry_out(plan, x, total)
     return total, count
 

@@ -22,6 +22,9 @@ SMALL = 256
 CHUNK = 2**20
 """Bytes of one part of the batch: it stays in the processor's cache while all lags use it."""
 
+ACCELERATED_CHUNK = 2**28
+"""The same on an accelerator, where a product must be large: starting one takes as long as millions of values."""
+
 COLUMNS = 128
 """Least number of columns of a product, if there are so many: a shorter product spends its time on its results."""
 
@@ -99,6 +102,15 @@ def plans(
         stacked = width < WIDE and _stackable(geometry, depth)
         if not depth or stacked or width >= WIDE or geometry.dims == 1:
             yield _plan(geometry, batch, channels, size, itemsize, depth, stacked)
+
+
+def accelerated_plan(
+    geometry: Geometry, batch: int, channels: int, size: tuple[int, ...], itemsize: int
+) -> Plan:
+    """The plan for an accelerator: everything is unfolded, in few parts, since many small products would wait."""
+    plan = _plan(geometry, batch, channels, size, itemsize, 0, stacked=False)
+    values = channels * geometry.taps * math.prod(geometry.output_size(size))
+    return dataclasses.replace(plan, examples=min(batch, max(1, ACCELERATED_CHUNK // (values * itemsize))))
 
 
 def _stackable(geometry: Geometry, depth: int) -> bool:

@@ -13,14 +13,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from normscope.probes._autocorrelation.blocks import Blocks
+from normscope.probes._autocorrelation.blocks import Blocks, tile_of
 from normscope.probes._autocorrelation.image import Image
 from normscope.probes._autocorrelation.lags import Lag, Lags
 from normscope.probes._autocorrelation.plan import Plan
 from normscope.probes._autocorrelation.stacks import Stack
-
-STRIP = 256
-"""Rows of the matrix of patches that are multiplied with its transpose at a time."""
 
 Factors = tuple[tuple[int, ...], Tensor, Tensor]
 """Two tensors to multiply, and the segments of the outer dimensions that their product belongs to."""
@@ -35,12 +32,12 @@ class PatchSums:
     def add(self, last: bool) -> None:
         """Add the part of the batch that the image holds; ``last`` says that no other part follows."""
         groups, size, _ = self.total.shape
-        patches = self.image.matrices.view(groups, size, -1)
-        for start in range(0, size, STRIP):
-            strip = self.total[:, start : start + STRIP, start:]
-            strip.baddbmm_(patches[:, start : start + STRIP], patches[:, start:].mT)
+        rows, patches = tile_of(self.total), self.image.matrices.view(groups, size, -1)
+        for start in range(0, size, rows):
+            strip = self.total[:, start : start + rows, start:]
+            strip.baddbmm_(patches[:, start : start + rows], patches[:, start:].mT)
             if last:
-                strip[..., :STRIP] *= 0.5  # these products hold both halves of a block
+                strip[..., :rows] *= 0.5  # these products hold both halves of a block
 
 
 class LagSums:
