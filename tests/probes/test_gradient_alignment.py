@@ -140,7 +140,7 @@ def test_the_terms_of_any_weight_are_the_written_out_ones(layer, shape):
         assert found[["example", "position"]].to_numpy().tolist() == list(
             map(list, itertools.product(range(terms.shape[1]), range(terms.shape[2])))
         )
-        index = np.unravel_index(place, layer.weight.shape)
+        index = tuple(np.unravel_index(place, layer.weight.shape))
         assert found.equals(ns.probes.gradient_terms(layer, x, None, "", index, squares))
 
 
@@ -247,7 +247,16 @@ def test_terms_that_cancel_altogether_have_an_infinite_ratio():
     assert (row["abs_terms"], row["abs_gradient"], row["cancellation"]) == (1, 0, math.inf)
 
 
-@pytest.mark.parametrize("weight", [-1, 18, (0, 0), (0, 0, 3), (0, 0, 0, 0), 1.5, "first"])
+def test_the_terms_of_several_weights_follow_one_another():
+    layer, x = nn.Conv1d(2, 3, 3), batch(2, 2, 5).float()
+    found = ns.probes.gradient_terms(layer, x, None, "", [7, (0, 1, 2)], squares)
+    assert found["weight"].drop_duplicates().tolist() == [7, 5]
+    for place, rows in found.groupby("weight"):
+        alone = ns.probes.gradient_terms(layer, x, None, "", place, squares)
+        assert rows.reset_index(drop=True).equals(alone)
+
+
+@pytest.mark.parametrize("weight", [-1, 18, (5,), [0, 18], (0, 0), (0, 0, 3), (0, 0, 0, 0), 1.5, "first"])
 def test_a_weight_that_the_layer_does_not_have_is_refused(weight):
     with pytest.raises(InputError, match=r"layer '0', whose shape is \(3, 2, 3\)"):
         ns.probes.gradient_terms(

@@ -64,3 +64,10 @@ def test_each_panel_shows_the_terms_of_one_weight_and_their_mean():
         np.testing.assert_array_equal(stairs.get_data().values, [30, 98])
         assert {line.get_label(): line.get_xdata()[0] for line in axes.lines}["mean of the terms"] == mean
     assert "25% of the terms are 0" in panels[0].texts[0].get_text()
+
+
+def test_the_figure_is_drawn_where_the_terms_are_not_finite():
+    broken = table()
+    broken.loc[broken["index"].isna(), "value"] = np.nan
+    assert not any(claim.holds for claim in EXPERIMENT.claims(broken))
+    EXPERIMENT.figure(broken).draw_without_rendering()

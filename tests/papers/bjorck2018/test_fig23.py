@@ -71,3 +71,12 @@ def test_each_weight_of_the_first_seed_is_a_point_and_small_ones_are_at_the_edge
     )
     assert (left.get_title(), right.get_title()) == ("(a) unnormalized, layer 54", "(b) BN, layer 54")
     assert left.get_xlim() == right.get_xlim()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_the_figure_is_drawn_where_no_weight_can_be(value):
+    broken = table()
+    for rows in (broken["norm"] == "none", slice(None)):
+        broken.loc[rows, "value"] = value
+        assert not diagonal(broken).holds
+        EXPERIMENT.figure(broken).draw_without_rendering()

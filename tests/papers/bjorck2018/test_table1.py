@@ -140,7 +140,7 @@ def test_the_panels_show_the_medians_and_the_papers_numbers_of_each_layer():
     }
     left, *_ = EXPERIMENT.figure(layer_rows(doubled, scatter=0.0)).axes
     lines = {line.get_label(): np.asarray(line.get_ydata()) for line in left.lines}
-    np.testing.assert_allclose(lines["layer 18"], 2 * lines["the paper's, hollow"])
+    np.testing.assert_allclose(lines["layer 90"], 2 * lines["the paper's, hollow"])
     assert lines["layer 90"][0] == pytest.approx(2 * 259.182e-6)
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from normscope.papers.bjorck2018.cells.alignment import weight_terms
 from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
-from normscope.papers.bjorck2018.profiles.initial import INITIAL, InitialProfile
+from normscope.papers.bjorck2018.profiles.alignment import WEIGHTS
+from normscope.papers.bjorck2018.profiles.initial import InitialProfile
 from normscope.papers.bjorck2018.readings.alignment import distance, of_pick, terms_histogram
 from normscope.papers.shared import Findings, Samples, combinations, contrasts
 from normscope.protocol import Cell, Claims, FixedExperiment, Judgement, select
@@ -96,7 +97,7 @@ EXPERIMENT = FixedExperiment(
         "weight with the largest gradient; (b) without norms, the weight with the median gradient; (c) with batch "
         "normalization, the weight with the largest gradient. The counts are on a logarithmic scale."
     ),
-    profiles=INITIAL,
+    profiles=WEIGHTS,
     list_cells=list_cells,
     rules=claim.rules,
     draw=draw,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from normscope.papers.bjorck2018.cells.alignment import WeightAlignment, weight_alignment
 from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
-from normscope.papers.bjorck2018.profiles.initial import INITIAL
+from normscope.papers.bjorck2018.profiles.alignment import WEIGHTS
 from normscope.papers.bjorck2018.readings.alignment import by_weight
 from normscope.papers.shared import Findings, Samples, combinations, contrasts
 from normscope.protocol import Claims, FixedExperiment, Judgement, select
@@ -49,14 +49,15 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     """A point a weight, the first seed: a panel a network, on the same axes, with lines of equal ratio."""
     figure, panels = plots.new_figure(2, columns=2, share_y=True)
     weights = by_weight(table, LAYER)
-    most = weights["abs_terms"].max() * 2
+    weights = weights[weights["seed"] == weights.groupby("norm")["seed"].transform("min")]
+    sizes = weights["abs_terms"].replace([0.0, np.inf], np.nan).dropna()
+    most = 1.0 if sizes.empty else 2 * sizes.max()
     for letter, axes, norm in zip("ab", panels, NETWORKS, strict=True):
         run = select(weights, norm=norm)
-        run = select(run, seed=run["seed"].min())
         across, up = run["abs_terms"].clip(lower=_ACROSS * most), run["abs_gradient"].clip(lower=_UP * most)
         axes.set(xscale="log", yscale="log", xlim=(_ACROSS * most, most), ylim=(_UP * most, most))
         axes.plot(
-            across, up, LOOKS[norm].marker, color=LOOKS[norm].color, markersize=2, alpha=0.3, rasterized=True,
+            across, up, LOOKS[norm].marker, color=LOOKS[norm].color, markersize=1.6, alpha=0.3, rasterized=True,
             markeredgewidth=0, linestyle="none",
         )  # fmt: skip
         for ratio, dashes in ((1, "-"), (_NEAR, "--"), (_FAR, ":")):
@@ -89,7 +90,7 @@ EXPERIMENT = FixedExperiment(
         "number of terms, (a) without norms and (b) with batch normalization. What is below the axes is drawn at their "
         "edges; no point can lie above the full line."
     ),
-    profiles=INITIAL,
+    profiles=WEIGHTS,
     list_cells=lambda profile: combinations(weight_alignment, profile, norm=NETWORKS),
     rules=claim.rules,
     draw=draw,

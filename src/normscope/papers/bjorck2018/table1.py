@@ -9,7 +9,7 @@ import pandas as pd
 
 from normscope.papers.bjorck2018.cells.alignment import SUMS, layer_alignment
 from normscope.papers.bjorck2018.layers import NETWORKS
-from normscope.papers.bjorck2018.profiles.initial import INITIAL
+from normscope.papers.bjorck2018.profiles.alignment import TABLE1
 from normscope.papers.bjorck2018.readings.alignment import (
     LAYERS,
     WORDS,
@@ -114,7 +114,7 @@ EXPERIMENT = FixedExperiment(
         "paper's in brackets, also of the layers before and after. The paper's extended Table 4 is incomplete in the "
         "text that we have."
     ),
-    profiles=INITIAL,
+    profiles=TABLE1,
     list_cells=lambda profile: combinations(layer_alignment, profile, norm=NETWORKS),
     rules=claim.rules,
     draw=draw,

@@ -52,7 +52,7 @@ def _draw_layer(
         long["place"] = long["column"].map({name: place + shift for place, name in enumerate(SUMS)})
         plots.median_band(axes, long, "place", look, f"layer {number}")
     printed = np.array(list(published(norm, number).values())) * MICRO
-    label = "the paper's, hollow" if number == LAYERS[0] else ""
+    label = "the paper's, hollow" if number == LAYERS[-1] else ""
     plots.markers(axes, np.arange(len(SUMS)) + shift, printed, look, label)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from normscope.errors import InputError
 from normscope.probes._alignment.call import Call
@@ -18,6 +18,9 @@ from normscope.probes._alignment.reading import Found, read_layers
 from normscope.probes._alignment.sums import layer_sums, weight_sums
 from normscope.probes.backward import LossFunction, weighted_layers
 from normscope.probes.table import Table
+
+Place: TypeAlias = int | tuple[int, ...]
+"""Of a weight in its layer's weight tensor: in the flattened tensor, or in each dimension."""
 
 SUMS = ("abs_terms", "abs_by_example", "abs_by_position", "abs_gradient")
 """The columns of the four sums: ``Σ|d|``, ``Σ_b|Σ_m d|``, ``Σ_m|Σ_b d|`` and ``|Σ d|``."""
@@ -116,23 +119,25 @@ def gradient_terms(
     x: Any,
     y: Any,
     layer: str,
-    weight: int | Sequence[int],
+    weight: Place | list[Place],
     loss: LossFunction = torch.nn.functional.cross_entropy,
 ) -> pd.DataFrame:
-    """The terms ``d_{b,m} = ∂L/∂OUT(b, m) · INPUT(b, m)`` whose sum is the gradient of one weight (eq. 4).
+    """The terms ``d_{b,m} = ∂L/∂OUT(b, m) · INPUT(b, m)`` whose sum is the gradient of a weight (eq. 4).
 
     Args:
         model: any module, as for :func:`gradient_alignment`.
         x: the model's input.
         y: the targets.
         layer: the layer's name.
-        weight: the place of the weight in the layer's weight tensor: its index in each dimension, or one number for the
-            flattened tensor, as in the column ``weight`` of :func:`gradient_alignment`.
+        weight: the place of the weight in the layer's weight tensor: a tuple with its index in each dimension, or one
+            number for the flattened tensor, as in the column ``weight`` of :func:`gradient_alignment`; or a list of
+            places.
         loss: from the model's output and ``y`` to one number.
 
     Returns:
-        One row per example and output position: ``example``, ``position`` (its place in the flattened output; the calls
-        of a layer follow one another), ``term``, not divided by anything.
+        One row per weight, example and output position: ``weight`` (its place in the flattened tensor), ``example``,
+        ``position`` (its place in the flattened output; the calls of a layer follow one another), ``term``, not divided
+        by anything.
 
     Raises:
         UnknownNameError: the model has no layer of this name.
@@ -142,37 +147,42 @@ def gradient_terms(
     Source: Bjorck et al. 2018, eq. 4 and Fig. 22.
     """
     chosen = weighted_layers(model, [layer])
-    found = read_layers(model, x, y, loss, chosen, lambda calls: _terms(layer, calls, weight))[layer]
+    wanted = weight if isinstance(weight, list) else [weight]
+
+    def terms(calls: Sequence[Call]) -> pd.DataFrame:
+        places = [_flat(layer, calls[0].weight_shape, place) for place in wanted]
+        return pd.concat([_terms(calls, place) for place in places], ignore_index=True)
+
+    found = read_layers(model, x, y, loss, chosen, terms)[layer]
     if found.result is None:
         raise InputError(f"the terms of layer {layer!r} are unknown: {found.why}.")
-    examples, positions = found.result.shape
-    columns = {
-        "example": torch.arange(examples).repeat_interleave(positions).numpy(),
-        "position": torch.arange(positions).repeat(examples).numpy(),
-        "term": found.result.flatten().numpy(force=True),
-    }
-    return Table(columns)
+    return Table(found.result)
 
 
-def _terms(layer: str, calls: Sequence[Call], weight: int | Sequence[int]) -> Tensor:
-    shape = calls[0].weight_shape
+def _flat(layer: str, shape: tuple[int, ...], place: Any) -> int:
+    """A weight's place in the flattened tensor of this shape, from its place there or its index in each dimension."""
     try:
-        index = (
-            [operator.index(weight)]
-            if not isinstance(weight, Sequence)
-            else list(map(operator.index, weight))
-        )
+        index = [operator.index(one) for one in (place if isinstance(place, tuple) else (place,))]
     except TypeError:
         index = []
-    sizes = shape if len(index) > 1 else (math.prod(shape),)
+    sizes = shape if isinstance(place, tuple) else (math.prod(shape),)
     if len(index) != len(sizes) or not all(0 <= one < size for one, size in zip(index, sizes, strict=True)):
         raise InputError(
-            f"weight must be a place in the weight of layer {layer!r}, whose shape is {shape}, not {weight!r}."
+            f"weight must be a place in the weight of layer {layer!r}, whose shape is {shape}, not {place!r}."
         )
-    place = 0
-    for one, size in zip(index, sizes, strict=True):
-        place = place * size + one
-    return torch.cat([call.terms(place) for call in calls], 1)
+    return int(np.ravel_multi_index(index, sizes))
+
+
+def _terms(calls: Sequence[Call], weight: int) -> pd.DataFrame:
+    terms = torch.cat([call.terms(weight) for call in calls], 1)
+    examples, positions = terms.shape
+    columns = {
+        "weight": weight,
+        "example": np.repeat(np.arange(examples), positions),
+        "position": np.tile(np.arange(positions), examples),
+        "term": terms.flatten().numpy(force=True),
+    }
+    return pd.DataFrame(columns)
 
 
 def _by_layer(calls: Sequence[Call]) -> pd.DataFrame:

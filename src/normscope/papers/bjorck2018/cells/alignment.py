@@ -36,7 +36,7 @@ class LayerAlignment(AtInitialisation):
 @cell(
     name="bjorck2018.layer_alignment",
     version=1,
-    cost=lambda run: 0.5 + step_seconds(run.depth, run.batch) + 0.1 * len(run.layers),
+    cost=lambda run: 0.3 + 0.8 * step_seconds(run.depth, run.batch) + 0.05 * len(run.layers),
 )
 def layer_alignment(config: LayerAlignment) -> pa.Table:
     """The four sums of absolute values of some convolutions, averaged over their weights.
@@ -66,7 +66,7 @@ class WeightAlignment(AtInitialisation):
 def _seconds(run: WeightAlignment) -> float:
     """A forward pass, and a backward pass down to the layer."""
     above = max(0, run.depth - run.layer_number)
-    return 0.7 + step_seconds(run.depth, run.batch) / 3 + step_seconds(above, run.batch) * 2 / 3
+    return 0.2 + step_seconds(run.depth, run.batch) / 3 + step_seconds(above, run.batch) * 2 / 3
 
 
 @cell(name="bjorck2018.weight_alignment", version=1, cost=_seconds)
@@ -103,8 +103,10 @@ def weight_terms(config: WeightAlignment) -> pa.Table:
     from normscope.probes.symmetric_bins import Histogram
 
     start, rows, layer = recipe.start(config), Rows(), layer_name(config.layer_number)
-    for pick, weight in _picked(_by_weight(config, start)).items():
-        terms = gradient_terms(start.model, start.x, start.y, layer, weight)["term"].to_numpy(np.float64)
+    picked = _picked(_by_weight(config, start))
+    every = gradient_terms(start.model, start.x, start.y, layer, list(picked.values()))
+    for place, (pick, weight) in enumerate(picked.items()):
+        terms = np.split(every["term"].to_numpy(np.float64), len(picked))[place]
         with np.errstate(invalid="ignore"):
             alignment = abs(terms.sum()) / np.abs(terms).sum()
         numbers = {
