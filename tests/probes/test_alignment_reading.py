@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 import normscope as ns
 from normscope.errors import InputError
+from normscope.probes._alignment.call import Call
+from normscope.probes._alignment.sums import layer_sums, weight_sums
 
 SUMS = ["abs_terms", "abs_by_example", "abs_by_position", "abs_gradient"]
 
@@ -245,13 +247,23 @@ def peak(action):
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_extra_memory_is_at_most_four_times_the_layers_activations(layout):
-    """A backward pass needs the rest. The terms written out would be 113 times the activations."""
-    layer, x = nn.Conv2d(16, 64, 3, padding=1), batch(32, 16, 16, 16).to(memory_format=layout)
-    output = layer(x)
-    activations = 4 * (x.numel() + output.numel())
-    assert 4 * output.numel() * 16 * 9 > 100 * activations
-    backward = peak(lambda: torch.autograd.grad(squares(layer(x), None), list(layer.parameters())))
-    for weights in (False, True):
-        extra = peak(lambda weights=weights: read(layer, x, weights=weights)) - backward
+@pytest.mark.parametrize(("inputs", "outputs"), [(16, 64), (64, 16), (32, 32)])
+def test_the_extra_memory_is_at_most_four_times_the_layers_activations(inputs, outputs, layout):
+    """The terms written out would be more than a hundred times the activations."""
+    layer = nn.Conv2d(inputs, outputs, 3, padding=1)
+    x, gradient = (batch(32, channels, 16, 16).to(memory_format=layout) for channels in (inputs, outputs))
+    activations = 4 * (x.numel() + gradient.numel())
+    assert 4 * gradient.numel() * layer.weight[0].numel() > 100 * activations
+    for sums in (layer_sums, weight_sums):
+        extra = peak(lambda sums=sums: sums([Call.of(layer, x, gradient, False)]))
         assert 0 < extra < 4 * activations
+
+
+def test_the_instrument_needs_no_more_than_a_backward_pass_and_four_times_the_activations():
+    layer, x = nn.Conv2d(16, 64, 3, padding=1), batch(32, 16, 16, 16)
+    activations = 4 * (x.numel() + 64 * x.numel() // 16)
+    loss = lambda output, y: output.sum()  # noqa: E731
+    backward = peak(lambda: torch.autograd.grad(loss(layer(x), None), list(layer.parameters())))
+    for weights in (False, True):
+        extra = peak(lambda w=weights: ns.probes.gradient_alignment(layer, x, None, loss=loss, weights=w))
+        assert extra - backward < 4 * activations
