@@ -27,7 +27,7 @@ OUTPUTS = at_scales(
 
 CLASSES = at_scales(
     {**WORDS, "seeds": "{seeds} without norms, {normed_seeds} with BN"},
-    quick=ClassProfile("mnist5k", 4_000, 5, normed_seeds=1),
+    quick=ClassProfile("mnist5k", 4_000, 4, normed_seeds=1),
     laptop=ClassProfile("cifar10", 10_000, 10),
     paper=ClassProfile("cifar10", 50_000, 10),
 )
