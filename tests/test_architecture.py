@@ -156,9 +156,10 @@ def test_the_floors_on_the_map_are_the_contracts():
 
 
 def test_a_figures_file_is_at_most_150_lines_long():
-    figures = (ROOT / "src" / "normscope" / "papers").glob("*20*/*.py")
-    lengths = {path.name: len(path.read_text().splitlines()) for path in figures}
+    papers = ROOT / "src" / "normscope" / "papers"
+    figures = [path for path in papers.glob("*20*/*.py") if path.name != "entries.py"]  # a table
+    lengths = {str(path.relative_to(papers)): len(path.read_text().splitlines()) for path in figures}
     assert lengths
     assert {name for name, length in lengths.items() if length > 150} == {
-        "fig10.py"
+        "chai2020/fig10.py"
     }  # a study of seven arrangements

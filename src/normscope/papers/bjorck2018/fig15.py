@@ -18,7 +18,7 @@ from normscope.papers.bjorck2018.readings.top_norm import (
     NETWORKS,
     best_curves,
     best_errors,
-    weight_gradients,
+    gradients_by_layer,
     with_network,
 )
 from normscope.papers.shared import (
@@ -45,7 +45,7 @@ _NEARER, _STEPS = 0.95, 200
     "|log ratio|, at 95 % of layers or more",
 )
 def gradients_scaled(table: pd.DataFrame) -> Judgement:
-    logs = np.log(weight_gradients(table))
+    logs = np.log(gradients_by_layer(table))
     near, far = ((logs[name] - logs["batch"]).abs() for name in ("top", "none"))
     found = Findings(
         {f"|log ratio| to BN, {NAMES[n]}": float(d.median()) for n, d in (("top", near), ("none", far))}
@@ -112,7 +112,7 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     """Gradients by layer, then the training and test error of each network at the best of its rates."""
     figure, (left, middle, right) = plots.new_figure(3, columns=3)
     plots.log_y(left, "mean |gradient| of the weight")
-    gradients = weight_gradients(table).melt(ignore_index=False).reset_index()
+    gradients = gradients_by_layer(table).melt(ignore_index=False).reset_index()
     draw_lines(left, gradients, "number", NAMES, LOOKS, "network")
     left.set(title="(a) at initialisation", xlabel="layer")
     for axes, measure, title in (

@@ -10,7 +10,7 @@ from normscope.papers.bjorck2018.cells.landscapes import GradientLine, loss_alon
 from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
 from normscope.papers.bjorck2018.profiles.diverging import LANDSCAPES, LandscapeProfile
 from normscope.papers.bjorck2018.readings.landscapes import points_of
-from normscope.papers.bjorck2018.readings.limits import alive_seeds, limits
+from normscope.papers.bjorck2018.readings.limits import alive_seeds, rate_limits
 from normscope.papers.shared import Findings, Samples, draw_lines
 from normscope.protocol import Cell, Claims, FixedExperiment, Judgement, NotJudgedError
 from normscope.report import plots
@@ -25,7 +25,7 @@ _STEPS = {1: "first batch", 5: "fifth batch"}
 
 
 def _judge(table: pd.DataFrame, step: int) -> Judgement:
-    found_limits = limits(table, step)
+    found_limits = rate_limits(table, step)
     alive, every = alive_seeds(table, step)
     if len(alive) < 2:
         raise NotJudgedError(

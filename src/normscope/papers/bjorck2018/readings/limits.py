@@ -14,7 +14,7 @@ _VANISHED = 1e-6
 """The norm of the first convolution's gradient below which nothing is learned."""
 
 
-def limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
+def rate_limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
     """The highest rate up to which the loss is below that at the start: norm, seed, value, distance, lowest, is_last.
 
     Every lower rate that was measured decreases the loss, too: where an unnormalized network has died, its loss is that

@@ -28,7 +28,7 @@ def with_network(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(network=rows["norm"].where(rows["place"] == "after", rows["place"]))
 
 
-def weight_gradients(table: pd.DataFrame) -> pd.DataFrame:
+def gradients_by_layer(table: pd.DataFrame) -> pd.DataFrame:
     """Mean |gradient| of every convolution's weight at initialisation: a row a seed and layer, a column a network.
 
     Raises:
