@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from normscope.probes.backward import LossFunction
+from normscope.probes.layers_gradients import WeightGradient, channel_pairs, weight_gradients
 from normscope.probes.table import Table
-from normscope.probes.weight_gradients import WeightGradient, channel_pairs, weight_gradients
 
 COLUMNS = (
     "layer", "kind", "output_channel", "input_channel", "count", "mean_abs", "mean", "nonfinite", "note"

@@ -12,9 +12,9 @@ from torch import nn
 from normscope.errors import UnknownNameError
 from normscope.nn.arguments import check_count
 from normscope.probes.backward import LossFunction
+from normscope.probes.layers_gradients import WeightGradient, weight_gradients
 from normscope.probes.symmetric_bins import Histogram, Scale
 from normscope.probes.table import Table
-from normscope.probes.weight_gradients import WeightGradient, weight_gradients
 
 COLUMNS = ("layer", "kind", "bin", "low", "high", "count", "nonfinite", "note")
 

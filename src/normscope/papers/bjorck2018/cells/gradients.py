@@ -66,9 +66,9 @@ def kernel_gradients(config: KernelGradients) -> pa.Table:
 
     from normscope.papers.bjorck2018.cells import recipe
     from normscope.papers.bjorck2018.layers import layer_name
+    from normscope.probes.layers_gradients import channel_pairs, weight_gradients
     from normscope.probes.parameter_gradients import Statistics
     from normscope.probes.symmetric_bins import Histogram
-    from normscope.probes.weight_gradients import channel_pairs, weight_gradients
 
     start, rows = recipe.start(config), Rows()
     names = [layer_name(number) for number in config.layers]
