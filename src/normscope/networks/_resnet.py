@@ -39,7 +39,9 @@ class Block(nn.Module):
         super().__init__()
         self.first, self.second = first, second
         self.stride, self.more_channels = stride, more_channels
-        self.sum = nn.Identity()  # Its output is the sum before the ReLU, where instruments can read it by name.
+        self.sum = (
+            nn.Identity()
+        )  # Its output is the sum before the ReLU, where instruments can read it by name.
 
     def forward(self, x: Tensor) -> Tensor:
         """``ReLU(shortcut(x) + second(ReLU(first(x))))``."""

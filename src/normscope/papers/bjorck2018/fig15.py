@@ -10,7 +10,7 @@ from normscope.papers.bjorck2018.cells.configuration import AtInitialisation, Pl
 from normscope.papers.bjorck2018.cells.gradients import layer_gradients
 from normscope.papers.bjorck2018.cells.rate_trial import RateTrial
 from normscope.papers.bjorck2018.fig1 import run
-from normscope.papers.bjorck2018.layers import LOOKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.training import GRID, TRAINING, TrainingProfile
 from normscope.papers.bjorck2018.readings.rates import Search, highest_stable, search_cells
 from normscope.papers.bjorck2018.readings.top_norm import (

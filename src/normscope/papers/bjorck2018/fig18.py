@@ -7,7 +7,8 @@ are dead behind the ReLU.
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.gradients import channel_contributions, kernel_gradients
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.initial import INITIAL, InitialProfile
 from normscope.papers.bjorck2018.readings.gradients import (
     input_channels,

@@ -6,7 +6,8 @@ Without norms they are larger in early layers than in late ones; with batch norm
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.gradients import layer_gradients
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS, is_second
+from normscope.papers.bjorck2018.layers import NETWORKS, is_second
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.initial import INITIAL
 from normscope.papers.bjorck2018.readings.gradients import sizes_by_layer, thirds
 from normscope.papers.shared import Findings, combinations, contrasts, draw_lines

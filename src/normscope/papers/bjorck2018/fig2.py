@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.gradients import BINS, kernel_gradients
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.initial import INITIAL
 from normscope.papers.bjorck2018.readings.gradients import histogram, kernel_statistic
 from normscope.papers.shared import Findings, combinations, contrasts

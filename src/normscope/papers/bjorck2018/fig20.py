@@ -6,7 +6,8 @@ Without norms one class, which the network almost always guesses, is responsible
 import numpy as np
 import pandas as pd
 
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.outputs import CLASSES
 from normscope.papers.bjorck2018.readings.classes import LAYER, compare_favourite, curves, list_cells
 from normscope.protocol import Claims, FixedExperiment, Judgement

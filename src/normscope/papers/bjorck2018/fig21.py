@@ -6,7 +6,8 @@ than those through any other class.
 
 import pandas as pd
 
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.outputs import CLASSES
 from normscope.papers.bjorck2018.readings.classes import (
     LAYER,

@@ -7,7 +7,8 @@ gradients are centred around 0.
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.alignment import weight_terms
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.alignment import WEIGHTS
 from normscope.papers.bjorck2018.profiles.initial import InitialProfile
 from normscope.papers.bjorck2018.readings.alignment import distance, of_pick, terms_histogram

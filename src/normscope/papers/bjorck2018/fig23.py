@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.alignment import WeightAlignment, weight_alignment
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.alignment import WEIGHTS
 from normscope.papers.bjorck2018.readings.alignment import by_weight
 from normscope.papers.shared import Findings, Samples, combinations, contrasts

@@ -7,7 +7,8 @@ since the gradient is smaller: what is higher is the rate, not the length of the
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.landscapes import GradientLine, loss_along_gradient
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.diverging import LANDSCAPES, LandscapeProfile
 from normscope.papers.bjorck2018.readings.landscapes import points_of
 from normscope.papers.bjorck2018.readings.limits import alive_seeds, rate_limits

@@ -7,7 +7,8 @@ blocks, which read the sum of all blocks below, the variance grows linearly.
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.moments import channel_moments
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.initial import INITIAL
 from normscope.papers.bjorck2018.readings.moments import (
     FIRST,

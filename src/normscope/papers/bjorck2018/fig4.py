@@ -7,7 +7,8 @@ the same for all images but at their labels. With BN they differ from image to i
 import pandas as pd
 
 from normscope.papers.bjorck2018.cells.outputs import logit_gradients
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.outputs import OUTPUTS
 from normscope.papers.bjorck2018.readings.outputs import (
     GRADIENT,

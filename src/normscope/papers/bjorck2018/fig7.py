@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 
 from normscope.papers.bjorck2018.cells.gradients import kernel_gradients
-from normscope.papers.bjorck2018.layers import LOOKS, NETWORKS
+from normscope.papers.bjorck2018.layers import NETWORKS
+from normscope.papers.bjorck2018.looks import LOOKS
 from normscope.papers.bjorck2018.profiles.initial import INITIAL
 from normscope.papers.bjorck2018.readings.gradients import (
     first_share,

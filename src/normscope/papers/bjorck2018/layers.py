@@ -1,4 +1,4 @@
-"""The paper's numbers of layers, and the names and looks of the networks that it compares.
+"""The paper's numbers of layers, and the names of the networks that it compares.
 
 The stem is layer 1, so even layers are the first and odd layers the second convolution of a residual block.
 """
@@ -6,14 +6,9 @@ The stem is layer 1, so even layers are the first and odd layers the second conv
 from __future__ import annotations
 
 from normscope.errors import InputError
-from normscope.papers.shared import NORM_LOOKS
-from normscope.report import plots
-from normscope.report.plots import Look
 
 NETWORKS = {"none": "unnormalized", "batch": "BN"}
 """Norm specs and the names of the two networks that most figures compare."""
-
-LOOKS = {"none": NORM_LOOKS["none"], "batch": NORM_LOOKS["batch"], "top": Look(plots.BLUE, "^", "-.")}
 
 
 def layer_name(number: int) -> str:
