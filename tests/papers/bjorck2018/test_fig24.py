@@ -84,9 +84,10 @@ def test_a_flat_loss_does_not_fall():
     assert first_step(flat).verdict is Verdict.FAILS
 
 
-def test_a_loss_that_is_lower_again_behind_a_rise_does_not_count():
-    """An unnormalized network that has died has the loss of a guess."""
-    claim = first_step(lines(none=(500.0, 400.0, 600.0, math.inf, 2.3)))
+@pytest.mark.parametrize("rest", [(600.0, math.inf, 2.3), (400.0, 400.0, 400.0), (450.0, 440.0, 300.0)])
+def test_a_loss_that_is_flat_or_rises_does_not_fall_though_it_is_below_the_start_or_falls_again(rest):
+    """An unnormalized network that has died has the flat loss of a guess."""
+    claim = first_step(lines(none=(500.0, 400.0, *rest)))
     assert claim.measured["highest falling rate unnormalized"] == 1e-6
 
 

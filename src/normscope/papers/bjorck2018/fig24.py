@@ -57,7 +57,7 @@ def _judge(table: pd.DataFrame, step: int) -> Judgement:
 @claim(
     "first-step",
     "Along the gradient of the first batch, larger rates still decrease the loss of the network with BN.",
-    "highest rate α up to which the loss is below that at the start (in float64): BN ≥ 10× unnormalized",
+    "highest rate α up to which the loss falls from each measured rate to the next (in float64): BN ≥ 10× unnormalized",
 )
 def first_step(table: pd.DataFrame) -> Judgement:
     return _judge(table, 1)

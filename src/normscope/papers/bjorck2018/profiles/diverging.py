@@ -113,14 +113,15 @@ LANDSCAPES = at_scales(
         "cifar10",
         10_000,
         3,
-        alphas=(0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
+        # At the fifth step, the unnormalized network's gradient is far smaller, and rates matter that are far higher.
+        alphas=(0, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 1e-2, 0.1),
         norm_alphas=(0, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1),
     ),
     paper=LandscapeProfile(
         "cifar10",
         50_000,
         5,
-        alphas=(0, *(10 ** (k / 4) for k in range(-28, -7))),
+        alphas=(0, *(10 ** (k / 4) for k in range(-28, 5))),
         norm_alphas=(0, *(10 ** (k / 4) for k in range(-20, 5))),
     ),
 )

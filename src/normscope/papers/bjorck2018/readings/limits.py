@@ -15,12 +15,13 @@ _VANISHED = 1e-6
 
 
 def rate_limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
-    """The highest rate up to which the loss is below that at the start: norm, seed, value, distance, lowest, is_last.
+    """The highest rate up to which the loss falls: norm, seed, value, distance, lowest, is_last.
 
-    Every lower rate that was measured decreases the loss, too: where an unnormalized network has died, its loss is that
-    of a guess, which may again be lower. The rate is 0 where even the lowest does not decrease the loss; for the
-    unnormalized network, whose rates are wanted low, it is then the lowest that was measured. ``distance`` is α‖g‖,
-    ``lowest`` the lowest rate that was measured, and ``is_last`` says that the highest decreases the loss.
+    It falls up to a rate if it is lower at each rate that was measured, up to that, than at the one before. That it is
+    below the loss at the start is not enough: the loss of a network that has died is that of a guess, and flat. The
+    rate is 0 where the loss does not even fall up to the lowest; for the unnormalized network, whose rates are wanted
+    low, it is then the lowest that was measured. ``distance`` is α‖g‖, ``lowest`` the lowest rate that was measured,
+    and ``is_last`` says that the loss falls up to the highest.
 
     Raises:
         NotJudgedError: when that step was not looked at.
@@ -33,8 +34,8 @@ def rate_limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
     found = []
     for norm, seed, length in gradients[["norm", "seed", "value"]].itertuples(index=False):
         line = points[(points["norm"] == norm) & (points["seed"] == seed)]
-        start, values, alphas = line["value"].iloc[0], line["value"].iloc[1:], line["alpha"].iloc[1:]
-        falls = (values < start).cumprod().astype(bool)
+        alphas, changes = line["alpha"].iloc[1:], line["value"].diff().iloc[1:]
+        falls = (changes < 0).cumprod().astype(bool)
         limit = float(alphas[falls].max()) if falls.any() else float(alphas.iloc[0]) if norm == NORM else 0.0
         found.append((norm, seed, limit, limit * length, float(alphas.iloc[0]), bool(falls.all())))
     return pd.DataFrame(found, columns=["norm", "seed", "value", "distance", "lowest", "is_last"])
