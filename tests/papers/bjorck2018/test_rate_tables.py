@@ -86,7 +86,10 @@ class TestTable3:
         table = join(
             *(trial_rows("none", DEPTHS[depth], GRID, depth=depth) for depth in (20, 32, 110)), unknown
         )
-        assert table3.depth(table).verdict is Verdict.HOLDS
+        claim = table3.depth(table)
+        assert claim.verdict is Verdict.HOLDS
+        assert "unnormalized, 56" in claim.reason
+        assert "unnormalized, 110" not in claim.reason
         claim = table3.deepest(table)
         assert claim.verdict is Verdict.NOT_JUDGED
         assert "no rate that was tried is stable for unnormalized, 56" in claim.reason

@@ -115,13 +115,12 @@ def draw(table: pd.DataFrame) -> plots.Figure:
     names = {norm: name for norm, name in PARTS.items() if norm in set(ended["norm"])}
     add_outcomes(left, ended, "norm", names)
     left.set_title("(a) how the trials ended")
+    plots.log_y(right, f"training loss, mean of {_WINDOW} steps")
     draw_lines(right, losses_at_highest(table, _WINDOW), "step", PARTS, LOOKS)
-    right.set(
-        title="(b) at the highest stable rate",
-        xlabel="step",
-        ylabel=f"training loss, mean of {_WINDOW} steps",
-    )
-    plots.legend_below(figure)
+    right.set(title="(b) at the highest stable rate", xlabel="step")
+    plots.brief_numbers(right.yaxis)
+    plots.legend_below(figure, [left])
+    plots.legend_inside(right, "upper right")
     return figure
 
 

@@ -47,7 +47,9 @@ def end_of_search(table: pd.DataFrame, settings: Iterable[str]) -> str:
     none = set(rates.loc[rates["value"] == 0, "setting"])
     ended = labelled(trials(table)).groupby("setting")["rate"].min()
     return "; ".join(
-        f"0 stands for below {ended[one]:g}, the lowest rate tried, of {one}" for one in sorted(none)
+        f"0 stands for below {ended[one]:g}, the lowest rate tried, of {one}"
+        for one in settings
+        if one in none
     )
 
 
