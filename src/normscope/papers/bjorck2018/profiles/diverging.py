@@ -105,8 +105,8 @@ LANDSCAPES = at_scales(
         4_000,
         3,
         at_steps=(1,),
-        alphas=(0, 1e-6, 1e-5, 1e-4, 1e-3),
-        norm_alphas=(0, 1e-3, 1e-2, 0.1, 1),
+        alphas=(0, 1e-5, 3e-5, 1e-4),
+        norm_alphas=(0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1),
         batch=16,
     ),
     laptop=LandscapeProfile(
