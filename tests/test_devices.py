@@ -188,3 +188,8 @@ def test_a_worker_refuses_a_device_that_its_machine_has_not(tmp_path, monkeypatc
     monkeypatch.setattr(devices, "is_here", lambda kind: kind == "cpu")
     with pytest.raises(InputError, match="torch finds no cuda device"):
         run_and_store(numbers, Numbers(1.0), "a" * 32, ResultsFolder(tmp_path).store, {}, "cuda")
+
+
+def test_a_gpu_is_named_by_its_kind():
+    with pytest.raises(InputError, match=r"cuda .* or mps"):
+        devices.kind_of("gpu")

@@ -78,7 +78,14 @@ def test_a_models_highest_stable_rate_is_found_by_training_it_anew_at_each_rate(
     assert found.outcomes == {1e6: Outcome.EXCEEDED, 0.01: Outcome.SURVIVED}
 
 
-@pytest.mark.parametrize(("rates", "steps"), [([], 200), ([-1.0], 200), ([math.inf], 200), ([0.1], 100)])
+def test_a_model_in_place_of_what_makes_one_is_refused():
+    with pytest.raises(InputError, match=r"must return a torch\.nn\.Module, not a Tensor"):
+        highest_stable_rate(lambda: torch.zeros(1), list, [0.1], classes=2)
+
+
+@pytest.mark.parametrize(
+    ("rates", "steps"), [([], 200), ([-1.0], 200), ([math.inf], 200), ([0.1], 100), (0.1, 200)]
+)
 def test_an_empty_grid_odd_rates_and_short_runs_are_refused(rates, steps):
     with pytest.raises(InputError):
         logistic(rates, steps)

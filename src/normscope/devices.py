@@ -36,6 +36,8 @@ def check_name(name: str) -> None:
         UnknownNameError: for such a name.
     """
     if name not in (*KINDS, AUTO):
+        if name.lower() == "gpu":
+            raise InputError("a GPU is named by its kind: cuda (NVIDIA, AMD) or mps (Apple).")
         raise UnknownNameError("device", name, [*KINDS, AUTO])
 
 

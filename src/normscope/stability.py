@@ -112,23 +112,33 @@ def highest_stable_rate(
 ) -> StableRate:
     """Train a new model at each rate, from the highest down, until one survives.
 
+    A run survives when no batch loss exceeds the limit of :func:`divergence_limit` or stops being finite, and the mean
+    loss of its last 20 steps is below 0.98 × ln(classes), which is what a guess has.
+
     Args:
-        make_model: returns the model at its initialisation, the same each time.
-        make_epochs: returns the batches, epoch by epoch, the same each time.
+        make_model: called without arguments for each rate; returns the model at its initialisation, the same each time.
+        make_epochs: called without arguments for each rate; returns epochs, each an iterable of batches ``(x, y)``,
+            with ``steps`` batches or more in all. For a loader that is ``lambda: itertools.repeat(loader)``.
         rates: the grid.
         classes: number of classes.
         steps: of each run; fewer than 200 cannot be compared with chance.
         momentum, weight_decay: of SGD.
         loss: of the model's output and the labels; by default cross-entropy.
 
+    Returns:
+        The highest rate that survived, 0 when none did, and how the run at each rate that was tried ended.
+
     Raises:
-        InputError: for an empty grid, or fewer than 200 steps.
+        InputError: for an empty grid, fewer than 200 steps, fewer batches than that, or something that is no model.
     """
     import torch
 
     from normscope.training import train
 
-    grid = sorted(set(rates))
+    try:
+        grid = sorted(set(rates))
+    except TypeError:
+        raise InputError(f"rates must be a list of numbers, not {rates!r}.") from None
     if not grid or not all(rate > 0 and math.isfinite(rate) for rate in grid):
         raise InputError("rates must be one or more positive numbers.")
     if steps < FEWEST_STEPS:
@@ -138,6 +148,8 @@ def highest_stable_rate(
     outcomes: dict[float, Outcome] = {}
     while (rate := next_rate(outcomes, grid)) is not None:
         model = make_model()
+        if not isinstance(model, torch.nn.Module):
+            raise InputError(f"make_model must return a torch.nn.Module, not a {type(model).__name__}.")
         optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay)
         losses: list[float] = []
 

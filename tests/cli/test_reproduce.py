@@ -292,7 +292,7 @@ def test_fetching_shipped_data_names_its_folder(command):
     ("device", "words"),
     [
         ("cuda", "torch finds no cuda device on this machine: it has cpu."),
-        ("gpu", "unknown device 'gpu'"),
+        ("gpu", "a GPU is named by its kind"),
         ("cudda", "did you mean cuda"),
     ],
 )

@@ -104,7 +104,7 @@ def show_plan(plan: ReproductionPlan, *, verbose: bool = False) -> None:
     for name in sorted({name for cell in plan.new.values() for name in cell.data}):
         is_here, where = data.available(name)
         if not is_here:
-            say(f"{name} is {where}")
+            say(f"{name} is {where}" if where.startswith("not here") else f"{name}: {where}")
     say(plan_sentence(plan))
 
 

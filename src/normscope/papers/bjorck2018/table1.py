@@ -37,8 +37,8 @@ def _published_ratio(norm: str, number: int) -> float:
 
 @claim(
     "cancellation",
-    "With BN the sum of the terms' absolute values is about a hundred times the absolute value of their sum; without "
-    "norms the two are about equal.",
+    "With BN the terms of a gradient cancel: the sum of their absolute values exceeds the absolute value of their sum "
+    "far more than without norms.",
     "Σ|d| / |Σ d|, BN over unnormalized: at least 5 at layers 18 and 54, at least 3 at layer 90",
 )
 def cancellation(table: pd.DataFrame) -> Judgement:
@@ -68,8 +68,8 @@ def _show_table(sums: pd.DataFrame, found: Findings) -> None:
 
 @claim(
     "agreement",
-    "Without norms the absolute value of the sum and the sum of the absolute values generally agree within a factor "
-    "of 2 or less.",
+    "Without norms the terms hardly cancel: the absolute value of the sum and the sum of the absolute values are of "
+    "the same size.",
     f"unnormalized, layers 18, 54 and 90: Σ|d| / |Σ d| at most {_AGREE}",
 )
 def agreement(table: pd.DataFrame) -> Judgement:
