@@ -154,8 +154,9 @@ def is_linear(module: nn.Module) -> bool:
 
 def is_transposed_linear(module: nn.Module) -> bool:
     """Whether the module is a linear layer whose weight is (in, out): the ``Conv1D`` of GPT-2 in transformers."""
-    weight = getattr(module, "weight", None)
-    return type(module).__name__ == "Conv1D" and hasattr(module, "nf") and getattr(weight, "ndim", 0) == 2
+    # The weight last: of a parametrized layer it is computed, and its computation may draw or count.
+    is_named = type(module).__name__ == "Conv1D" and hasattr(module, "nf")
+    return is_named and getattr(getattr(module, "weight", None), "ndim", 0) == 2
 
 
 def is_measured(module: nn.Module) -> bool:

@@ -59,7 +59,7 @@ def bias_gradients(
     chosen = _modules(model, layers)
     sums = {name: _Sums(name, type(module).__name__.lower()) for name, module in chosen.items()}
 
-    def seen(name: str, layer: nn.Module, _: Tensor, gradient: Tensor) -> None:
+    def seen(name: str, layer: nn.Module, _: Tensor | None, gradient: Tensor) -> None:
         sums[name].add(layer, gradient)
 
     with differentiable_pass(model, x, y, loss, chosen, seen) as (_, batch_loss):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 
 from normscope.errors import InputError
-from normscope.probes.backward import LossFunction, differentiable_pass, weighted_layers
+from normscope.probes.backward import LossFunction, differentiable_pass, gradients_at, weighted_layers
 from normscope.probes.model_outputs import classes_first, gradient_at_output
 from normscope.probes.parameter_gradients import NO_STATISTICS, Statistics, values_of, watch_none
 from normscope.probes.table import Table
@@ -119,16 +119,7 @@ def _by_class(
         masked = slope if slope.ndim == 1 else torch.zeros_like(slope)
         if slope.ndim > 1:
             masked.select(class_dim, number).copy_(slope.select(class_dim, number))
-        try:
-            found = (
-                torch.autograd.grad(outputs, moving, masked, retain_graph=True, allow_unused=True)
-                if moving
-                else ()
-            )
-        except RuntimeError as error:
-            reason = (str(error).strip().splitlines() or ["it failed"])[0]
-            raise InputError(f"the gradient of the loss cannot be computed: {reason}") from error
-        taken = iter(found)
+        taken = iter(gradients_at(outputs, moving, masked, keep=True))
         yield number, [next(taken) if weight.requires_grad else None for weight in weights]
 
 

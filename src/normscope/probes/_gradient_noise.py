@@ -15,8 +15,14 @@ from normscope.errors import InputError
 from normscope.forward_pass import arguments, module_by_module
 from normscope.nn import module_kinds
 from normscope.nn.channel_norm import ChannelNorm
-from normscope.probes.backward import LossFunction, batch_loss, differentiable_pass
-from normscope.probes.capture import alone, named, output_of
+from normscope.probes.backward import (
+    LossFunction,
+    batch_loss,
+    differentiable,
+    differentiable_pass,
+)
+from normscope.probes.capture import alone, named, output_of, readable
+from normscope.probes.parameter_gradients import gradients_of, watch_none
 from normscope.probes.snapshot import untouched
 from normscope.probes.table import Table
 
@@ -88,7 +94,7 @@ def gradient_noise(
     examples = _Examples(x, y)
     _check_losses(model, examples, loss)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
-    with module_by_module(), untouched(model):
+    with differentiable(), module_by_module(), untouched(model):
         products = _products(_differentiator(model, examples, loss), examples.count, _parameter_count(model))
     spread = products.trace().item() / examples.count
     rows = []
@@ -120,6 +126,10 @@ class _Examples:
     def __init__(self, x: Any, y: Any) -> None:
         self.leaves, self.structure = pytree.tree_flatten((x, y))
         shapes = [leaf.shape for leaf in self.leaves if isinstance(leaf, Tensor)]
+        if any(isinstance(leaf, Tensor) and leaf.layout != torch.strided for leaf in self.leaves):
+            raise InputError(
+                "x and y must be dense tensors: of a sparse or nested one no range can be taken."
+            )
         counts = {shape[0] if shape else 0 for shape in shapes}
         if len(counts) != 1 or 0 in counts:
             raise InputError(
@@ -130,7 +140,7 @@ class _Examples:
 
     def tensors(self, which: slice) -> list[Tensor]:
         """The tensors of a range of examples."""
-        return [leaf[which] for leaf in self.leaves if isinstance(leaf, Tensor)]
+        return [leaf[which].clone() for leaf in self.leaves if isinstance(leaf, Tensor)]
 
     def rebuilt(self, tensors: Iterable[Tensor]) -> tuple[Any, Any]:
         """Inputs and targets from their tensors."""
@@ -218,9 +228,12 @@ def _one_by_one(model: nn.Module, examples: _Examples, loss: LossFunction) -> _G
 
     def gradient(place: int) -> Tensor:
         x, y = examples.batch(slice(place, place + 1))
-        with differentiable_pass(model, x, y, loss, {}, lambda *call: None) as (_, value):
-            found = torch.autograd.grad(value, moving, allow_unused=True, materialize_grads=True)
-        return torch.cat([one.double().flatten() for one in found])
+        with differentiable_pass(model, x, y, loss, {}, watch_none) as (_, value):
+            found = zip(moving, gradients_of(value, moving), strict=True)
+            dense = [
+                torch.zeros_like(one) if gradient is None else readable(gradient) for one, gradient in found
+            ]
+        return torch.cat([one.detach().double().flatten() for one in dense])
 
     return lambda which: torch.stack([gradient(place) for place in range(which.start or 0, which.stop)])
 

@@ -14,8 +14,14 @@ from torch import Tensor, nn
 from normscope.errors import InputError, UnknownNameError
 from normscope.nn import module_kinds
 from normscope.probes._moments import moments as moments_of
-from normscope.probes.backward import LossFunction, batch_loss, differentiable_pass
-from normscope.probes.capture import alone, named, output_of
+from normscope.probes.backward import (
+    LossFunction,
+    batch_loss,
+    differentiable,
+    differentiable_pass,
+)
+from normscope.probes.capture import alone, copied, named, output_of
+from normscope.probes.parameter_gradients import gradients_of, watch_none
 from normscope.probes.snapshot import every_module, untouched
 from normscope.probes.table import Table
 
@@ -69,9 +75,15 @@ def landscape(
             parameter's shape, no parameter has a gradient, or the model or the loss fails on this batch.
     """
     points = _checked(steps)
-    with _converted(model, dtype):
+    with differentiable(), _converted(model, dtype):
         x, y = _as_type(x, dtype), _as_type(y, dtype)
         parameters = dict(module_kinds.unwrapped(model).named_parameters())
+        for name, one in parameters.items():
+            if one.is_floating_point() and one.element_size() < 2:
+                raise InputError(
+                    f"nothing can be added to {name!r}, which has the type {one.dtype}: give a dtype, such as "
+                    "torch.float32."
+                )
         if isinstance(direction, str):
             moves = _descent(model, x, y, loss, parameters, direction)
         else:
@@ -144,13 +156,13 @@ def _descent(
     """The negative gradient of the batch's loss."""
     if direction != "gradient":
         raise UnknownNameError("direction", direction, ["gradient"])
-    moving = {name: one for name, one in parameters.items() if one.requires_grad}
-    with differentiable_pass(model, x, y, loss, {}, lambda *call: None) as (_, value):
-        if not moving or not value.requires_grad:
-            raise InputError("the loss depends on no parameter that requires a gradient, so it has none.")
-        gradients = torch.autograd.grad(value, tuple(moving.values()), allow_unused=True)
-    found = zip(moving, gradients, strict=True)
-    return {name: -gradient for name, gradient in found if gradient is not None}
+    with differentiable_pass(model, x, y, loss, {}, watch_none) as (_, value):
+        gradients = gradients_of(value, list(parameters.values()))
+    found = zip(parameters, gradients, strict=True)
+    moves = {name: -gradient for name, gradient in found if gradient is not None}
+    if not moves:
+        raise InputError("the loss depends on no parameter that requires a gradient, so it has none.")
+    return moves
 
 
 def _moves(direction: Any, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
@@ -178,9 +190,9 @@ def _measure(
     moments: Iterable[str] | Literal["all"] | None,
 ) -> tuple[float, pd.DataFrame | None]:
     """The loss at the model's parameters, and its layers' moments if they are wanted, from one pass."""
-    if moments is None:
+    if moments is None or isinstance(module_kinds.unwrapped(model), torch.jit.ScriptModule):
         with alone(model):
-            return batch_loss(loss, output_of(model, x), y).item(), None
+            return batch_loss(loss, output_of(model, x), copied(y)).item(), None
     outputs: list[Any] = []
     keep = module_kinds.unwrapped(model).register_forward_hook(
         lambda module, args, output: outputs.append(output)
@@ -190,7 +202,7 @@ def _measure(
     finally:
         keep.remove()
     with torch.no_grad():
-        return batch_loss(loss, outputs[-1], y).item(), _by_layer(channels)
+        return batch_loss(loss, outputs[-1], copied(y)).item(), _by_layer(channels)
 
 
 def _by_layer(channels: pd.DataFrame) -> pd.DataFrame:

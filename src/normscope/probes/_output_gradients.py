@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from normscope.errors import UnknownNameError
-from normscope.probes.backward import LossFunction, batch_loss
-from normscope.probes.capture import alone, output_of
+from normscope.probes.backward import LossFunction, batch_loss, differentiable
+from normscope.probes.capture import alone, copied, output_of
 from normscope.probes.model_outputs import classes_first, gradient_at_output
 from normscope.probes.table import Table
 
@@ -67,9 +67,10 @@ def output_gradients(
     if reduction not in get_args(Reduction):
         raise UnknownNameError("reduction", reduction, get_args(Reduction))
     with alone(model):
-        output = tree_map(_leaf, output_of(model, x))
-        with torch.enable_grad():
-            logits, gradient = gradient_at_output(output, batch_loss(loss, output, y))
+        found = output_of(model, x)
+        with differentiable():
+            output = tree_map(_leaf, found)
+            logits, gradient = gradient_at_output(output, batch_loss(loss, output, copied(y)))
         values = classes_first(logits.detach(), class_dim).double()
         slopes = classes_first(gradient, class_dim).double()
     classes, images, positions = values.shape

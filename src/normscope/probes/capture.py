@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel
 from torch.nn.parallel.scatter_gather import scatter_kwargs
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+from torch.utils._pytree import tree_map
 from torch.utils.hooks import RemovableHandle
 
 from normscope.errors import InputError, NormscopeError
@@ -81,13 +82,14 @@ def call(model: nn.Module, x: Any) -> None:
 def output_of(model: nn.Module, x: Any) -> Any:
     """The model's output on ``x``; a tuple is passed as its arguments and a mapping as its keyword arguments.
 
-    The module inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is run itself: one process
-    alone can measure it, on one device.
+    The model gets copies, so that one that writes into its input, such as a ReLU in place, changes none of the
+    caller's. The module inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is run itself: one
+    process alone can measure it, on one device.
 
     Raises:
         InputError: the model fails on this input.
     """
-    args, kwargs = arguments(x)
+    args, kwargs = copied(arguments(x))
     if isinstance(model, DataParallel) and model.device_ids:
         scattered = scatter_kwargs(args, kwargs, [model.device_ids[0]])
         args, kwargs = scattered[0][0], scattered[1][0]
@@ -102,6 +104,16 @@ def output_of(model: nn.Module, x: Any) -> Any:
         if type(error) not in (RuntimeError, TypeError) or not reason:  # what torch raises explains itself
             reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
         raise InputError(f"the model cannot take this input {what}: {reason}") from error
+
+
+def copied(value: Any) -> Any:
+    """A batch, in nested tuples, lists and dictionaries, with copies of its tensors; the same tensor stays the same."""
+    copies: dict[int, Tensor] = {}
+
+    def copy(leaf: Any) -> Any:
+        return copies.setdefault(id(leaf), leaf.clone()) if isinstance(leaf, Tensor) else leaf
+
+    return tree_map(copy, value)
 
 
 def is_quantized(module: nn.Module) -> bool:

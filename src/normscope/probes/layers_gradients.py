@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any, cast
@@ -80,11 +81,11 @@ def channel_pairs(layer: nn.Module, weights: Tensor) -> tuple[Tensor, Tensor, Te
     first, second = weights.shape[:2]
     # The first dimension counts the channels of all groups, the second those of one group.
     rows = torch.arange(first)[:, None].expand(first, second)
-    columns = rows // (first // groups) * second + torch.arange(second)
+    columns = rows // max(1, first // groups) * second + torch.arange(second)
     outputs, inputs = (columns, rows) if transposed else (rows, columns)
     outputs, inputs = outputs.flatten(), inputs.flatten()
-    order = torch.argsort(outputs * (int(inputs.max()) + 1) + inputs) if transposed else slice(None)
-    kernels = weights.reshape(first * second, -1)
+    order = torch.argsort(outputs * first + inputs) if transposed else slice(None)
+    kernels = weights.reshape(first * second, math.prod(weights.shape[2:]))
     return outputs[order], inputs[order], kernels[order]
 
 

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from normscope.errors import InputError
 from normscope.forward_pass import tensors
+from normscope.probes.backward import gradients_at
 
 
 def gradient_at_output(output: Any, loss: Tensor) -> tuple[Tensor, Tensor]:
     """The tensor in a model's output on which the loss depends, and ``∂loss/∂output``; the graph is kept.
 
     Raises:
-        InputError: the loss depends on no tensor of the output, on several, or on one without dimensions.
+        InputError: the loss depends on no tensor of the output, on several, or on one without dimensions or of
+            nested ones; or the gradient cannot be computed.
     """
     found = list({id(tensor): tensor for tensor in tensors(output) if tensor.requires_grad}.values())
-    reached = []
-    if found and loss.requires_grad:
-        gradients = torch.autograd.grad(loss, found, retain_graph=True, allow_unused=True)
-        reached = [pair for pair in zip(found, gradients, strict=True) if pair[1] is not None]
+    gradients = gradients_at(loss, found, keep=True)
+    reached = [
+        (tensor, gradient) for tensor, gradient in zip(found, gradients, strict=True) if gradient is not None
+    ]
     if len(reached) != 1:
         raise InputError(
             f"the loss depends on {len(reached)} tensors of the model's output that can be differentiated: it must "
             "depend on exactly one."
         )
+    if reached[0][0].is_nested:
+        raise InputError("the model's output is nested: it must be a tensor with a dimension of examples.")
     if not reached[0][0].ndim:
         raise InputError("the model's output is a single number: it must have a dimension of examples.")
     return reached[0]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from normscope.errors import InputError
+from normscope.probes.backward import gradients_at
 from normscope.probes.capture import readable, unreadable
 
 
@@ -24,14 +24,7 @@ def gradients_of(loss: Tensor, wanted: Sequence[Tensor]) -> list[Tensor | None]:
     Raises:
         InputError: the backward pass fails.
     """
-    moving = [tensor for tensor in wanted if tensor.requires_grad]
-    if not moving or not loss.requires_grad:
-        return [None] * len(wanted)
-    try:
-        found = iter(torch.autograd.grad(loss, moving, allow_unused=True))
-    except RuntimeError as error:
-        reason = (str(error).strip().splitlines() or ["it failed"])[0]
-        raise InputError(f"the gradient of the loss cannot be computed: {reason}") from error
+    found = iter(gradients_at(loss, [tensor for tensor in wanted if tensor.requires_grad]))
     return [next(found) if tensor.requires_grad else None for tensor in wanted]
 
 

@@ -23,12 +23,15 @@ _TABLES = ("_parameters", "_buffers", "_modules")
 def untouched(model: nn.Module) -> Iterator[None]:
     """A context after which the model and every random generator are as before, whatever happens inside.
 
-    Restored are the attributes of every module (parameters, buffers, modes, counters, caches), the values of its
-    tensors, and the state of its generators. Values inside lists and objects that a module holds are not.
+    Restored are the attributes of every module (parameters, buffers, modes, hooks, counters, caches), the values of its
+    tensors, their ``grad`` and whether they require one, and the state of its generators. Values inside lists and
+    objects that a module holds are not.
 
     Raises:
-        InputError: the model has lazy layers that never ran, or parameters on the meta device.
+        InputError: the model is no module, or has lazy layers that never ran, or parameters on the meta device.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, not {type(model).__name__}.")
     modules = list(every_module(model))
     attributes = [(module, dict(vars(module))) for module in modules]
     tables = [(table, dict(table)) for module in modules for table in _tables(module)]
@@ -37,8 +40,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
         raise InputError("the model has lazy layers: run it once before it is measured.")
     if any(isinstance(value, nn.Parameter) and value.is_meta for value in held):
         raise InputError("the model is on the meta device, which keeps no values to measure.")
-    values = _Values([value for value in held if isinstance(value, Tensor)])
+    tensors = list({id(value): value for value in held if isinstance(value, Tensor)}.values())
+    values = _Values(tensors)
     generators = [(value, value.get_state()) for value in held if isinstance(value, torch.Generator)]
+    gradients = _Gradients(tensors)
     try:
         with generators_kept(model):
             yield
@@ -50,6 +55,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for table, saved in tables:
             _restore(table, saved)
         values.restore()
+        gradients.restore()
 
 
 def every_module(model: nn.Module) -> Iterator[nn.Module]:
@@ -64,6 +70,7 @@ def every_module(model: nn.Module) -> Iterator[nn.Module]:
 def _tables(module: nn.Module) -> Iterator[Any]:
     for name in _TABLES:
         yield getattr(module, name)
+    yield from (value for name, value in vars(module).items() if "_hooks" in name and isinstance(value, dict))
 
 
 def _restore(now: Any, saved: dict[str, Any]) -> None:
@@ -113,6 +120,25 @@ class _Values:
                     tensor.data = alias
         for memory in self.memories:
             memory.restore()
+
+
+class _Gradients:
+    """The ``grad`` of the leaves among tensors, put aside so that nothing is added to it, and whether they need one."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        leaves = [tensor for tensor in tensors if tensor.is_leaf]
+        self.saved = [(leaf, leaf.grad, leaf.requires_grad) for leaf in leaves]
+        for leaf in leaves:
+            if leaf.grad is not None:
+                leaf.grad = None
+
+    def restore(self) -> None:
+        """Give every leaf back what it held."""
+        for leaf, gradient, requires_grad in self.saved:
+            if leaf.requires_grad != requires_grad:
+                leaf.requires_grad_(requires_grad)
+            if leaf.grad is not gradient:
+                leaf.grad = gradient
 
 
 def _layout(tensor: Tensor) -> tuple[Any, ...]:

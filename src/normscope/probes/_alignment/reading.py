@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, TypeVar, cast
 
-import torch
 from torch import Tensor, nn
 
 from normscope.nn import module_kinds
 from normscope.probes._alignment.call import Call, why_unread
-from normscope.probes.backward import LossFunction, differentiable_pass
+from normscope.probes.backward import LossFunction, differentiable_pass, gradients_at
 from normscope.probes.capture import first_tensor
 
 R = TypeVar("R")
@@ -54,8 +53,7 @@ def read_layers(
     pass_ = _Pass(layers, module_kinds.sequence_first(model), measure)
     with pass_.counting(), differentiable_pass(model, x, y, loss, layers, pass_.seen) as (_, value):
         pass_.is_forward = False
-        if value.requires_grad:
-            torch.autograd.grad(value, _leaves(model, layers), allow_unused=True)
+        gradients_at(value, _leaves(model, layers))
     for found in pass_.found.values():
         if found.calls:
             pass_.finish(found)
@@ -89,9 +87,12 @@ class _Pass(Generic[R]):
                 hooks.callback(layer.register_forward_pre_hook(count, with_kwargs=True).remove)
             yield
 
-    def seen(self, name: str, layer: nn.Module, x: Tensor, gradient: Tensor) -> None:
+    def seen(self, name: str, layer: nn.Module, x: Tensor | None, gradient: Tensor) -> None:
         """Measure one call, or keep it if the layer ran more than once."""
         found, known = self.found[name], cast(module_kinds.Layer, layer)
+        if x is None:
+            found.why = "the model wrote into its input after it ran"
+            return
         if why := why_unread(known, x, gradient):
             found.why = why
             return
