@@ -105,6 +105,21 @@ def test_what_the_layers_above_do_not_see_never_moves():
     assert least_squares(0 * above, x, y).stability_bound == math.inf
 
 
+@pytest.mark.parametrize("method", ["variables", "weight", "loss", "modes"])
+@pytest.mark.parametrize("values", [np.zeros((2, 2)), np.zeros(3), "a", None, 1j * np.zeros((3, 3))], ids=str)
+def test_weights_that_do_not_fit_are_refused(method, values):
+    problem = least_squares(np.eye(3), np.eye(3), np.eye(3))
+    with pytest.raises(InputError, match="must"):
+        getattr(problem, method)(values)
+
+
+@pytest.mark.parametrize("steps", [-1, 1.5, None, "a", True])
+def test_steps_that_are_no_number_of_steps_are_refused(steps):
+    problem = least_squares(np.eye(3), np.eye(3), np.eye(3))
+    with pytest.raises(InputError, match="steps must be"):
+        problem.after(np.zeros((3, 3)), 0.1, steps)
+
+
 def test_at_and_beyond_the_bound_nothing_converges():
     problem = least_squares(*drawn(6)[:3])
     assert problem.steps_to_converge(1.01 * problem.stability_bound) == math.inf

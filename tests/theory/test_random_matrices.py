@@ -145,6 +145,35 @@ def test_any_shape_comes_back_and_a_shape_of_samples_is_drawn_by_the_generator_a
     assert drawn.shape == (3, 2)
 
 
+@pytest.mark.parametrize("count", [10**6 + 1, 10**17, 10**400])
+def test_a_law_that_float64_cannot_compute_is_refused(count):
+    with pytest.raises(InputError, match="up to 1,000,000 factors"):
+        ProductLaw(count)
+
+
+@pytest.mark.parametrize("method", ["density", "cdf", "angle_of", "quantile", "square_at", "share_above"])
+def test_a_number_gives_an_array_and_no_number_is_one_sentence(method):
+    call = getattr(ProductLaw(3), method)
+    assert isinstance(call(0.3), np.ndarray)
+    with pytest.raises(InputError, match="real numbers"):
+        call(10**400)
+
+
+@pytest.mark.parametrize(
+    ("count", "generator"),
+    [(-1, 0), (1.5, 0), (True, 0), ((2, -1), 0), (None, 0), (3, None), (3, np.random)],
+)
+def test_what_is_no_count_or_generator_is_refused(count, generator):
+    with pytest.raises(InputError, match="must be a"):
+        ProductLaw(2).sample(count, np.random.default_rng(0) if generator == 0 else generator)
+
+
+@pytest.mark.parametrize("count", [np.int8(127), np.int16(32767)])
+def test_numpys_whole_numbers_do_not_overflow(count):
+    assert ProductLaw(count).edge == ProductLaw(int(count)).edge
+    assert ProductLaw(count).widest == ProductLaw(int(count)).widest
+
+
 def test_a_moment_beyond_the_largest_number_is_infinite():
     assert ProductLaw(50).moment(500) == math.inf
 

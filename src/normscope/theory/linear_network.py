@@ -58,15 +58,15 @@ class LeastSquares:
 
     def variables(self, weight: ArrayLike) -> Array:
         """``B = A U Σ`` (k, n) of the layer's weights A (k, n)."""
-        return np.asarray(np.asarray(weight, dtype=np.float64) @ self.basis * self.scales)
+        return np.asarray(self._fitting("weight", weight) @ self.basis * self.scales)
 
     def weight(self, variables: ArrayLike) -> Array:
         """The layer's weights A (k, n) that B (k, n) belongs to: the inverse of :meth:`variables`."""
-        return np.asarray((np.asarray(variables, dtype=np.float64) / self.scales) @ self.basis.T)
+        return np.asarray((self._fitting("variables", variables) / self.scales) @ self.basis.T)
 
     def loss(self, variables: ArrayLike) -> float:
         """``½ Σ_j ‖Ā b_j − ȳ_j‖² + C`` (eq. 7), which is the network's loss (eq. 6)."""
-        residual = self.above @ np.asarray(variables, dtype=np.float64) - self.targets
+        residual = self.above @ self._fitting("variables", variables) - self.targets
         return 0.5 * float(np.sum(residual**2)) + self.constant
 
     @property
@@ -91,7 +91,7 @@ class LeastSquares:
     def modes(self, variables: ArrayLike) -> Array:
         """B in the basis of Ā's right singular vectors, ``v_iᵀ b_j``, (modes i, columns j); σ_i(Ā) descends."""
         _, _, right = self._decomposed
-        return np.asarray(right @ np.asarray(variables, dtype=np.float64))
+        return np.asarray(right @ self._fitting("variables", variables))
 
     def solution(self) -> Array:
         """The modes at which no step moves them, ``u_iᵀ ȳ_j / σ_i(Ā)``, (modes i, columns j).
@@ -109,7 +109,9 @@ class LeastSquares:
         :meth:`shrinkage`. What Ā does not see of B stays as it is.
         """
         left, values, right = self._decomposed
-        start = np.asarray(variables, dtype=np.float64)
+        start = self._fitting("variables", variables)
+        if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 0:
+            raise InputError(f"steps must be a whole number of at least 0, not {steps!r}.")
         shrinkage = self.shrinkage(rate)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             lost = np.where(
@@ -127,10 +129,17 @@ class LeastSquares:
         It is infinite at and beyond the stability bound, and where a mode never moves.
         """
         shrinkage = self.shrinkage(rate)
-        if not 0 < share < 1:
+        if not isinstance(share, float | int) or not 0 < share < 1:
             raise InputError(f"a share of the start must be between 0 and 1, not {share!r}.")
         slowest = float(np.minimum(shrinkage, 2 - shrinkage).min())
         return math.log(share) / math.log1p(-slowest) if slowest > 0 else math.inf
+
+    def _fitting(self, name: str, values: ArrayLike) -> Array:
+        """Values that fit the layer's weights (k, n), of which NaN and infinity are numbers of a descent."""
+        found, shape = _numbers(name, values), (self.above.shape[1], len(self.scales))
+        if found.shape != shape:
+            raise InputError(f"{name} must have the shape {shape}, not {found.shape}.")
+        return found
 
     @functools.cached_property
     def _decomposed(self) -> tuple[Array, Array, Array]:
@@ -168,13 +177,22 @@ def least_squares(above: ArrayLike, inputs: ArrayLike, targets: ArrayLike) -> Le
     return LeastSquares(a, seen, basis, scales, 0.5 * float(np.sum(rest**2)))
 
 
-def _matrix(name: str, values: ArrayLike) -> Array:
+def _numbers(name: str, values: ArrayLike) -> Array:
     try:
         if np.iscomplexobj(values):
             raise TypeError
-        found = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+        return np.asarray(values, dtype=np.float64)
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+    ):  # the last for a tensor that needs a gradient
         raise InputError(f"{name} must be a matrix of real numbers.") from None
+
+
+def _matrix(name: str, values: ArrayLike) -> Array:
+    found = _numbers(name, values)
     if found.ndim != 2 or not found.size:
         raise InputError(f"{name} must be a matrix with two dimensions, not of shape {found.shape}.")
     if not np.isfinite(found).all():
@@ -183,6 +201,6 @@ def _matrix(name: str, values: ArrayLike) -> Array:
 
 
 def _positive(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
+    if not (isinstance(value, float | int | np.floating) and math.isfinite(value) and value > 0):
         raise InputError(f"{name} must be a finite number above 0, not {value!r}.")
     return float(value)

@@ -37,6 +37,9 @@ Array: TypeAlias = NDArray[np.float64]
 _SMALL = 0.1
 """Below this angle, ln(sin u/u) is taken from its series, which has 13 digits there."""
 
+_MOST_FACTORS = 10**6
+"""Of more, angles and quantiles lose their digits."""
+
 _MOST_STEPS, _ENOUGH = 50, 1e-9
 """Newton doubles the digits: after a step of 1e-9 none is missing."""
 
@@ -51,7 +54,7 @@ class ProductLaw:
         factors: M, the number of matrices, at least 1.
 
     Raises:
-        InputError: if the number of factors is not a whole number of at least 1.
+        InputError: if the number of factors is not a whole number from 1 to a million.
 
     Example:
         >>> law = ProductLaw(1)
@@ -67,6 +70,11 @@ class ProductLaw:
         whole = isinstance(self.factors, int | np.integer) and not isinstance(self.factors, bool)
         if not whole or self.factors < 1:
             raise InputError(f"the number of factors must be a whole number above 0, not {self.factors!r}.")
+        if self.factors > _MOST_FACTORS:
+            raise InputError(
+                f"the law is computed for up to {_MOST_FACTORS:,} factors; beyond, float64 has too few digits."
+            )
+        object.__setattr__(self, "factors", int(self.factors))  # NumPy's whole numbers overflow
 
     @property
     def edge(self) -> float:
@@ -139,7 +147,17 @@ class ProductLaw:
         Args:
             count: how many, or a shape.
             generator: draws them.
+
+        Raises:
+            InputError: for a count that is none, or what is no generator of NumPy's.
         """
+        sizes = count if isinstance(count, tuple) else (count,)
+        if not all(
+            isinstance(one, int | np.integer) and not isinstance(one, bool) and one >= 0 for one in sizes
+        ):
+            raise InputError(f"count must be a whole number of at least 0, or a shape, not {count!r}.")
+        if not isinstance(generator, np.random.Generator):
+            raise InputError(f"generator must be a numpy.random.Generator, not a {type(generator).__name__}.")
         drawn = np.full(count, self.edge)
         for j in range(1, self.factors + 1):
             first = j / (self.factors + 1)
@@ -210,7 +228,7 @@ class ProductLaw:
     def _above(self, rest: Array, angle: Array) -> Array:
         """``1 − F = ((M+1)φ/π) (1 − sinc((M+1)φ) sinc φ/sinc(Mφ))``, with sinc u = sin u/u."""
         first, middle, whole = self._log_sincs(rest, angle)
-        return -(self.factors + 1) * angle * np.expm1(whole + first - middle) / np.pi
+        return np.asarray(-(self.factors + 1) * angle * np.expm1(whole + first - middle) / np.pi)
 
     def _depth(self, rest: Array, angle: Array) -> Array:
         """``ln(edge/x) = ln sinc φ + M ln sinc(Mφ) − (M+1) ln sinc((M+1)φ)``."""
@@ -293,5 +311,10 @@ def _numbers(name: str, values: ArrayLike) -> Array:
         if np.iscomplexobj(values):
             raise TypeError
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+    ):  # the last for a tensor that needs a gradient
         raise InputError(f"{name} must be a number or an array of real numbers.") from None
