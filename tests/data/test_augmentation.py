@@ -92,7 +92,7 @@ def test_images_on_another_device_are_cropped_there_with_a_generator_on_the_cpu(
     assert torch.equal(generator.get_state(), on_cpu.get_state())
 
 
-@pytest.mark.parametrize("border", [-1, 1.5, "4"])
+@pytest.mark.parametrize("border", [-1, 1.5, "4", True])
 def test_a_border_is_a_whole_number_of_pixels(border):
     with pytest.raises(InputError, match="border must be a whole number of pixels, 0 or more, not"):
         CropAndFlip(border)
@@ -101,6 +101,27 @@ def test_a_border_is_a_whole_number_of_pixels(border):
 def test_images_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"\(B, C, H, W\), not \(3, 8, 8\)"):
         CropAndFlip()(images(3, 8, 8), seeded(0))
+
+
+def test_no_images_are_no_crops():
+    assert CropAndFlip()(images(0, 3, 8, 8), seeded(0)).shape == (0, 3, 8, 8)
+
+
+@pytest.mark.parametrize("seed", [None, 1.0, "a", 2**64, -(2**63) - 1], ids=str)
+def test_a_seed_that_no_generator_takes_is_refused(split, seed):
+    with pytest.raises(InputError, match="seed must be a whole number of 64 bits"):
+        batches(split, seed)
+
+
+def test_numpys_whole_numbers_are_seeds(split):
+    for one, other in zip(batches(split, np.int64(3)), batches(split, 3), strict=True):
+        assert torch.equal(one[0], other[0])
+
+
+@pytest.mark.parametrize("size", [1.0, None, "a"], ids=str)
+def test_a_batch_size_that_is_none_is_refused(split, size):
+    with pytest.raises(InputError, match="batch must be between 1"):
+        next(seeded_epochs(split, 1, size, 0))
 
 
 @pytest.fixture(scope="module")

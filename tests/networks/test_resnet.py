@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from normscope import networks
-from normscope.errors import InputError
+from normscope.errors import InputError, UnknownNameError
 from normscope.nn.descriptions import NORMS
 from normscope.training import seeded
 
@@ -142,3 +142,24 @@ def test_weights_follow_xaviers_rule():
 def test_another_depth_is_refused(depth):
     with pytest.raises(InputError, match=r"6n\+2"):
         networks.resnet(depth)
+
+
+@pytest.mark.parametrize("name", ["depth", "in_channels", "classes"])
+@pytest.mark.parametrize("wrong", [0, -1, 8.0, True, "8", None, math.nan, [8]], ids=str)
+def test_a_size_that_is_none_is_refused(name, wrong):
+    with pytest.raises(InputError, match=f"{name} must be a whole number of at least 1"):
+        networks.resnet(**{"depth": 8, name: wrong})
+
+
+@pytest.mark.parametrize("make", [networks.resnet, networks.deep_linear])
+@pytest.mark.parametrize("layers", [3, "12", ["a"], [None], [1.5], math.nan], ids=str)
+def test_layers_that_are_no_numbers_are_refused(make, layers):
+    with pytest.raises(InputError, match="layers must be numbers of layers from 1 to 7"):
+        make(8, layers=layers)
+
+
+@pytest.mark.parametrize("make", [networks.resnet, networks.deep_linear])
+@pytest.mark.parametrize("place", [None, 3], ids=str)
+def test_a_place_that_is_no_word_is_refused(make, place):
+    with pytest.raises(UnknownNameError, match="unknown place"):
+        make(8, place=place)

@@ -30,7 +30,7 @@ class CropAndFlip:
     border: int = 4
 
     def __post_init__(self) -> None:
-        if not isinstance(self.border, int) or self.border < 0:
+        if not isinstance(self.border, int) or isinstance(self.border, bool) or self.border < 0:
             raise InputError(f"border must be a whole number of pixels, 0 or more, not {self.border!r}.")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -57,5 +57,5 @@ class CropAndFlip:
         # One gather of flat places: several times faster than indexing by image, channel, row and column.
         places = rows[:, :, None] * (width + 2 * self.border) + columns[:, None, :]
         bordered = torch.nn.functional.pad(images, (self.border,) * 4)
-        picked = bordered.flatten(2).gather(2, places.view(count, 1, -1).expand(-1, channels, -1))
+        picked = bordered.flatten(2).gather(2, places.view(count, 1, height * width).expand(-1, channels, -1))
         return picked.view(count, channels, height, width)

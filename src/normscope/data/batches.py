@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -91,7 +92,7 @@ def shuffled_batches(count: int, batch: int, generator: torch.Generator) -> Iter
     Raises:
         InputError: if ``batch`` is not between 1 and ``count``.
     """
-    if not 1 <= batch <= count:
+    if not isinstance(batch, int) or not 1 <= batch <= count:
         raise InputError(f"batch must be between 1 and the number of images, {count}, not {batch}.")
     order = torch.randperm(count, generator=generator)
     return iter(order[: count // batch * batch].view(-1, batch).unbind())
@@ -110,10 +111,11 @@ def seeded_epochs(
         augmentation: changes each batch's images before they are standardized; by default nothing does.
 
     Raises:
-        InputError: if ``batch`` is not between 1 and the number of examples, or what is no 8-bit images is augmented.
+        InputError: if ``batch`` is not between 1 and the number of examples, ``seed`` is no whole number of 64 bits, or
+            what is no 8-bit images is augmented.
     """
-    generator = torch.Generator().manual_seed(seed)
-    changes = _drawn_generator(torch.Generator().manual_seed(seed))
+    generator = _generator(seed)
+    changes = _drawn_generator(_generator(seed))
     for _ in range(count):
         order = shuffled_batches(len(split), batch, generator)
         if augmentation is None:
@@ -127,6 +129,13 @@ def _augmented(
     split: Split, order: Iterator[Tensor], augmentation: CropAndFlip, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     return (split.augmented(indices, augmentation, generator) for indices in order)
+
+
+def _generator(seed: int) -> torch.Generator:
+    try:
+        return torch.Generator().manual_seed(operator.index(seed))
+    except (TypeError, ValueError):
+        raise InputError(f"seed must be a whole number of 64 bits, not {seed!r}.") from None
 
 
 def _drawn_generator(generator: torch.Generator) -> torch.Generator:

@@ -8,8 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from normscope.errors import InputError
-from normscope.networks.placement import Place, check_place, chosen_layers
+from normscope.networks.placement import Place, check_place, check_sizes, chosen_layers
 from normscope.nn import make
 from normscope.nn.factory import NormSpec
 
@@ -83,9 +82,7 @@ def deep_linear(
     check_place(place)
     before = width if in_features is None else in_features
     after = width if classes is None else classes
-    for name, size in {"depth": depth, "width": width, "in_features": before, "classes": after}.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, not {size!r}.")
+    check_sizes(depth=depth, width=width, in_features=before, classes=after)
     # Drawn first, so that a norm that draws numbers cannot change the weights.
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
     normed = chosen_layers(layers, depth - 1, place)

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from normscope.errors import InputError
-from normscope.networks.placement import ConvFactory, Place, check_place, chosen_layers, conv_factory
+from normscope.networks.placement import (
+    ConvFactory,
+    Place,
+    check_place,
+    check_sizes,
+    chosen_layers,
+    conv_factory,
+)
 from normscope.nn import make, module_kinds
 from normscope.nn.factory import NormSpec
 
@@ -102,9 +109,11 @@ def resnet(
 
     Raises:
         UnknownNameError: for a norm or place that does not exist.
-        InputError: for a depth that is not 6n+2, or a layer that does not exist.
+        InputError: for a depth that is not 6n+2, a layer that does not exist, or a size that is not a whole number of
+            at least 1.
     """
     check_place(place)
+    check_sizes(depth=depth, in_channels=in_channels, classes=classes)
     if depth < 8 or (depth - 2) % 6:
         raise InputError(f"a CIFAR ResNet's depth is 6n+2 (8, 14, 20, 32, 56, 110, …), not {depth}.")
     normed = chosen_layers(layers, depth - 1, place)
