@@ -11,7 +11,7 @@ from normscope.papers.bjorck2018.cells.gradients import layer_gradients
 from normscope.papers.bjorck2018.cells.rate_trial import RateTrial
 from normscope.papers.bjorck2018.fig1 import run
 from normscope.papers.bjorck2018.looks import LOOKS
-from normscope.papers.bjorck2018.profiles.training import GRID, TRAINING, TrainingProfile
+from normscope.papers.bjorck2018.profiles.training import TRAINING, TrainingProfile
 from normscope.papers.bjorck2018.readings.rates import Search, highest_stable, search_cells
 from normscope.papers.bjorck2018.readings.top_norm import (
     NAMES,
@@ -100,11 +100,14 @@ def more_cells(profile: TrainingProfile, table: pd.DataFrame) -> list[Cell]:
 
     def trial(norm: str, place: Place, seed: int) -> RateTrial:
         data, images = profile.data, profile.initial_images
-        return RateTrial(norm, GRID[0], seed, data, images, profile.depth, _STEPS, place, profile.batch)
+        return RateTrial(
+            norm, profile.trial_rates[0], seed, data, images, profile.depth, _STEPS, place, profile.batch
+        )
 
     networks = [NETWORKS[name] for name in ("none", "top")]
     return search_cells(
-        table, [Search(trial(*one, seed), GRID) for one in networks for seed in range(profile.seeds)]
+        table,
+        [Search(trial(*one, seed), profile.trial_rates) for one in networks for seed in range(profile.seeds)],
     )
 
 

@@ -19,6 +19,9 @@ RATES = (0.1, 0.003, 0.0001)
 GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 """Learning rates that are tried, from the highest down: the paper's, and what completes half-decades."""
 
+DECADES = (1.0, 0.1, 0.01, 0.001, 0.0001)
+"""A coarser grid, for a first look."""
+
 _PROTOCOL = (
     "batch {batch}, SGD with momentum 0.9 and weight decay 5e-4, crops and flips, rate ÷ 10 after ½ and ¾ of the "
     "epochs"
@@ -36,6 +39,7 @@ class TrainingProfile(ResNetProfile):
         test_images: how many test images they are validated on.
         long: epochs at rates below the paper's 0.1, by the rate; by default ``epochs``.
         rates_of: the learning rates at which each network of Fig. 15 is trained; the best of each counts.
+        trial_rates: the grid of the search for the highest stable rate (Fig. 15).
         initial_depth: depth of the network whose gradients are measured at initialisation (Fig. 15).
         initial_images: training images that its batch is drawn from.
     """
@@ -45,6 +49,7 @@ class TrainingProfile(ResNetProfile):
     test_images: int = 10_000
     long: Mapping[float, int] = dataclasses.field(default_factory=dict)
     rates_of: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    trial_rates: tuple[float, ...] = GRID
     initial_depth: int = DEPTH
     initial_images: int = 10_000
 
@@ -87,6 +92,7 @@ TRAINING = at_scales(
         batch=32,
         test_images=250,
         rates_of=_OF_FIG15,
+        trial_rates=DECADES,
         initial_images=4_000,
     ),
     laptop=TrainingProfile(
@@ -158,10 +164,10 @@ TABLE2 = at_scales(
     {**_SEARCH, "afterwards": "{epochs} epochs at the highest stable rate (0: none)"},
     quick=RateProfile(
         "mnist5k",
-        2_000,
+        4_000,
         3,
         steps=200,
-        rates=FROM_1,
+        rates=DECADES,
         depths=(8,),
         batch=32,
         variants=FEWER,
@@ -172,7 +178,7 @@ TABLE2 = at_scales(
 
 TABLE3 = at_scales(
     _SEARCH,
-    quick=RateProfile("mnist5k", 2_000, 3, steps=200, rates=GRID, depths=(8, 14), batch=32, others=False),
+    quick=RateProfile("mnist5k", 4_000, 3, steps=200, rates=DECADES, depths=(8, 14), batch=32, others=False),
     laptop=RateProfile(
         "cifar10",
         10_000,
