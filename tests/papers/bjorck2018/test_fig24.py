@@ -166,3 +166,17 @@ def test_a_loss_that_falls_at_none_of_bns_rates_decides_only_if_they_begin_low_e
 
 def test_a_batch_that_was_not_looked_at_has_no_panel():
     assert [axes.get_title() for axes in EXPERIMENT.figure(lines(steps=(1,))).axes] == ["first batch"]
+
+
+@pytest.mark.parametrize(
+    "missing", [{"measure": "classes"}, {"measure": "loss"}, {"index": 0}, {"measure": "gradient_norm"}]
+)
+def test_a_table_in_which_rows_are_missing_decides_nothing_and_breaks_nothing(missing):
+    table = without(lines(), **missing)
+    assert [claim.holds for claim in EXPERIMENT.claims(table)] == [None, None]
+
+
+def test_lines_of_one_point_have_no_rate_up_to_which_the_loss_falls():
+    table = lines()
+    table = table[table["index"].fillna(0) == 0]
+    assert [claim.holds for claim in EXPERIMENT.claims(table)] == [None, None]

@@ -113,3 +113,9 @@ def test_the_figure_shows_each_network_at_each_position():
     for axes in (left, right):
         assert len([line for line in axes.get_lines() if line.get_label()[0] != "_"]) == 4
         assert axes.get_yscale() == "log"
+
+
+def test_one_layer_has_no_slope_and_no_fit():
+    one = pd.Series([2.0], index=[3])
+    assert math.isnan(slope(one))
+    assert math.isnan(fit(one))

@@ -149,6 +149,16 @@ def test_a_law_that_gives_two_squares_one_angle_is_not_injective(monkeypatch):
     assert exact(ProductLaw(1), 0.0) == 4
 
 
+def test_where_no_square_is_inside_the_support_there_is_nothing_to_map():
+    table = product_rows(lambda count, seed: np.full(5, math.sqrt(2 * ProductLaw(count).edge)))
+    assert fig9.injective(table).verdict is Verdict.NOT_JUDGED
+
+
+@pytest.mark.parametrize("claim", [fig8.heavier_tails, fig11.condition_grows], ids=["fig8", "fig11"])
+def test_products_of_one_number_of_matrices_have_no_order(claim):
+    assert claim(product_rows(counts=COUNTS[:1])).verdict is Verdict.NOT_JUDGED
+
+
 def test_squares_beyond_the_support_have_no_angle_and_are_counted():
     claim = fig9.injective(product_rows(lambda count, seed: of_law(count) * np.array([1.2, *np.ones(999)])))
     assert claim.verdict is Verdict.HOLDS

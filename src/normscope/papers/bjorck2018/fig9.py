@@ -18,7 +18,7 @@ from normscope.papers.bjorck2018.readings.products import (
     spectra,
 )
 from normscope.papers.shared import Findings, combinations, contrasts
-from normscope.protocol import Claims, FixedExperiment, Judgement
+from normscope.protocol import Claims, FixedExperiment, Judgement, NotJudgedError
 from normscope.report import plots
 from normscope.theory.random_matrices import ProductLaw
 
@@ -40,9 +40,11 @@ def injective(table: pd.DataFrame) -> Judgement:
         law = ProductLaw(count)
         inside = values[~((values**2 >= law.edge) | (values <= 0))]
         angle = angles(inside, count)
-        worst = np.maximum(worst, np.max(np.abs(law.square_at(angle) - inside**2)) / law.edge)
+        worst = np.maximum(worst, np.max(np.abs(law.square_at(angle) - inside**2), initial=0.0) / law.edge)
         order = order and bool(np.all(np.diff(angle)[np.diff(inside) < 0] > 0))
         outside, total = outside + len(values) - len(inside), total + len(values)
+    if total - outside < 2:
+        raise NotJudgedError("fewer than two squared singular values are inside the support")
     measured = {
         "largest error / width of the support": float(worst),
         "squares beyond the support": float(outside),

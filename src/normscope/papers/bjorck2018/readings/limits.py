@@ -34,6 +34,8 @@ def rate_limits(table: pd.DataFrame, step: int) -> pd.DataFrame:
     found = []
     for norm, seed, length in gradients[["norm", "seed", "value"]].itertuples(index=False):
         line = points[(points["norm"] == norm) & (points["seed"] == seed)]
+        if len(line) < 2:
+            continue
         alphas, changes = line["alpha"].iloc[1:], line["value"].diff().iloc[1:]
         falls = (changes < 0).cumprod().astype(bool)
         limit = float(alphas[falls].max()) if falls.any() else float(alphas.iloc[0]) if norm == NORM else 0.0
@@ -53,6 +55,8 @@ def alive_seeds(table: pd.DataFrame, step: int) -> tuple[list[int], int]:
         losses = run.loc[(run["measure"] == "loss") & (run["index"] == 0), "value"]
         stem = run.loc[(run["measure"] == "gradient_norm") & (run["layer"] == STEM), "value"]
         classes = run.loc[run["measure"] == "classes", "value"]
-        if len(losses) and math.log(classes.iloc[0]) < losses.iloc[0] < math.inf and stem.iloc[0] > _VANISHED:
+        if losses.empty or stem.empty or classes.empty:
+            continue
+        if math.log(classes.iloc[0]) < losses.iloc[0] < math.inf and stem.iloc[0] > _VANISHED:
             alive.append(int(seed))
     return alive, rows["seed"].nunique()

@@ -56,7 +56,9 @@ def last(values: pd.Series[float]) -> float:
 
 
 def slope(values: pd.Series[float]) -> float:
-    """The slope of the natural logarithm per layer, by least squares; NaN where a logarithm is not finite."""
+    """The slope of the natural logarithm per layer, by least squares; NaN of one layer, or where a logarithm is
+    not finite.
+    """
     return _fitted(values)[0]
 
 
@@ -74,7 +76,7 @@ def _fitted(values: pd.Series[float]) -> tuple[float, float]:
     numbers = values.index.to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithms = np.log(values.to_numpy(dtype=float))
-    if not np.isfinite(logarithms).all():
+    if len(numbers) < 2 or not np.isfinite(logarithms).all():
         return float("nan"), float("nan")
     line = np.polynomial.Polynomial.fit(numbers, logarithms, 1)
     left = float(np.square(logarithms - line(numbers)).sum())
