@@ -154,7 +154,8 @@ class Ending:
 
 def _handle_signals(action: signal.Handlers) -> None:
     """Have the system handle the signals: in a fork, which has none of the command's work, or once all is done."""
-    for number in _SIGNALS:
+    # The time is one of them: Python's own end may take longer on a busy machine, and has the status already.
+    for number in (*_SIGNALS, signal.SIGALRM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, action)
 
