@@ -14,7 +14,7 @@ from torch.nn.utils.parametrize import cached
 
 from normscope.errors import InputError
 from normscope.probes.backward import LossFunction, differentiable_pass, gradients_at, weighted_layers
-from normscope.probes.model_outputs import classes_first, gradient_at_output
+from normscope.probes.model_outputs import classes_first, gradient_at_output, refuse_other_dim
 from normscope.probes.parameter_gradients import NO_STATISTICS, Statistics, values_of, watch_none
 from normscope.probes.table import Table
 
@@ -87,6 +87,7 @@ def class_gradients(
     with cached(), differentiable_pass(model, x, y, loss, {}, watch_none) as (output, of_batch):
         outputs, slope = gradient_at_output(output, of_batch)
         numbers = _checked(classes, len(classes_first(slope, class_dim)))
+        refuse_other_dim(slope, y, class_dim)
         weights: dict[str, Tensor] = {name: cast(Tensor, layer.weight) for name, layer in chosen.items()}
         for number, gradients in _by_class(outputs, slope, class_dim, numbers, list(weights.values())):
             for (name, weight), gradient in zip(weights.items(), gradients, strict=True):

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from normscope.errors import UnknownNameError
 from normscope.probes.backward import LossFunction, batch_loss, differentiable
 from normscope.probes.capture import alone, copied, output_of
-from normscope.probes.model_outputs import classes_first, gradient_at_output
+from normscope.probes.model_outputs import classes_first, gradient_at_output, refuse_other_dim
 from normscope.probes.table import Table
 
 COLUMNS = ("image", "position", "class", "label", "output", "gradient")
@@ -72,6 +72,7 @@ def output_gradients(
             output = tree_map(_leaf, found)
             logits, gradient = gradient_at_output(output, batch_loss(loss, output, copied(y)))
         values = classes_first(logits.detach(), class_dim).double()
+        refuse_other_dim(logits, y, class_dim)
         slopes = classes_first(gradient, class_dim).double()
     classes, images, positions = values.shape
     image, position, label = (

@@ -48,3 +48,20 @@ def classes_first(value: Tensor, class_dim: int) -> Tensor:
             f"class_dim must be a dimension of the output {tuple(value.shape)} after the first, not {class_dim!r}."
         )
     return value.movedim(class_dim, 0).flatten(2) if value.ndim > 2 else value.T[:, :, None]
+
+
+def refuse_other_dim(value: Tensor, y: Any, class_dim: int) -> None:
+    """Refuse a dimension of classes that the labels contradict, where another one fits them.
+
+    Raises:
+        InputError: naming the dimension that fits.
+    """
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex() or value.ndim < 2:
+        return
+    without = {dim: value.shape[:dim] + value.shape[dim + 1 :] for dim in range(1, value.ndim)}
+    fitting = [dim for dim, shape in without.items() if shape == y.shape]
+    if fitting and class_dim % value.ndim not in fitting:
+        raise InputError(
+            f"labels of shape {tuple(y.shape)} do not fit an output {tuple(value.shape)} with its classes in dimension "
+            f"{class_dim}: give class_dim={fitting[0]}."
+        )
