@@ -88,3 +88,12 @@ def test_the_figures_mark_the_favourite_class():
     (thick,) = (line for line in left.get_lines() if line.get_linewidth() > 2)
     assert np.nanmax(thick.get_ydata()) == pytest.approx(40.0, rel=1e-2)
     assert len(left.get_lines()) == 10
+
+
+@BOTH
+def test_a_seed_that_favours_no_class_is_left_out(rule):
+    rows = table()
+    unknown = (rows["measure"] == "favoured") & (rows["norm"] == "none")
+    assert rule(rows.assign(value=rows["value"].mask(unknown))).holds is None
+    claim = rule(rows.assign(value=rows["value"].mask(unknown & (rows["seed"] == 0))))
+    assert claim.seeds == 2

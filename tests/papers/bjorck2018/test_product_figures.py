@@ -149,6 +149,11 @@ def test_a_law_that_gives_two_squares_one_angle_is_not_injective(monkeypatch):
     assert exact(ProductLaw(1), 0.0) == 4
 
 
+@pytest.mark.parametrize("claim", [fig8.heavier_tails, fig11.condition_grows], ids=["fig8", "fig11"])
+def test_without_a_product_of_gaussian_entries_nothing_is_judged(claim):
+    assert claim(product_rows(entries="uniform")).verdict is Verdict.NOT_JUDGED
+
+
 def test_where_no_square_is_inside_the_support_there_is_nothing_to_map():
     table = product_rows(lambda count, seed: np.full(5, math.sqrt(2 * ProductLaw(count).edge)))
     assert fig9.injective(table).verdict is Verdict.NOT_JUDGED

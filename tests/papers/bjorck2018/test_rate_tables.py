@@ -169,3 +169,11 @@ class TestTable2:
         names = list(PARTS.values())
         assert [text.get_text() for text in outcomes.get_yticklabels()] == names
         assert [line.get_label() for line in losses.lines] == names
+
+
+@pytest.mark.parametrize("norm", [NONE, MEAN, VARIANCE, BOTH, ALL])
+def test_a_part_of_bn_without_a_finished_run_is_named_by_the_claims_that_need_it(norm):
+    table = parts()
+    for claim in (table2.variance_matters, table2.order):
+        found = claim(table[table["norm"] != norm])
+        assert (found.verdict, found.reason) == (Verdict.NOT_JUDGED, f"no finished run of {norm}")

@@ -86,7 +86,12 @@ class Samples(Mapping[Any, "pd.Series[float]"]):
         return [contrasts.below(self._pair(low, high), self[low], self[high]) for low, high in pairs]
 
     def _pair(self, one: Any, other: Any) -> str:
-        return f"{self.unit} {self.names[one]} / {self.names[other]}"
+        return f"{self.unit} {self._name(one)} / {self._name(other)}"
+
+    def _name(self, variant: Any) -> str:
+        if variant not in self.by_variant:
+            raise NotJudgedError(f"no finished run of {variant}")
+        return self.names[variant]
 
     def __getitem__(self, variant: Any) -> pd.Series[float]:
         return self.by_variant[variant]

@@ -31,7 +31,7 @@ def by_class(table: pd.DataFrame, measure: str, norm: str) -> pd.DataFrame:
 
 def favourites(table: pd.DataFrame, norm: str) -> pd.Series[int]:
     """By seed: the class into which a network puts most images."""
-    found: pd.Series[int] = by_class(table, "favoured", norm).idxmax(axis=1)
+    found: pd.Series[int] = by_class(table, "favoured", norm).dropna(how="all").idxmax(axis=1)
     return found
 
 

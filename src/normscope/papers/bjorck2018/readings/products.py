@@ -49,6 +49,8 @@ def judged(table: pd.DataFrame, statistic: Statistic, name: str, entries: str = 
         NotJudgedError: when there are no such products, or when they are smaller than the paper's.
     """
     found = spectra(table, entries)
+    if not found:
+        raise NotJudgedError("no finished product of matrices")
     if (size := min(map(len, found.values()))) < SIZE:
         raise NotJudgedError(f"the claim is of matrices with {SIZE:,} rows, and a matrix here has {size}")
     runs = frame(found, statistic)
