@@ -273,7 +273,7 @@ def test_data_list_shows_every_set_and_how_your_own_are_named(command):
 
 
 def test_list_info_and_data_list_answer(command):
-    status, listed, _ = command("list", "chai2020")
+    status, listed, _ = command("list")
     assert status == 0
     assert all(entry.id in listed for entry in catalogue.ENTRIES)
     assert "torch" in command("info")[1]

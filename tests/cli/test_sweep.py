@@ -186,7 +186,7 @@ def test_python_takes_the_same_words_and_finds_the_same_runs_and_two_sweeps_shar
             ["--network", "lenet", "--images", "5000"],
             "5,000 training images of mnist5k are wanted, but it has 4,000",
         ),
-        (["--network", "resnet(depth='deep')"], "cannot be made: TypeError"),
+        (["--network", "resnet(depth='deep')"], "depth must be a whole number"),
         (["--network", "nosuch:make"], "cannot be imported"),
         (["--network", "mine:that_raises"], "there is no network today"),
         (["--network", "mine:of_colour"], "does not take the images"),
