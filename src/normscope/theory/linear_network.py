@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from normscope.errors import InputError
+from normscope.theory.arguments import real_numbers
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -136,7 +137,10 @@ class LeastSquares:
 
     def _fitting(self, name: str, values: ArrayLike) -> Array:
         """Values that fit the layer's weights (k, n), of which NaN and infinity are numbers of a descent."""
-        found, shape = _numbers(name, values), (self.above.shape[1], len(self.scales))
+        found, shape = (
+            real_numbers(name, values, "a matrix of real numbers"),
+            (self.above.shape[1], len(self.scales)),
+        )
         if found.shape != shape:
             raise InputError(f"{name} must have the shape {shape}, not {found.shape}.")
         return found
@@ -177,22 +181,8 @@ def least_squares(above: ArrayLike, inputs: ArrayLike, targets: ArrayLike) -> Le
     return LeastSquares(a, seen, basis, scales, 0.5 * float(np.sum(rest**2)))
 
 
-def _numbers(name: str, values: ArrayLike) -> Array:
-    try:
-        if np.iscomplexobj(values):
-            raise TypeError
-        return np.asarray(values, dtype=np.float64)
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-        RuntimeError,
-    ):  # the last for a tensor that needs a gradient
-        raise InputError(f"{name} must be a matrix of real numbers.") from None
-
-
 def _matrix(name: str, values: ArrayLike) -> Array:
-    found = _numbers(name, values)
+    found = real_numbers(name, values, "a matrix of real numbers")
     if found.ndim != 2 or not found.size:
         raise InputError(f"{name} must be a matrix with two dimensions, not of shape {found.shape}.")
     if not np.isfinite(found).all():

@@ -31,6 +31,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from normscope.errors import InputError
+from normscope.theory.arguments import real_numbers
+
+_REALS = "a number or an array of real numbers"
+"""What values and angles must be."""
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -93,7 +97,7 @@ class ProductLaw:
 
     def density(self, x: ArrayLike) -> Array:
         """The density ρ(x) (eq. 5): infinite at 0, where it grows as ``x^{−M/(M+1)}``, and 0 outside the support."""
-        at = _numbers("x", x)
+        at = real_numbers("x", x, _REALS)
         inside = (at > 0) & (at < self.edge)
         rest, angle = self._angles(np.where(inside, at, 1.0))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -105,7 +109,7 @@ class ProductLaw:
 
         Small shares have the full relative precision: near 0, F(x) grows as ``x^{1/(M+1)}``.
         """
-        at = _numbers("x", x)
+        at = real_numbers("x", x, _REALS)
         inside = (at > 0) & (at < self.edge)
         share = self._below(*self._angles(np.where(inside, at, 1.0)))
         return np.where(inside, share, np.where(np.isnan(at), np.nan, np.where(at > 0, 1.0, 0.0)))
@@ -116,7 +120,7 @@ class ProductLaw:
         Raises:
             InputError: for a share outside [0, 1].
         """
-        wanted = _numbers("a share", share)
+        wanted = real_numbers("a share", share, _REALS)
         if (wanted < 0).any() or (wanted > 1).any():
             raise InputError("a share must be from 0 to 1.")
         inside = (wanted > 0) & (wanted < 1)
@@ -170,7 +174,7 @@ class ProductLaw:
         Raises:
             InputError: for an angle outside [0, π/(M+1)].
         """
-        at = _numbers("an angle", angle)
+        at = real_numbers("an angle", angle, _REALS)
         if (at < 0).any() or (at > self.widest).any():
             raise InputError(f"an angle must be from 0 to π/{self.factors + 1}.")
         return self._square(self.widest - at, at)
@@ -181,7 +185,7 @@ class ProductLaw:
         Raises:
             InputError: for an x outside the support.
         """
-        at = _numbers("x", x)
+        at = real_numbers("x", x, _REALS)
         if (at < 0).any() or (at > self.edge).any():
             raise InputError(f"x must be from 0 to {self.edge:g}, the edge of the support.")
         inside = (at > 0) & (at < self.edge)
@@ -196,7 +200,7 @@ class ProductLaw:
         Raises:
             InputError: for an angle outside [0, π/(M+1)].
         """
-        at = _numbers("an angle", angle)
+        at = real_numbers("an angle", angle, _REALS)
         if (at < 0).any() or (at > self.widest).any():
             raise InputError(f"an angle must be from 0 to π/{self.factors + 1}.")
         return self._above(self.widest - at, at)
@@ -304,17 +308,3 @@ def _log_sinc(angle: Array, sine: Array) -> Array:
     series = -square * (1 / 6 + square * (1 / 180 + square * (1 / 2835 + square / 37800)))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(angle < _SMALL, series, np.log(sine / angle))
-
-
-def _numbers(name: str, values: ArrayLike) -> Array:
-    try:
-        if np.iscomplexobj(values):
-            raise TypeError
-        return np.asarray(values, dtype=np.float64)
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-        RuntimeError,
-    ):  # the last for a tensor that needs a gradient
-        raise InputError(f"{name} must be a number or an array of real numbers.") from None
